@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Literal
 
 from blended.data.errors import InputError, unknown_name
 
@@ -45,12 +45,12 @@ class Mixture:
         object.__setattr__(self, "shares", tuple(sorted((e, float(s)) for e, s in shares.items())))
 
     @classmethod
-    def single(cls, emotion: str) -> Self:
+    def single(cls, emotion: str) -> "Mixture":
         """The given emotion alone, at 100 percent."""
         return cls({emotion: 100.0})
 
     @classmethod
-    def from_name(cls, name: str) -> Self:
+    def from_name(cls, name: str) -> "Mixture":
         """The inverse of `name`; raises InputError for anything else.
 
         >>> Mixture.from_name("ang+disg:70/30").shares
@@ -67,7 +67,7 @@ class Mixture:
             ) from error
 
     @classmethod
-    def from_json(cls, text: str) -> Self:
+    def from_json(cls, text: str) -> "Mixture":
         """The inverse of `to_json`."""
         return cls(json.loads(text))
 
@@ -165,7 +165,7 @@ class LabelSpace:
         return {"emotions": [*self.emotions], "task": self.task, "states": [s.name for s in self.states]}
 
     @classmethod
-    def from_dict(cls, fields: Mapping[str, object]) -> Self:
+    def from_dict(cls, fields: Mapping[str, object]) -> "LabelSpace":
         """Reads what `to_dict` wrote."""
         emotions, task, states = fields["emotions"], fields["task"], fields["states"]
         assert isinstance(emotions, list) and isinstance(states, list)
