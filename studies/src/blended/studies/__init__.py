@@ -1,1 +1,1 @@
-"""Placeholder."""
+"""The composition root: trials, recipes, tracking and the `blended` command."""

@@ -1,0 +1,49 @@
+"""Choosing a knob by cross-validation inside the clips that a decision is fitted on."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+from numpy import ndarray
+from sklearn.model_selection import GroupKFold
+
+from blended.data import Mixture
+from blended.eval.evidence import Evidence
+from blended.eval.metrics import challenge_score
+
+MIN_FOLDS = 3
+
+
+def inner_splits(evidence: Evidence) -> Iterator[tuple[ndarray, ndarray]]:
+    """(fit, hold) row numbers: one published fold held at a time, or groups of actors if too few folds.
+
+    Both keep all clips of an actor on one side.
+    """
+    rows = np.arange(len(evidence.folds))
+    folds = np.unique(evidence.folds)
+    if len(folds) >= MIN_FOLDS:
+        for fold in folds:
+            held = evidence.folds == fold
+            yield rows[~held], rows[held]
+    else:
+        num_groups = min(MIN_FOLDS, len(np.unique(evidence.actors)))
+        yield from GroupKFold(num_groups).split(rows, groups=evidence.actors)
+
+
+def choose(
+    knobs: Sequence[float],
+    decide: Callable[[float, Evidence, Sequence[Mixture], Evidence], list[Mixture]],
+    evidence: Evidence,
+    truth: Sequence[Mixture],
+) -> tuple[float, list[float]]:
+    """The knob with the best mean challenge score over held parts, and every knob's score.
+
+    `decide(knob, fit evidence, fit truth, held evidence)` fits and decides. The first best wins, so
+    list knobs from the most regularised.
+    """
+    totals = np.zeros(len(knobs))
+    for fit, hold in inner_splits(evidence):
+        fit_truth, held_truth = [truth[row] for row in fit], [truth[row] for row in hold]
+        for number, knob in enumerate(knobs):
+            decided = decide(knob, evidence.take(fit), fit_truth, evidence.take(hold))
+            totals[number] += challenge_score(held_truth, decided)
+    return knobs[int(totals.argmax())], totals.tolist()

@@ -1,0 +1,128 @@
+"""First the set of emotions, then the ratio of that pair: P(state) = P(set) P(ratio | pair).
+
+The set model is a regularised multinomial over the emotion sets. The ratio model is shared by all
+pairs: a multinomial over the shares of the first emotion of the pair (in the order of the label space)
+on the differences of the two emotions' scores and an indicator of the pair.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from blended.data import LabelSpace, Mixture
+from blended.eval.decisions.bayes import INVERSE_PENALTIES, inputs
+from blended.eval.decisions.expected_score import maximise_expected_score, state_numbers
+from blended.eval.decisions.inner import choose
+from blended.eval.evidence import Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One emotion set of two, and its states by rounded share of the first emotion."""
+
+    first: int
+    second: int
+    """Columns of the two emotions, ascending."""
+    states: dict[int, int]
+    """Share of `first` in percent -> position among the states of the space."""
+
+
+def pairs_of(space: LabelSpace) -> list[Pair]:
+    """The pairs of a label space in the order of its states."""
+    pairs: list[Pair] = []
+    for emotions in space.emotion_sets:
+        if len(emotions) == 2:
+            first, second = sorted(space.emotions.index(emotion) for emotion in emotions)
+            states = {
+                state.rounded()[space.emotions[first]]: number
+                for number, state in enumerate(space.states)
+                if state.emotions == emotions
+            }
+            pairs.append(Pair(first, second, states))
+    return pairs
+
+
+def ratio_inputs(evidence: Evidence, pair: Pair, number: int, num_pairs: int) -> ndarray:
+    """[clip, model + pair]: differences of the two emotions' scores, and which pair it is."""
+    difference = evidence.logits[:, :, pair.first] - evidence.logits[:, :, pair.second]
+    indicator = np.zeros((len(difference), num_pairs))
+    indicator[:, number] = 1
+    return np.concatenate([difference, indicator], axis=1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SetRatio:
+    """The two models."""
+
+    sets: Pipeline
+    ratios: Pipeline
+    inverse_penalty: float
+    blend_share: float
+
+    @property
+    def parameters(self) -> dict[str, float]:
+        """The chosen inverse penalty, common to both models."""
+        return {"inverse_penalty": self.inverse_penalty}
+
+    def posterior(self, evidence: Evidence) -> Float[ndarray, "clip state"]:
+        """P(state | scores)."""
+        space = evidence.space
+        set_posterior = np.zeros((len(evidence.logits), len(space.emotion_sets)))
+        set_posterior[:, self.sets.classes_] = self.sets.predict_proba(inputs(evidence))
+        full = np.zeros((len(evidence.logits), len(space.states)))
+        for number, state in enumerate(space.states):
+            if not state.is_blend:
+                full[:, number] = set_posterior[:, space.emotion_sets.index(state.emotions)]
+        pairs = pairs_of(space)
+        for number, pair in enumerate(pairs):
+            ratio = self.ratios.predict_proba(ratio_inputs(evidence, pair, number, len(pairs)))
+            emotions = frozenset((space.emotions[pair.first], space.emotions[pair.second]))
+            p_set = set_posterior[:, space.emotion_sets.index(emotions)]
+            for column, share in enumerate(self.ratios.classes_):
+                if share in pair.states:
+                    full[:, pair.states[share]] = p_set * ratio[:, column]
+        return full
+
+    def decide(self, evidence: Evidence) -> list[Mixture]:
+        """The state with the largest expected challenge score."""
+        return maximise_expected_score(self.posterior(evidence), evidence.space, blend_share=self.blend_share)
+
+
+def fit_once(inverse_penalty: float, evidence: Evidence, truth: Sequence[Mixture]) -> SetRatio:
+    """Fits both models with a given penalty."""
+    space = evidence.space
+    set_of_state = np.array([space.emotion_sets.index(state.emotions) for state in space.states])
+    numbers = state_numbers(truth, space)
+    sets = _multinomial(inverse_penalty).fit(inputs(evidence), set_of_state[numbers])
+    rows: list[ndarray] = []
+    shares: list[int] = []
+    pairs = pairs_of(space)
+    for number, pair in enumerate(pairs):
+        share_of_state = {state: share for share, state in pair.states.items()}
+        chosen = np.isin(numbers, list(share_of_state))
+        rows.append(ratio_inputs(evidence.take(chosen), pair, number, len(pairs)))
+        shares.extend(share_of_state[int(state)] for state in numbers[chosen])
+    ratios = _multinomial(inverse_penalty).fit(np.concatenate(rows), np.array(shares))
+    return SetRatio(sets, ratios, inverse_penalty, float(np.mean([mixture.is_blend for mixture in truth])))
+
+
+def fit_set_ratio(evidence: Evidence, truth: Sequence[Mixture], seed: int) -> SetRatio:
+    """Fits with the penalty that inner cross-validation prefers; the seed changes nothing."""
+    del seed
+    best, _ = choose(
+        INVERSE_PENALTIES,
+        lambda knob, fit, fit_truth, held: fit_once(knob, fit, fit_truth).decide(held),
+        evidence,
+        truth,
+    )
+    return fit_once(best, evidence, truth)
+
+
+def _multinomial(inverse_penalty: float) -> Pipeline:
+    return make_pipeline(StandardScaler(), LogisticRegression(C=inverse_penalty, max_iter=500))

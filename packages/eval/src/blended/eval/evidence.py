@@ -1,0 +1,59 @@
+"""What a decision is made from: the outputs of one or several models for the same clips."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy import ndarray
+
+from blended.data import LabelSpace, Scores
+
+# Smaller probabilities say no more than "never"; their logarithm would dominate a standardisation.
+SMALLEST_PROBABILITY = 1e-12
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """Scores of every model for every clip, aligned, with who is seen."""
+
+    logits: Float[ndarray, "clip model emotion"]
+    """Log-probabilities up to a constant per clip and model; emotions in the order of the space."""
+    actors: Int[ndarray, "clip"]
+    """A number per actor."""
+    folds: Int[ndarray, "clip"]
+    """The published validation fold of every clip."""
+    space: LabelSpace
+
+    def take(self, rows: ndarray) -> "Evidence":
+        """The given clips only (a mask or row numbers)."""
+        return replace(self, logits=self.logits[rows], actors=self.actors[rows], folds=self.folds[rows])
+
+    def probabilities(self) -> Float[ndarray, "clip model emotion"]:
+        """Softmax per model."""
+        shifted = np.exp(self.logits - self.logits.max(axis=-1, keepdims=True))
+        return shifted / shifted.sum(axis=-1, keepdims=True)
+
+    def mean_probabilities(self) -> Float[ndarray, "clip emotion"]:
+        """Late fusion: the mean of the models' probabilities."""
+        return self.probabilities().mean(axis=1)
+
+
+def gather(
+    scores: Sequence[Scores], actors: Sequence[str], folds: Sequence[int], space: LabelSpace
+) -> Evidence:
+    """Stacks the scores of several models.
+
+    All must cover the same clips in the same order and have one column per emotion, in any order;
+    `actors` and `folds` follow those clips.
+    """
+    stacked = np.stack([_in_space_order(one, space) for one in scores], axis=1)
+    _, actor_numbers = np.unique(np.asarray(actors, dtype=str), return_inverse=True)
+    return Evidence(stacked, actor_numbers.astype(np.int64), np.asarray(folds, dtype=np.int64), space)
+
+
+def _in_space_order(scores: Scores, space: LabelSpace) -> Float[ndarray, "clip emotion"]:
+    values = scores.values[:, [scores.columns.index(emotion) for emotion in space.emotions]]
+    if scores.kind == "probabilities":
+        return np.log(np.maximum(values, SMALLEST_PROBABILITY))
+    return values

@@ -1,0 +1,80 @@
+"""The official metrics of BLEMORE (arXiv 2601.13225, section on evaluation).
+
+Pure functions of two equally long sequences of mixtures: what is true and what was predicted.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool
+from numpy import ndarray
+
+from blended.data import InputError, Mixture
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Correctness:
+    """Per clip, what the two metrics average: everything that resamples clips starts from here."""
+
+    presence: Bool[ndarray, "clip"]
+    """The set of emotions is right."""
+    salience: Bool[ndarray, "clip"]
+    """A blend whose emotions and rounded shares are right; False for single truths."""
+    is_blend: Bool[ndarray, "clip"]
+    """The truth has two emotions: the clips over which salience is averaged."""
+
+
+def correctness(truth: Sequence[Mixture], predicted: Sequence[Mixture]) -> Correctness:
+    """Compares clip by clip.
+
+    Presence: the sets of emotions are equal. Salience: the truth is a blend, and emotions and shares
+    rounded to whole percent are equal. Raises InputError for sequences of different lengths.
+    """
+    if len(truth) != len(predicted):
+        raise InputError(f"got {len(truth)} true and {len(predicted)} predicted mixtures: lengths must agree")
+    pairs = list(zip(truth, predicted, strict=True))
+    return Correctness(
+        presence=np.array([t.emotions == p.emotions for t, p in pairs], dtype=bool),
+        salience=np.array([t.is_blend and t.rounded() == p.rounded() for t, p in pairs], dtype=bool),
+        is_blend=np.array([t.is_blend for t, _ in pairs], dtype=bool),
+    )
+
+
+def presence_accuracy(truth: Sequence[Mixture], predicted: Sequence[Mixture]) -> float:
+    """Share of clips whose set of emotions is predicted exactly, in [0, 1].
+
+    Raises InputError for no clips or sequences of different lengths.
+
+    >>> presence_accuracy([Mixture({"ang": 70, "hap": 30})], [Mixture({"ang": 50, "hap": 50})])
+    1.0
+    """
+    if not truth:
+        raise InputError("presence accuracy of no clips is undefined")
+    return float(correctness(truth, predicted).presence.mean())
+
+
+def salience_accuracy(truth: Sequence[Mixture], predicted: Sequence[Mixture]) -> float:
+    """Share of true blends whose emotions and whole-percent shares are predicted exactly, in [0, 1].
+
+    0.0 where the truth holds no blend, as the organisers have it. Raises InputError for sequences of
+    different lengths.
+
+    >>> truth = [Mixture({"ang": 70, "hap": 30}), Mixture.single("sad")]
+    >>> salience_accuracy(truth, [Mixture({"hap": 30.4, "ang": 69.6}), Mixture.single("ang")])
+    1.0
+    >>> salience_accuracy(truth, [Mixture({"hap": 40, "ang": 60}), Mixture.single("sad")])
+    0.0
+    """
+    compared = correctness(truth, predicted)
+    blends = int(compared.is_blend.sum())
+    return float(compared.salience.sum() / blends) if blends else 0.0
+
+
+def challenge_score(truth: Sequence[Mixture], predicted: Sequence[Mixture]) -> float:
+    """The mean of presence and salience accuracy, in [0, 1]; what the FG 2026 challenge ranks by.
+
+    >>> challenge_score([Mixture({"ang": 70, "hap": 30})], [Mixture({"ang": 50, "hap": 50})])
+    0.5
+    """
+    return (presence_accuracy(truth, predicted) + salience_accuracy(truth, predicted)) / 2

@@ -1,0 +1,121 @@
+"""Who may be fitted on what: the protocol under which decisions are evaluated."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import compress
+
+import numpy as np
+
+from blended.data import InputError, Mixture
+from blended.data.errors import unknown_name
+from blended.eval.calibration import CALIBRATIONS, TRANSDUCTIVE
+from blended.eval.decisions import DECISIONS
+from blended.eval.evidence import Evidence
+from blended.eval.intervals import ScoreEstimates, actor_bootstrap
+from blended.eval.metrics import Correctness, correctness
+
+TUNES = ("cross-fold", "in-fold")
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """How scores become decisions."""
+
+    decision: str = "thresholds"
+    """A name in DECISIONS."""
+    calibrate: str = "none"
+    """A name in CALIBRATIONS; `actor` is transductive."""
+    tune: str = "cross-fold"
+    """`cross-fold`: fitted on the other folds. `in-fold`: on the reported fold itself, optimistic."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Raises InputError for an unknown name, or for in-fold tuning of a learned decision."""
+        if self.decision not in DECISIONS:
+            raise unknown_name("decision", self.decision, DECISIONS)
+        if self.calibrate not in CALIBRATIONS:
+            raise unknown_name("calibration", self.calibrate, CALIBRATIONS)
+        if self.tune not in TUNES:
+            raise unknown_name("tuning", self.tune, TUNES)
+        if self.tune == "in-fold" and self.decision != "thresholds":
+            raise InputError(
+                f"--tune in-fold exists only to compare thresholds with published numbers; a {self.decision} "
+                f"decision fitted on the fold it is judged on would report its own training labels. "
+                f"Use --tune cross-fold."
+            )
+
+    @property
+    def label(self) -> str:
+        """In words, with every caveat that a reader must see."""
+        notes = [self.decision, self.tune]
+        notes += ["optimistic"] if self.tune == "in-fold" else []
+        notes += [f"{self.calibrate}-calibrated, transductive"] if self.calibrate in TRANSDUCTIVE else []
+        return ", ".join(notes)
+
+
+@dataclass(frozen=True, slots=True)
+class FoldResult:
+    """What one fold gave."""
+
+    fold: int
+    clips: int
+    presence_accuracy: float
+    salience_accuracy: float
+    parameters: Mapping[str, float]
+    """What the decision fitted, such as alpha and beta."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evaluation:
+    """Decisions for all clips, and what they are worth."""
+
+    protocol: Protocol
+    decided: list[Mixture]
+    compared: Correctness
+    folds: list[FoldResult]
+    estimates: ScoreEstimates
+    """Unweighted means over folds with 95 % intervals, actors resampled within folds."""
+
+
+def evaluate(evidence: Evidence, truth: Sequence[Mixture], protocol: Protocol) -> Evaluation:
+    """Fits and decides fold by fold, and measures.
+
+    Raises InputError if cross-fold tuning is asked for with fewer than two folds.
+    """
+    calibrated = CALIBRATIONS[protocol.calibrate](evidence)
+    numbers = np.unique(evidence.folds)
+    if protocol.tune == "cross-fold" and len(numbers) < 2:
+        raise InputError(
+            f"cross-fold tuning needs scores of at least two folds, got only fold {numbers.tolist()}; "
+            f"score all folds, or use --tune in-fold and call the result optimistic"
+        )
+    decided: dict[int, Mixture] = {}
+    folds: list[FoldResult] = []
+    for fold in numbers:
+        held = evidence.folds == fold
+        fit = held if protocol.tune == "in-fold" else ~held
+        decider = DECISIONS[protocol.decision](
+            calibrated.take(fit), list(compress(truth, fit)), protocol.seed
+        )
+        predicted = decider.decide(calibrated.take(held))
+        decided.update(zip(np.flatnonzero(held).tolist(), predicted, strict=True))
+        held_truth = list(compress(truth, held))
+        folds.append(_fold_result(int(fold), held_truth, predicted, decider.parameters))
+    in_order = [decided[row] for row in range(len(truth))]
+    compared = correctness(truth, in_order)
+    estimates = actor_bootstrap(compared, evidence.actors, evidence.folds, seed=protocol.seed)
+    return Evaluation(protocol, in_order, compared, folds, estimates)
+
+
+def _fold_result(
+    fold: int, truth: Sequence[Mixture], predicted: Sequence[Mixture], parameters: Mapping[str, float]
+) -> FoldResult:
+    compared = correctness(truth, predicted)
+    blends = int(compared.is_blend.sum())
+    return FoldResult(
+        fold=fold,
+        clips=len(truth),
+        presence_accuracy=float(compared.presence.mean()),
+        salience_accuracy=float(compared.salience.sum() / blends) if blends else 0.0,
+        parameters=parameters,
+    )

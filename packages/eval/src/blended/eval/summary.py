@@ -1,0 +1,33 @@
+"""An evaluation as plain data: the JSON that other people's scripts read."""
+
+from importlib.metadata import version
+
+from blended.eval.protocol import Evaluation
+
+
+def summary(evaluation: Evaluation) -> dict[str, object]:
+    """The keys of `blended evaluate --json`: folds, means over folds, intervals and the protocol."""
+    estimates, protocol = evaluation.estimates, evaluation.protocol
+    return {
+        "folds": [
+            {
+                "fold": fold.fold,
+                "clips": fold.clips,
+                "presence_accuracy": fold.presence_accuracy,
+                "salience_accuracy": fold.salience_accuracy,
+                **fold.parameters,
+            }
+            for fold in evaluation.folds
+        ],
+        "presence_accuracy": estimates.presence.value,
+        "salience_accuracy": estimates.salience.value,
+        "score": estimates.score.value,
+        "presence_interval": [estimates.presence.low, estimates.presence.high],
+        "salience_interval": [estimates.salience.low, estimates.salience.high],
+        "score_interval": [estimates.score.low, estimates.score.high],
+        "decision": protocol.decision,
+        "tune": protocol.tune,
+        "calibrate": protocol.calibrate,
+        "seed": protocol.seed,
+        "blended_version": version("blended-eval"),
+    }

@@ -1,0 +1,36 @@
+"""The `blended` command."""
+
+import sys
+
+import typer
+
+from blended.studies.commands import compare, data, evaluate, features, train, ui
+
+app = typer.Typer(
+    name="blended",
+    help="Which emotions are present in a clip, and how salient each is in the blend.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(data.app, name="data")
+app.add_typer(features.app, name="features")
+app.command("train")(train.train)
+app.command("compare")(compare.compare)
+app.command("evaluate")(evaluate.evaluate)
+app.command("ui")(ui.ui)
+
+
+def main() -> None:
+    """Runs a command; a user's mistake is one sentence on stderr and exit status 1."""
+    from blended.data.errors import InputError
+
+    try:
+        app()
+    except InputError as error:
+        typer.secho(f"error: {error}", fg="red", err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
