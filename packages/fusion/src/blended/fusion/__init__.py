@@ -1,1 +1,4 @@
-"""Placeholder."""
+"""Fusion: features of one or many encoders in, probabilities of emotions per clip out.
+
+Read `inputs.py`, `heads.py`, `training.py`, then the strategies in `strategies/` (table `FUSIONS`).
+"""
