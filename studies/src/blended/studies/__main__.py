@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from blended.studies.commands import compare, data, evaluate, features, train, ui
+from blended.studies.commands import compare, data, evaluate, features, runs, train, ui
 
 app = typer.Typer(
     name="blended",
@@ -18,6 +18,7 @@ app.add_typer(features.app, name="features")
 app.command("train")(train.train)
 app.command("compare")(compare.compare)
 app.command("evaluate")(evaluate.evaluate)
+app.command("runs")(runs.runs)
 app.command("ui")(ui.ui)
 
 

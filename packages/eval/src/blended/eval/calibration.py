@@ -7,6 +7,9 @@ import numpy as np
 
 from blended.eval.evidence import Evidence
 
+# A standard deviation below this share of the values' size is rounding, and would be blown up to 1.
+ROUNDING = 1e-9
+
 
 def none(evidence: Evidence) -> Evidence:
     """The evidence as it is: a clip is judged without looking at other clips of its actor."""
@@ -22,10 +25,11 @@ def standardise_per_actor(evidence: Evidence) -> Evidence:
     logits = np.empty_like(evidence.logits)
     for actor in np.unique(evidence.actors):
         rows = evidence.actors == actor
-        centred = evidence.logits[rows] - evidence.logits[rows].mean(axis=0)
-        spread = centred.std(axis=0)
-        logits[rows] = centred / np.where(spread > 0, spread, 1.0)
-    return replace(evidence, logits=logits)
+        values = evidence.logits[rows]
+        spread = values.std(axis=0)
+        varies = spread > ROUNDING * np.abs(values).max(axis=0)
+        logits[rows] = np.where(varies, values - values.mean(axis=0), 0.0) / np.where(varies, spread, 1.0)
+    return replace(evidence, logits=logits, given_probabilities=None)
 
 
 CALIBRATIONS: dict[str, Callable[[Evidence], Evidence]] = {"none": none, "actor": standardise_per_actor}

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
-from blended.data import LabelSpace, Scores
+from blended.data import InputError, LabelSpace, Scores
 
 # Smaller probabilities say no more than "never"; their logarithm would dominate a standardisation.
 SMALLEST_PROBABILITY = 1e-12
@@ -24,13 +24,25 @@ class Evidence:
     folds: Int[ndarray, "clip"]
     """The published validation fold of every clip."""
     space: LabelSpace
+    given_probabilities: Float[ndarray, "clip model emotion"] | None = None
+    """Probabilities as the models gave them, which a logarithm and its inverse would round; None where
+    the logits have been calibrated or are all there is."""
 
     def take(self, rows: ndarray) -> "Evidence":
         """The given clips only (a mask or row numbers)."""
-        return replace(self, logits=self.logits[rows], actors=self.actors[rows], folds=self.folds[rows])
+        given = self.given_probabilities
+        return replace(
+            self,
+            logits=self.logits[rows],
+            actors=self.actors[rows],
+            folds=self.folds[rows],
+            given_probabilities=None if given is None else given[rows],
+        )
 
     def probabilities(self) -> Float[ndarray, "clip model emotion"]:
-        """Softmax per model."""
+        """What was given, or the softmax per model."""
+        if self.given_probabilities is not None:
+            return self.given_probabilities
         shifted = np.exp(self.logits - self.logits.max(axis=-1, keepdims=True))
         return shifted / shifted.sum(axis=-1, keepdims=True)
 
@@ -45,15 +57,27 @@ def gather(
     """Stacks the scores of several models.
 
     All must cover the same clips in the same order and have one column per emotion, in any order;
-    `actors` and `folds` follow those clips.
+    `actors` and `folds` follow those clips. Raises InputError for different clips.
     """
-    stacked = np.stack([_in_space_order(one, space) for one in scores], axis=1)
+    for one in scores[1:]:
+        if one.clip_ids != scores[0].clip_ids:
+            raise InputError(
+                "the models' scores are not of the same clips in the same order; align them first"
+            )
+    logits = np.stack([_log_scores(one, space) for one in scores], axis=1)
+    probabilities = np.stack([_in_space_order(one.probabilities(), one, space) for one in scores], axis=1)
     _, actor_numbers = np.unique(np.asarray(actors, dtype=str), return_inverse=True)
-    return Evidence(stacked, actor_numbers.astype(np.int64), np.asarray(folds, dtype=np.int64), space)
+    return Evidence(
+        logits, actor_numbers.astype(np.int64), np.asarray(folds, dtype=np.int64), space, probabilities
+    )
 
 
-def _in_space_order(scores: Scores, space: LabelSpace) -> Float[ndarray, "clip emotion"]:
-    values = scores.values[:, [scores.columns.index(emotion) for emotion in space.emotions]]
+def _log_scores(scores: Scores, space: LabelSpace) -> Float[ndarray, "clip emotion"]:
+    values = _in_space_order(scores.values, scores, space)
     if scores.kind == "probabilities":
         return np.log(np.maximum(values, SMALLEST_PROBABILITY))
     return values
+
+
+def _in_space_order(values: ndarray, scores: Scores, space: LabelSpace) -> Float[ndarray, "clip emotion"]:
+    return values[:, [scores.columns.index(emotion) for emotion in space.emotions]]

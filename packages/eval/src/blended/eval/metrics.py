@@ -46,7 +46,7 @@ def presence_accuracy(truth: Sequence[Mixture], predicted: Sequence[Mixture]) ->
 
     Raises InputError for no clips or sequences of different lengths.
 
-    >>> presence_accuracy([Mixture({"ang": 70, "hap": 30})], [Mixture({"ang": 50, "hap": 50})])
+    >>> presence_accuracy([Mixture({"ang": 70.0, "hap": 30.0})], [Mixture({"ang": 50.0, "hap": 50.0})])
     1.0
     """
     if not truth:
@@ -60,10 +60,10 @@ def salience_accuracy(truth: Sequence[Mixture], predicted: Sequence[Mixture]) ->
     0.0 where the truth holds no blend, as the organisers have it. Raises InputError for sequences of
     different lengths.
 
-    >>> truth = [Mixture({"ang": 70, "hap": 30}), Mixture.single("sad")]
+    >>> truth = [Mixture({"ang": 70.0, "hap": 30.0}), Mixture.single("sad")]
     >>> salience_accuracy(truth, [Mixture({"hap": 30.4, "ang": 69.6}), Mixture.single("ang")])
     1.0
-    >>> salience_accuracy(truth, [Mixture({"hap": 40, "ang": 60}), Mixture.single("sad")])
+    >>> salience_accuracy(truth, [Mixture({"hap": 40.0, "ang": 60.0}), Mixture.single("sad")])
     0.0
     """
     compared = correctness(truth, predicted)
@@ -74,7 +74,7 @@ def salience_accuracy(truth: Sequence[Mixture], predicted: Sequence[Mixture]) ->
 def challenge_score(truth: Sequence[Mixture], predicted: Sequence[Mixture]) -> float:
     """The mean of presence and salience accuracy, in [0, 1]; what the FG 2026 challenge ranks by.
 
-    >>> challenge_score([Mixture({"ang": 70, "hap": 30})], [Mixture({"ang": 50, "hap": 50})])
+    >>> challenge_score([Mixture({"ang": 70.0, "hap": 30.0})], [Mixture({"ang": 50.0, "hap": 50.0})])
     0.5
     """
     return (presence_accuracy(truth, predicted) + salience_accuracy(truth, predicted)) / 2

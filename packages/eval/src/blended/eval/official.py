@@ -27,6 +27,9 @@ def _stem(name: str) -> str:
 
 
 def _mixture(name: str, entries: Sequence[Mapping[str, object]]) -> Mixture:
+    for entry in entries:
+        if missing := [key for key in ("emotion", "salience") if key not in entry]:
+            raise InputError(f"prediction of {name!r} lacks {missing[0]!r}: {dict(entry)}")
     emotions = [str(entry["emotion"]) for entry in entries]
     if len(set(emotions)) != len(emotions):
         raise InputError(f"prediction of {name!r} names an emotion twice: {emotions}")

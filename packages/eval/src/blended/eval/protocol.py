@@ -30,7 +30,7 @@ class Protocol:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Raises InputError for an unknown name, or for in-fold tuning of a learned decision."""
+        """Raises InputError for an unknown name, a negative seed, or in-fold tuning without thresholds."""
         if self.decision not in DECISIONS:
             raise unknown_name("decision", self.decision, DECISIONS)
         if self.calibrate not in CALIBRATIONS:
@@ -39,10 +39,12 @@ class Protocol:
             raise unknown_name("tuning", self.tune, TUNES)
         if self.tune == "in-fold" and self.decision != "thresholds":
             raise InputError(
-                f"--tune in-fold exists only to compare thresholds with published numbers; a {self.decision} "
-                f"decision fitted on the fold it is judged on would report its own training labels. "
-                f"Use --tune cross-fold."
+                f"--tune in-fold exists only to compare thresholds with published numbers: another decision "
+                f"fitted on the fold that it is judged on reports its own training labels. Use "
+                f"--tune cross-fold with --decision {self.decision}"
             )
+        if self.seed < 0:
+            raise InputError(f"seed must be 0 or more, got {self.seed}")
 
     @property
     def label(self) -> str:
@@ -80,8 +82,11 @@ class Evaluation:
 def evaluate(evidence: Evidence, truth: Sequence[Mixture], protocol: Protocol) -> Evaluation:
     """Fits and decides fold by fold, and measures.
 
-    Raises InputError if cross-fold tuning is asked for with fewer than two folds.
+    Raises InputError if cross-fold tuning is asked for with fewer than two folds, or if truth and
+    evidence are not of as many clips.
     """
+    if len(truth) != len(evidence.folds):
+        raise InputError(f"got {len(truth)} labels for the scores of {len(evidence.folds)} clips")
     calibrated = CALIBRATIONS[protocol.calibrate](evidence)
     numbers = np.unique(evidence.folds)
     if protocol.tune == "cross-fold" and len(numbers) < 2:

@@ -53,18 +53,24 @@ def _read_table(path: Path, space: LabelSpace) -> pl.DataFrame:
             f"{path} lacks the column(s) {', '.join(missing)}; expected filename, fold and one per emotion: "
             f"{', '.join(space.emotions)}"
         )
-    numbers = table.with_columns(
-        pl.col("fold").cast(pl.Int64, strict=False), pl.col(space.emotions).cast(pl.Float64, strict=False)
-    )
-    for column in ("fold", *space.emotions):
-        broken = numbers[column].is_null()
-        if broken.any():
-            row = broken.arg_max() or 0
-            raise InputError(
-                f"{path}, line {row + 2}: column {column!r} of clip {table['filename'][row]!r} holds "
-                f"{table[column][row]!r}, expected a number"
-            )
-    return numbers
+    if table["filename"].null_count():
+        row = table["filename"].is_null().arg_max() or 0
+        raise InputError(f"{path}, line {row + 2}: filename is empty")
+    return table.with_columns(_numbers(path, table, column) for column in expected[1:])
+
+
+def _numbers(path: Path, table: pl.DataFrame, column: str) -> pl.Series:
+    """The column as numbers; a fold is whole, however it is written (other programs write 0.0)."""
+    numbers = table[column].str.strip_chars().cast(pl.Float64, strict=False)
+    broken = numbers.is_null() if column != "fold" else numbers.is_null() | (numbers % 1 != 0)
+    if broken.any():
+        row = broken.arg_max() or 0
+        raise InputError(
+            f"{path}, line {row + 2}: column {column!r} of clip {table['filename'][row]!r} "
+            f"{'is empty' if table[column][row] is None else f'holds {table[column][row]!r}'}, expected a "
+            f"{'whole ' if column == 'fold' else ''}number"
+        )
+    return numbers.cast(pl.Int64) if column == "fold" else numbers
 
 
 def _check_clips(path: Path, found: list[str], expected: list[str]) -> None:

@@ -61,15 +61,16 @@ def train_nested(
             f"nested training needs at least {MIN_FOLDS} folds, got {folds}: one is reported, one chooses "
             f"the number of epochs, the rest is trained on"
         )
-    probes = train(x_ND, inputs.targets, _probe_jobs(inputs.folds, folds, config, seed), config, log)
+    x_train = x_ND[: inputs.num_train]
+    probes = train(x_train, inputs.targets, _probe_jobs(inputs.folds, folds, config, seed), config, log)
     epochs = {fold: int(np.argmin(loss)) + 1 for fold, loss in zip(folds, probes.watched_loss, strict=True)}
     final_epochs = round(float(np.median(list(epochs.values()))))
     jobs = [
         *(Job(np.flatnonzero(inputs.folds != fold), epochs[fold], model_seed(seed, fold)) for fold in folds),
         Job(np.arange(inputs.num_train), final_epochs, model_seed(seed, -1)),
     ]
-    trained = train(x_ND, inputs.targets, jobs, config, log)
-    predicted, probed = trained.predict(x_ND), probes.predict(x_ND[: inputs.num_train])
+    trained = train(x_train, inputs.targets, jobs, config, log)
+    predicted, probed = trained.predict(x_ND), probes.predict(x_train)
     of_probe = {inner_fold(fold, folds): probed[model] for model, fold in enumerate(folds)}
     of_reported = {fold: predicted[model] for model, fold in enumerate(folds)}
     return Nested(

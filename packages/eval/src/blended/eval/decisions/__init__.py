@@ -19,4 +19,7 @@ DECISIONS: dict[str, Fit] = {
     "most-frequent-blend": fit_most_frequent_blend,
 }
 
-__all__ = ["DECISIONS", "Decider", "Fit"]
+TRIVIAL = ("most-frequent-single", "most-frequent-blend")
+"""Entries that look at nothing: what every other number is compared with."""
+
+__all__ = ["DECISIONS", "TRIVIAL", "Decider", "Fit"]

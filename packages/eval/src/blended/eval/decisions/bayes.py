@@ -6,17 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from blended.data import Mixture
 from blended.eval.decisions.expected_score import maximise_expected_score, state_numbers
 from blended.eval.decisions.inner import choose
+from blended.eval.decisions.multinomial import INVERSE_PENALTIES, Multinomial, fit_multinomial
 from blended.eval.evidence import Evidence
-
-# Inverse strengths of the ridge penalty, from the most regularised.
-INVERSE_PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 
 
 def inputs(evidence: Evidence) -> Float[ndarray, "clip feature"]:
@@ -28,7 +23,7 @@ def inputs(evidence: Evidence) -> Float[ndarray, "clip feature"]:
 class Bayes:
     """Posterior over states, then the state worth most."""
 
-    model: Pipeline
+    model: Multinomial
     inverse_penalty: float
     blend_share: float
     """Share of blends among the clips fitted on, in [0, 1]."""
@@ -40,9 +35,7 @@ class Bayes:
 
     def posterior(self, evidence: Evidence) -> Float[ndarray, "clip state"]:
         """P(state | scores); a state that was never seen has probability 0."""
-        full = np.zeros((len(evidence.logits), len(evidence.space.states)))
-        full[:, self.model.classes_] = self.model.predict_proba(inputs(evidence))
-        return full
+        return self.model.posterior(inputs(evidence), len(evidence.space.states))
 
     def decide(self, evidence: Evidence) -> list[Mixture]:
         """The state with the largest expected challenge score."""
@@ -51,8 +44,9 @@ class Bayes:
 
 def fit_once(inverse_penalty: float, evidence: Evidence, truth: Sequence[Mixture]) -> Bayes:
     """Fits with a given penalty."""
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=inverse_penalty, max_iter=500))
-    model.fit(inputs(evidence), state_numbers(truth, evidence.space))
+    model = fit_multinomial(
+        inputs(evidence), state_numbers(truth, evidence.space), inverse_penalty=inverse_penalty
+    )
     return Bayes(model, inverse_penalty, float(np.mean([mixture.is_blend for mixture in truth])))
 
 

@@ -3,16 +3,25 @@
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy import ndarray
 
-from blended.data import LabelSpace, Mixture
+from blended.data import InputError, LabelSpace, Mixture
 
 
-def state_numbers(truth: Sequence[Mixture], space: LabelSpace) -> ndarray:
-    """[clip]: the position of every mixture among the states of the space."""
+def state_numbers(truth: Sequence[Mixture], space: LabelSpace) -> Int[ndarray, "clip"]:
+    """[clip]: the position of every mixture among the states of the space.
+
+    Raises InputError for a mixture that is none of them.
+    """
     position = {state: number for number, state in enumerate(space.states)}
-    return np.array([position[mixture] for mixture in truth], dtype=np.int64)
+    numbers = np.array([position.get(mixture, -1) for mixture in truth], dtype=np.int64)
+    if (numbers < 0).any():
+        raise InputError(
+            f"{truth[int(numbers.argmin())].name} is none of the {len(position)} label states of the corpus: "
+            f"a learned decision needs truth among them; use --decision thresholds for other shares"
+        )
+    return numbers
 
 
 def maximise_expected_score(

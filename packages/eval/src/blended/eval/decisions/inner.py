@@ -16,7 +16,7 @@ MIN_FOLDS = 3
 def inner_splits(evidence: Evidence) -> Iterator[tuple[ndarray, ndarray]]:
     """(fit, hold) row numbers: one published fold held at a time, or groups of actors if too few folds.
 
-    Both keep all clips of an actor on one side.
+    Both keep all clips of an actor on one side; a lone actor leaves nothing to hold.
     """
     rows = np.arange(len(evidence.folds))
     folds = np.unique(evidence.folds)
@@ -24,8 +24,7 @@ def inner_splits(evidence: Evidence) -> Iterator[tuple[ndarray, ndarray]]:
         for fold in folds:
             held = evidence.folds == fold
             yield rows[~held], rows[held]
-    else:
-        num_groups = min(MIN_FOLDS, len(np.unique(evidence.actors)))
+    elif (num_groups := min(MIN_FOLDS, len(np.unique(evidence.actors)))) > 1:
         yield from GroupKFold(num_groups).split(rows, groups=evidence.actors)
 
 
@@ -38,7 +37,7 @@ def choose(
     """The knob with the best mean challenge score over held parts, and every knob's score.
 
     `decide(knob, fit evidence, fit truth, held evidence)` fits and decides. The first best wins, so
-    list knobs from the most regularised.
+    list knobs from the most regularised; so does the first where nothing can be held.
     """
     totals = np.zeros(len(knobs))
     for fit, hold in inner_splits(evidence):

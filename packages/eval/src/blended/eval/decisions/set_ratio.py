@@ -11,15 +11,16 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from blended.data import LabelSpace, Mixture
-from blended.eval.decisions.bayes import INVERSE_PENALTIES, inputs
+from blended.eval.decisions.bayes import inputs
 from blended.eval.decisions.expected_score import maximise_expected_score, state_numbers
 from blended.eval.decisions.inner import choose
+from blended.eval.decisions.multinomial import INVERSE_PENALTIES, Multinomial, fit_multinomial
 from blended.eval.evidence import Evidence
+
+# The ratio model's classes are whole percent, 0 to 100.
+NUM_SHARES = 101
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +61,9 @@ def ratio_inputs(evidence: Evidence, pair: Pair, number: int, num_pairs: int) ->
 class SetRatio:
     """The two models."""
 
-    sets: Pipeline
-    ratios: Pipeline
+    sets: Multinomial
+    ratios: Multinomial | None
+    """Classes are shares of the first emotion in percent; None where no blend was seen."""
     inverse_penalty: float
     blend_share: float
 
@@ -73,20 +75,20 @@ class SetRatio:
     def posterior(self, evidence: Evidence) -> Float[ndarray, "clip state"]:
         """P(state | scores)."""
         space = evidence.space
-        set_posterior = np.zeros((len(evidence.logits), len(space.emotion_sets)))
-        set_posterior[:, self.sets.classes_] = self.sets.predict_proba(inputs(evidence))
+        set_posterior = self.sets.posterior(inputs(evidence), len(space.emotion_sets))
         full = np.zeros((len(evidence.logits), len(space.states)))
         for number, state in enumerate(space.states):
             if not state.is_blend:
                 full[:, number] = set_posterior[:, space.emotion_sets.index(state.emotions)]
+        if self.ratios is None:
+            return full
         pairs = pairs_of(space)
         for number, pair in enumerate(pairs):
-            ratio = self.ratios.predict_proba(ratio_inputs(evidence, pair, number, len(pairs)))
+            ratio = self.ratios.posterior(ratio_inputs(evidence, pair, number, len(pairs)), NUM_SHARES)
             emotions = frozenset((space.emotions[pair.first], space.emotions[pair.second]))
             p_set = set_posterior[:, space.emotion_sets.index(emotions)]
-            for column, share in enumerate(self.ratios.classes_):
-                if share in pair.states:
-                    full[:, pair.states[share]] = p_set * ratio[:, column]
+            for share, state in pair.states.items():
+                full[:, state] = p_set * ratio[:, share]
         return full
 
     def decide(self, evidence: Evidence) -> list[Mixture]:
@@ -99,7 +101,7 @@ def fit_once(inverse_penalty: float, evidence: Evidence, truth: Sequence[Mixture
     space = evidence.space
     set_of_state = np.array([space.emotion_sets.index(state.emotions) for state in space.states])
     numbers = state_numbers(truth, space)
-    sets = _multinomial(inverse_penalty).fit(inputs(evidence), set_of_state[numbers])
+    sets = fit_multinomial(inputs(evidence), set_of_state[numbers], inverse_penalty=inverse_penalty)
     rows: list[ndarray] = []
     shares: list[int] = []
     pairs = pairs_of(space)
@@ -108,7 +110,11 @@ def fit_once(inverse_penalty: float, evidence: Evidence, truth: Sequence[Mixture
         chosen = np.isin(numbers, list(share_of_state))
         rows.append(ratio_inputs(evidence.take(chosen), pair, number, len(pairs)))
         shares.extend(share_of_state[int(state)] for state in numbers[chosen])
-    ratios = _multinomial(inverse_penalty).fit(np.concatenate(rows), np.array(shares))
+    ratios = (
+        fit_multinomial(np.concatenate(rows), np.array(shares), inverse_penalty=inverse_penalty)
+        if shares
+        else None
+    )
     return SetRatio(sets, ratios, inverse_penalty, float(np.mean([mixture.is_blend for mixture in truth])))
 
 
@@ -122,7 +128,3 @@ def fit_set_ratio(evidence: Evidence, truth: Sequence[Mixture], seed: int) -> Se
         truth,
     )
     return fit_once(best, evidence, truth)
-
-
-def _multinomial(inverse_penalty: float) -> Pipeline:
-    return make_pipeline(StandardScaler(), LogisticRegression(C=inverse_penalty, max_iter=500))

@@ -25,11 +25,9 @@ class TopTwo:
     """The two most probable emotions of every clip."""
 
     first: Int[ndarray, "clip"]
-    """Column of the largest probability, as the official sort has it on ties."""
+    """Column of the largest probability: the emotion that stands if only one may."""
     second: Int[ndarray, "clip"]
     """Column of the second largest."""
-    alone: Int[ndarray, "clip"]
-    """Column of the emotion that stands if only one may."""
     second_probability: Float[ndarray, "clip"]
     gap: Float[ndarray, "clip"]
     """First minus second probability."""
@@ -38,21 +36,17 @@ class TopTwo:
 
 
 def top_two(probabilities: Float[ndarray, "clip emotion"], space: LabelSpace) -> TopTwo:
-    """What the decision looks at; independent of the thresholds, so computed once per grid."""
-    order = np.argsort(probabilities, axis=1)
-    first, second = order[:, -1], order[:, -2]
+    """What the decision looks at; independent of the thresholds, so computed once per grid.
+
+    Of equal probabilities the first column counts as larger, and one that cannot blend comes last: the
+    order of the organisers, whose last column is neutral.
+    """
+    blendable = np.isin(space.emotions, sorted({e for s in space.states if s.is_blend for e in s.emotions}))
+    order = np.lexsort((np.broadcast_to(~blendable, probabilities.shape), -probabilities), axis=1)
+    first, second = order[:, 0], order[:, 1]
     rows = np.arange(len(order))
     largest, next_largest = probabilities[rows, first], probabilities[rows, second]
-    blendable = np.isin(space.emotions, sorted({e for s in space.states if s.is_blend for e in s.emotions}))
-    tie_to_second = (largest == next_largest) & ~blendable[first]
-    return TopTwo(
-        first=first,
-        second=second,
-        alone=np.where(tie_to_second, second, first),
-        second_probability=next_largest,
-        gap=np.abs(largest - next_largest),
-        can_blend=blendable[first] & blendable[second],
-    )
+    return TopTwo(first, second, next_largest, largest - next_largest, blendable[first] & blendable[second])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,7 +82,7 @@ def grid_accuracies(
     probability reaches alpha, and its gap lies on the right side of beta: a product of two tables.
     """
     is_blend = truth.smaller >= 0
-    right_alone = ~is_blend & (top.alone == truth.larger)
+    right_alone = ~is_blend & (top.first == truth.larger)
     same = (top.first == truth.larger) & (top.second == truth.smaller)
     swapped = (top.first == truth.smaller) & (top.second == truth.larger)
     right_pair = is_blend & top.can_blend & (same | swapped)
@@ -129,15 +123,15 @@ class Thresholds:
         return [
             _pair(space.emotions[first], space.emotions[second], even)
             if blend
-            else Mixture.single(space.emotions[alone])
-            for first, second, alone, blend, even in zip(
-                top.first, top.second, top.alone, paired, close, strict=True
+            else Mixture.single(space.emotions[first])
+            for first, second, blend, even in zip(
+                *(column.tolist() for column in (top.first, top.second, paired, close)), strict=True
             )
         ]
 
 
 def _pair(first: str, second: str, even: bool) -> Mixture:
-    return Mixture({first: 50, second: 50} if even else {first: 70, second: 30})
+    return Mixture({first: 50.0, second: 50.0} if even else {first: 70.0, second: 30.0})
 
 
 def fit_thresholds(evidence: Evidence, truth: Sequence[Mixture], seed: int) -> Thresholds:

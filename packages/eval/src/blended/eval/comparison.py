@@ -1,0 +1,261 @@
+"""Which run is best, and whether the difference is more than noise.
+
+Runs of one corpus are judged on the same clips, so they are compared pairwise on the same resampled
+actors. All comparisons that a report makes are one family; their p-values are corrected together
+(Holm, "A simple sequentially rejective multiple test procedure", 1979).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy import ndarray
+
+from blended.data import InputError, Mixture
+from blended.eval.intervals import NUM_RESAMPLES, Estimate, ScoreEstimates, difference, resample
+from blended.eval.protocol import Evaluation
+
+SIGNIFICANCE = 0.05
+"""A corrected p-value below it tells two runs apart."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RunRecord:
+    """One trained run, or one trivial baseline, with everything that a report says about it."""
+
+    name: str
+    """Unique among the runs of a report, such as `late-logmel-motion`."""
+    strategy: str
+    """`linear`, `mlp-256`, `early`, `late`, ..., or the name of a trivial baseline."""
+    features: tuple[str, ...]
+    """Names of the encoders."""
+    modalities: tuple[str, ...]
+    """`audio`, `video`, or both; empty for a trivial baseline, which looks at nothing."""
+    truth: list[Mixture]
+    """One per clip."""
+    clip_ids: tuple[str, ...]
+    actors: ndarray
+    """[clip]: who is seen, a name or a number."""
+    folds: Int[ndarray, "clip"]
+    cross_fold: Evaluation
+    """The headline: whatever decides was fitted on the other folds."""
+    in_fold: Evaluation | None = None
+    """Tuned on the reported fold itself: optimistic, for comparison with published tables."""
+    test: ScoreEstimates | None = None
+    """Held-out partition, by the final model refitted on all training clips."""
+    run_id: str | None = None
+    """Of the tracked run (MLflow)."""
+
+    def __post_init__(self) -> None:
+        """Raises InputError for fields of different lengths or an evaluation of the wrong protocol."""
+        lengths = [len(self.truth), len(self.clip_ids), len(self.actors), len(self.folds)]
+        lengths += [len(self.cross_fold.decided)]
+        if len(set(lengths)) != 1:
+            raise InputError(
+                f"run {self.name!r}: truth, clip ids, actors, folds and decisions have lengths {lengths}; "
+                f"expected one entry per clip in each"
+            )
+        for field, evaluation in (("cross-fold", self.cross_fold), ("in-fold", self.in_fold)):
+            if evaluation is not None and evaluation.protocol.tune != field:
+                raise InputError(
+                    f"run {self.name!r}: an evaluation tuned {evaluation.protocol.tune} was given as its "
+                    f"{field} result; in-fold numbers are optimistic and must not be mixed up"
+                )
+
+    @property
+    def modality(self) -> str:
+        """`trivial`, the one modality, or `multimodal`."""
+        if not self.modalities:
+            return "trivial"
+        return self.modalities[0] if len(self.modalities) == 1 else "multimodal"
+
+    @property
+    def score(self) -> float:
+        """The cross-fold challenge score, in [0, 1]."""
+        return self.cross_fold.estimates.score.value
+
+    @property
+    def gap(self) -> float | None:
+        """In-fold minus cross-fold score: what tuning on the reported fold would have added."""
+        return None if self.in_fold is None else self.in_fold.estimates.score.value - self.score
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """First run minus second run, on the same resampled actors."""
+
+    first: str
+    second: str
+    presence: Estimate
+    """Difference in [-1, 1] with its 95 % interval; so for the others."""
+    salience: Estimate
+    score: Estimate
+    p: float
+    """Two-sided, for the score."""
+    p_holm: float
+    """`p` corrected for all comparisons of its family."""
+
+    @property
+    def distinguishable(self) -> bool:
+        """Whether the difference of the scores is more than noise."""
+        return self.p_holm < SIGNIFICANCE
+
+    def reversed(self) -> "Comparison":
+        """Second minus first."""
+        flipped = {name: negated(getattr(self, name)) for name in ("presence", "salience", "score")}
+        return replace(self, first=self.second, second=self.first, **flipped)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Standings:
+    """All runs in order, and who can be told apart."""
+
+    runs: tuple[RunRecord, ...]
+    """Trained runs by falling cross-fold score."""
+    baselines: tuple[RunRecord, ...]
+    """Trivial baselines by falling cross-fold score."""
+    comparisons: Mapping[tuple[str, str], Comparison]
+    """By the names of the two runs; one family."""
+
+    @property
+    def top(self) -> RunRecord:
+        """The run with the highest score, which is not to say the best."""
+        return self.runs[0]
+
+    @property
+    def tied(self) -> tuple[RunRecord, ...]:
+        """Runs below the top that cannot be told apart from it."""
+        top = self.top.name
+        return tuple(run for run in self.runs[1:] if not self.between(top, run.name).distinguishable)
+
+    def best_of(self, modality: str) -> RunRecord | None:
+        """The highest run of `audio`, `video`, `multimodal`; of any one modality for `unimodal`."""
+        wanted = self.unimodal if modality == "unimodal" else (modality,)
+        return next((run for run in self.runs if run.modality in wanted), None)
+
+    @property
+    def unimodal(self) -> tuple[str, ...]:
+        """The modalities of which there are unimodal runs, by name."""
+        return tuple(sorted({run.modality for run in self.runs} - {"multimodal"}))
+
+    def between(self, first: str, second: str) -> Comparison:
+        """First minus second; KeyError if the pair is not in the family."""
+        if (first, second) in self.comparisons:
+            return self.comparisons[first, second]
+        return self.comparisons[second, first].reversed()
+
+
+def rank(records: Sequence[RunRecord]) -> list[RunRecord]:
+    """By falling cross-fold challenge score; equal scores by name."""
+    return sorted(records, key=lambda record: (-record.score, record.name))
+
+
+def standings(
+    records: Sequence[RunRecord], *, seed: int = 0, num_resamples: int = NUM_RESAMPLES
+) -> Standings:
+    """Ranks runs and compares the top with every other run, and multimodal with unimodal.
+
+    Raises InputError for no trained run, a repeated name, or runs that cover different clips or folds.
+    """
+    _check(records)
+    ranked = rank(records)
+    runs = tuple(record for record in ranked if record.modalities)
+    baselines = tuple(record for record in ranked if not record.modalities)
+    table = Standings(runs, baselines, {})
+    pairs = [(table.top.name, record.name) for record in (*runs[1:], *baselines)]
+    multimodal = table.best_of("multimodal")
+    for modality in table.unimodal if multimodal else ():
+        unimodal = table.best_of(modality)
+        assert multimodal and unimodal
+        if {multimodal.name, unimodal.name} not in [set(pair) for pair in pairs]:
+            pairs.append((multimodal.name, unimodal.name))
+    return replace(table, comparisons=_family(records, pairs, seed, num_resamples))
+
+
+def compare(
+    first: RunRecord, second: RunRecord, *, seed: int = 0, num_resamples: int = NUM_RESAMPLES
+) -> Comparison:
+    """One comparison by itself: nothing to correct."""
+    _check_same_clips(first, second)
+    return _comparison(first, second, _draws(first, seed, num_resamples), _draws(second, seed, num_resamples))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Step-down correction of a family of p-values, in [0, 1], in the order given.
+
+    >>> [round(p, 3) for p in holm([0.04, 0.01, 0.03])]
+    [0.06, 0.03, 0.06]
+    """
+    adjusted, largest = [0.0] * len(p_values), 0.0
+    for step, number in enumerate(sorted(range(len(p_values)), key=lambda k: p_values[k])):
+        largest = max(largest, min(1.0, (len(p_values) - step) * p_values[number]))
+        adjusted[number] = largest
+    return adjusted
+
+
+def negated(estimate: Estimate) -> Estimate:
+    """The estimate of the opposite difference."""
+    # Adding zero turns -0.0, which would be printed with its sign, into 0.0.
+    return Estimate(0.0 - estimate.value, 0.0 - estimate.high, 0.0 - estimate.low)
+
+
+def _family(
+    records: Sequence[RunRecord], pairs: Sequence[tuple[str, str]], seed: int, num_resamples: int
+) -> dict[tuple[str, str], Comparison]:
+    by_name = {record.name: record for record in records}
+    draws = {name: _draws(by_name[name], seed, num_resamples) for name in {n for pair in pairs for n in pair}}
+    found = [_comparison(by_name[a], by_name[b], draws[a], draws[b]) for a, b in pairs]
+    corrected = holm([comparison.p for comparison in found])
+    return {
+        pair: replace(comparison, p_holm=p)
+        for pair, comparison, p in zip(pairs, found, corrected, strict=True)
+    }
+
+
+def _draws(record: RunRecord, seed: int, num_resamples: int) -> Float[ndarray, "resample metric"]:
+    numbers = np.unique(record.actors, return_inverse=True)[1]
+    return resample(record.cross_fold.compared, numbers, record.folds, seed=seed, num_resamples=num_resamples)
+
+
+def _comparison(
+    first: RunRecord, second: RunRecord, first_draws: ndarray, second_draws: ndarray
+) -> Comparison:
+    a, b = first.cross_fold.estimates, second.cross_fold.estimates
+    points = (a.presence.value - b.presence.value, a.salience.value - b.salience.value)
+    points += (a.score.value - b.score.value,)
+    # The value is the difference of the two published values; resamples give its interval.
+    estimates = [
+        replace(difference(first_draws[:, k].tolist(), second_draws[:, k].tolist()), value=points[k])
+        for k in range(3)
+    ]
+    p = _two_sided_p(first_draws[:, 2] - second_draws[:, 2])
+    return Comparison(first.name, second.name, *estimates, p=p, p_holm=p)
+
+
+def _two_sided_p(gaps: Float[ndarray, "resample"]) -> float:
+    """Twice the smaller share of resamples on either side of zero, counting the data themselves as one."""
+    # Means over folds of equal counts may differ in the last bit.
+    gaps = gaps.round(12)
+    below, above = (1 + (gaps <= 0).sum()) / (1 + len(gaps)), (1 + (gaps >= 0).sum()) / (1 + len(gaps))
+    return float(min(1.0, 2 * min(below, above)))
+
+
+def _check(records: Sequence[RunRecord]) -> None:
+    names = [record.name for record in records]
+    if repeated := [name for name in names if names.count(name) > 1]:
+        raise InputError(
+            f"run {repeated[0]!r} occurs {names.count(repeated[0])} times; give every run a name"
+        )
+    if not any(record.modalities for record in records):
+        raise InputError(f"expected at least one trained run, got only {names or 'none'}")
+    for record in records[1:]:
+        _check_same_clips(records[0], record)
+
+
+def _check_same_clips(first: RunRecord, second: RunRecord) -> None:
+    if first.clip_ids != second.clip_ids or not np.array_equal(first.folds, second.folds):
+        raise InputError(
+            f"runs {first.name!r} and {second.name!r} were not evaluated on the same clips and folds in the "
+            f"same order ({len(first.clip_ids)} and {len(second.clip_ids)} clips); differences must be paired"
+        )

@@ -1,0 +1,31 @@
+"""Figures of a report, also used singly: a function returns a matplotlib `Figure`, `saving` its bytes.
+
+No global state of matplotlib is left changed and no window system is needed.
+"""
+
+from blended.eval.figures.actors import actor_results, actors_figure
+from blended.eval.figures.confusion import Confusion, confusion_figure, count_confusion, kinship_order
+from blended.eval.figures.forest import forest_figure
+from blended.eval.figures.salience import PairResult, pair_results, pairs_figure, shares_figure
+from blended.eval.figures.saving import png, save, svg
+from blended.eval.figures.style import NARROW_INCHES, WIDE_INCHES, footnote
+
+__all__ = [
+    "NARROW_INCHES",
+    "WIDE_INCHES",
+    "Confusion",
+    "PairResult",
+    "actor_results",
+    "actors_figure",
+    "confusion_figure",
+    "count_confusion",
+    "footnote",
+    "forest_figure",
+    "kinship_order",
+    "pair_results",
+    "pairs_figure",
+    "png",
+    "save",
+    "shares_figure",
+    "svg",
+]

@@ -1,0 +1,119 @@
+"""How figures look: one column of ink on white, colours that survive colour blindness and a grey printer.
+
+Every figure takes its width, because a page shows it wide on a desk and narrow on a telephone; text
+keeps its size. Colours are those of Okabe and Ito (2008), and never the only difference.
+"""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+
+from blended.eval.comparison import RunRecord
+
+WIDE_INCHES = 6.6
+NARROW_INCHES = 3.4
+"""About the width of a telephone, at 96 dots per inch."""
+
+INK, MUTED, RULE, PAPER = "#1c1e21", "#5d6470", "#d5d9df", "#ffffff"
+SMALL, NORMAL = 7.0, 8.0
+"""Sizes of text in points."""
+
+HEAT = LinearSegmentedColormap.from_list(
+    "heat", ["#f6f8fa", "#cfe0ee", "#8db8d8", "#3d80b3", "#0b4f8a", "#08306b"]
+)
+"""Rates from 0: lightness falls steadily, so it reads in grey."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Colour and marker of a kind of run."""
+
+    colour: str
+    marker: str
+    """Of matplotlib."""
+    sign: str
+    """The same marker as a character."""
+
+
+LOOKS: dict[str, Look] = {
+    "audio": Look("#c2410c", "^", "▲"),
+    "video": Look("#0072b2", "s", "■"),
+    "multimodal": Look(INK, "D", "◆"),
+    "trivial": Look(MUTED, "o", "○"),
+}
+OTHER = Look("#7a4b94", "o", "●")
+"""Any other single modality."""
+
+# Set in full, so that a user's own matplotlibrc does not change a report.
+STYLE: dict[str, object] = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": NORMAL,
+    "text.color": INK,
+    "axes.edgecolor": RULE,
+    "axes.labelcolor": MUTED,
+    "axes.labelsize": SMALL,
+    "axes.titlesize": NORMAL,
+    "axes.linewidth": 0.8,
+    "axes.unicode_minus": True,
+    "xtick.color": RULE,
+    "ytick.color": RULE,
+    "xtick.labelcolor": MUTED,
+    "ytick.labelcolor": INK,
+    "xtick.labelsize": SMALL,
+    "ytick.labelsize": NORMAL,
+    "xtick.major.width": 0.8,
+    "xtick.major.size": 3,
+    "ytick.major.size": 0,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "blended",
+    "savefig.facecolor": PAPER,
+    "text.usetex": False,
+    "path.simplify": True,
+}
+
+
+@contextmanager
+def drawing() -> Generator[None]:
+    """The style, for as long as a figure is built or saved."""
+    with mpl.rc_context(STYLE):  # pyright: ignore[reportArgumentType]  # keys are checked when it is entered
+        yield
+
+
+def look_of(record: RunRecord) -> Look:
+    """By the modality of a run."""
+    return LOOKS.get(record.modality, OTHER)
+
+
+def new_figure(width_inches: float, height_inches: float) -> Figure:
+    """White, its parts laid out so that no label is cut."""
+    figure = Figure(figsize=(width_inches, height_inches), layout="constrained", facecolor=PAPER)
+    figure.get_layout_engine().set(w_pad=0.03, h_pad=0.03)  # pyright: ignore[reportOptionalMemberAccess, reportCallIssue]
+    return figure
+
+
+def footnote(figure: Figure, text: str) -> Figure:
+    """The figure with a few words in its lower right corner, for when it is seen away from its page."""
+    room = 1.4 * SMALL / 72 / figure.get_figheight()
+    figure.get_layout_engine().set(rect=(0, room, 1, 1 - room))  # pyright: ignore[reportOptionalMemberAccess, reportCallIssue]
+    figure.text(0.995, 0.004, text, ha="right", va="bottom", fontsize=SMALL - 1, color=MUTED, style="italic")
+    return figure
+
+
+def is_narrow(width_inches: float) -> bool:
+    """Whether there is room for a telephone's worth of text only."""
+    return width_inches < 5
+
+
+def open_frame(axes: Axes, *, grid: bool = True) -> None:
+    """Leaves the bottom axis only, with faint vertical lines."""
+    for side in ("left", "right", "top"):
+        axes.spines[side].set_visible(False)
+    axes.set_axisbelow(True)
+    if grid:
+        axes.grid(axis="x", color=RULE, linewidth=0.6, alpha=0.7)

@@ -1,0 +1,165 @@
+"""A table of plain cells, as CSV for programs, LaTeX for papers and Markdown for threads."""
+
+import csv
+import io
+from dataclasses import dataclass
+
+from blended.eval.intervals import Estimate
+
+Cell = str | int | float | Estimate | None
+MINUS, DASH, NO_BREAK = "\N{MINUS SIGN}", "\N{EN DASH}", "\N{NO-BREAK SPACE}"
+
+_LATEX_ESCAPES = str.maketrans(
+    {character: f"\\{character}" for character in "&%$#_{}"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """The head of a column."""
+
+    name: str
+    signed: bool = False
+    """Differences, written with their sign."""
+    p_value: bool = False
+    """Never written as zero."""
+    long: bool = False
+    """Too long for a page: in the CSV only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Columns, rows, and what they show."""
+
+    name: str
+    """For files and anchors, such as `runs`."""
+    caption: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    warning: str = ""
+    """What must be said wherever the table goes; a page says it once, LaTeX in the caption."""
+
+
+def number(value: float, *, signed: bool = False) -> str:
+    """Three decimals, with a true minus sign.
+
+    >>> number(-0.0421, signed=True), number(0.5), number(0.0, signed=True)
+    ('−0.042', '0.500', '0.000')
+    """
+    text = f"{value:+.3f}" if signed else f"{value:.3f}"
+    text = text.lstrip("+-") if float(text) == 0 else text
+    return text.replace("-", MINUS)
+
+
+def interval(estimate: Estimate, *, signed: bool = False) -> str:
+    """Both ends in brackets.
+
+    >>> interval(Estimate(0.2, 0.15, 0.25))
+    '[0.150,\xa00.250]'
+    """
+    return f"[{number(estimate.low, signed=signed)},{NO_BREAK}{number(estimate.high, signed=signed)}]"
+
+
+def cell_text(cell: Cell, column: Column) -> str:
+    """As read by people; nothing is a dash."""
+    if cell is None:
+        return DASH
+    if isinstance(cell, Estimate):
+        return f"{number(cell.value, signed=column.signed)} {interval(cell, signed=column.signed)}"
+    if not isinstance(cell, float):
+        return str(cell)
+    if column.p_value and cell < 0.001:
+        return "< 0.001"
+    return number(cell, signed=column.signed)
+
+
+def to_csv(table: Table) -> str:
+    """One header line; an estimate takes three columns, `x`, `x_low` and `x_high`, in full precision."""
+    wide = {place for row in table.rows for place, cell in enumerate(row) if isinstance(cell, Estimate)}
+    heads: list[str] = []
+    for place, column in enumerate(table.columns):
+        key = column.name.lower().replace(" ", "_").replace("-", "_")
+        heads += [key, f"{key}_low", f"{key}_high"] if place in wide else [key]
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(heads)
+    for row in table.rows:
+        writer.writerow([x for place, cell in enumerate(row) for x in _csv_values(cell, place in wide)])
+    return buffer.getvalue()
+
+
+def _csv_values(cell: Cell, is_wide: bool) -> list[Cell]:
+    if isinstance(cell, Estimate):
+        return [cell.value, cell.low, cell.high]
+    return [cell, None, None] if is_wide else [cell]
+
+
+def to_latex(table: Table) -> str:
+    """A `table` with booktabs rules; intervals are small. Long columns are left out."""
+    places = _printed(table)
+    caption = f"{table.caption} {table.warning}".strip()
+    lines = [
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{_latex(caption)}}}",
+        rf"\label{{tab:{table.name}}}",
+    ]
+    lines += [rf"\begin{{tabular}}{{{_alignment(table, places)}}}", r"\toprule"]
+    lines.append(" & ".join(_latex(table.columns[place].name) for place in places) + r" \\")
+    lines.append(r"\midrule")
+    for row in table.rows:
+        lines.append(" & ".join(_latex_cell(row[place], table.columns[place]) for place in places) + r" \\")
+    lines += [r"\bottomrule", r"\end{tabular}", r"\end{table}"]
+    return "\n".join(lines) + "\n"
+
+
+def to_markdown(table: Table) -> str:
+    """A pipe table, without its caption. Long columns are left out."""
+    places = _printed(table)
+    heads = [_markdown(table.columns[place].name) for place in places]
+    rules = ["---:" if align == "r" else "---" for align in _alignment(table, places)]
+    lines = [heads, rules]
+    lines += [
+        [_markdown(cell_text(row[place], table.columns[place])) for place in places] for row in table.rows
+    ]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def is_numeric(table: Table, place: int) -> bool:
+    """Whether a column is aligned to the right."""
+    return all(not isinstance(row[place], str) for row in table.rows)
+
+
+def _printed(table: Table) -> list[int]:
+    return [place for place, column in enumerate(table.columns) if not column.long]
+
+
+def _alignment(table: Table, places: list[int]) -> str:
+    return "".join("r" if is_numeric(table, place) else "l" for place in places)
+
+
+def _latex_cell(cell: Cell, column: Column) -> str:
+    if isinstance(cell, Estimate):
+        value, bounds = number(cell.value, signed=column.signed), interval(cell, signed=column.signed)
+        return rf"{_latex(value)} {{\footnotesize {_latex(bounds)}}}"
+    return _latex(cell_text(cell, column))
+
+
+def _latex(text: str) -> str:
+    escaped = text.translate(_LATEX_ESCAPES)
+    return (
+        escaped.replace(MINUS, "$-$")
+        .replace(DASH, "--")
+        .replace(NO_BREAK, "~")
+        .replace("\n", " ")
+        .replace("≈", r"$\approx$")
+    )
+
+
+def _markdown(text: str) -> str:
+    """Names are text: no markup, no cell of their own, no line break."""
+    for character in "\\`*_[]<>|":
+        text = text.replace(character, "\\" + character)
+    # Intervals are the one use of brackets that is ours; followed by no parenthesis, they are no link.
+    return text.replace("\\[", "[").replace("\\]", "]").replace("\n", " ")

@@ -1,0 +1,109 @@
+"""What a report is made from: plain values, read by whoever calls."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from blended.data import Corpus, InputError, LabelSpace
+from blended.eval.comparison import RunRecord
+from blended.eval.intervals import NUM_RESAMPLES
+
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+@dataclass(frozen=True, slots=True)
+class CorpusFacts:
+    """The corpus in numbers."""
+
+    name: str
+    label_hash: str
+    """`Corpus.label_hash()`, hexadecimal."""
+    synthetic: bool
+    """Rendered: the page says so before anything else."""
+    num_clips: int
+    """Labelled clips of the training partition; so for actors and folds."""
+    num_blends: int
+    num_actors: int
+    num_folds: int
+    num_test_clips: int = 0
+    """Clips of the held-out partition."""
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where a page comes from and how to make it again."""
+
+    git_commit: str
+    command: str
+    """Shell line(s) that make the page again."""
+    versions: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Distribution -> version."""
+    made_on: str = ""
+    """A date in words; empty for a page that is the same on every day."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadableClip:
+    """A clip that no encoder could read."""
+
+    clip_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExampleFrame:
+    """A picture from a rendered clip."""
+
+    png: bytes
+    caption: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Report:
+    """Everything on the page."""
+
+    title: str
+    corpus: CorpusFacts
+    space: LabelSpace
+    records: tuple[RunRecord, ...]
+    """Trained runs and trivial baselines in any order; all evaluated on the same clips."""
+    provenance: Provenance
+    training_protocol: str
+    """In a sentence, how training was stopped, such as `The epoch was chosen on an inner fold.`"""
+    ceilings: Mapping[str, Mapping[str, float]] = field(default_factory=dict[str, Mapping[str, float]])
+    """What an oracle sees -> `presence_accuracy`, `salience_accuracy` and `score` on the training
+    partition; of a rendered corpus, `ceiling.json`'s `train.oracle`."""
+    unreadable: tuple[UnreadableClip, ...] = ()
+    findings: tuple[str, ...] = ()
+    """Sentences about the data: what was odd and what was done about it."""
+    frames: tuple[ExampleFrame, ...] = ()
+    """Of rendered corpora only."""
+    emotion_names: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Column of the label space -> word, such as `ang` -> `anger`."""
+    seed: int = 0
+    """Of all resampling."""
+    num_resamples: int = NUM_RESAMPLES
+
+    def __post_init__(self) -> None:
+        """Raises InputError for frames of real people or for frames that are no PNG."""
+        if self.frames and not self.corpus.synthetic:
+            raise InputError(
+                f"example frames were given for {self.corpus.name!r}, which shows real people; a report is "
+                f"passed on, so it has pictures of rendered corpora only"
+            )
+        for frame in self.frames:
+            if not frame.png.startswith(PNG_SIGNATURE):
+                raise InputError(f"the example frame {frame.caption!r} is not a PNG")
+
+
+def corpus_facts(corpus: Corpus) -> CorpusFacts:
+    """Counts clips, actors and folds."""
+    return CorpusFacts(
+        name=corpus.name,
+        label_hash=corpus.label_hash(),
+        synthetic=corpus.synthetic,
+        num_clips=len(corpus.train),
+        num_blends=sum(clip.mixture is not None and clip.mixture.is_blend for clip in corpus.train),
+        num_actors=len({clip.actor for clip in corpus.train}),
+        num_folds=len(corpus.folds),
+        num_test_clips=len(corpus.test),
+    )

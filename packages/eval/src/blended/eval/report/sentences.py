@@ -1,0 +1,165 @@
+"""What the numbers say, in sentences that do not claim more than they show."""
+
+from blended.eval.comparison import Comparison, RunRecord, Standings
+from blended.eval.figures import Confusion
+from blended.eval.intervals import Estimate
+from blended.eval.report.formats import interval, number
+from blended.eval.report.records import Report
+
+BANNER = "Rendered clips. These numbers say nothing about people."
+
+DECISION_WORDS = {
+    "thresholds": "two thresholds on the two largest probabilities, as the organisers of BLEMORE decide",
+    "templates": "the nearest label state, with nothing fitted",
+    "bayes": "a regularised multinomial model over the label states, decoded for the expected score",
+    "set-ratio": "first the set of emotions, then the ratio of that pair, decoded for the expected score",
+}
+CALIBRATION_WORDS = {
+    "none": "every clip judged by itself",
+    "actor": "scores standardised over all unlabelled clips of an actor (transductive: needs several clips "
+    "of a person)",
+}
+
+
+def headline(standings: Standings) -> list[str]:
+    """Which run leads, whether it can be told apart, and whether two modalities beat one."""
+    return [_leader(standings), *_modalities(standings), *_above_trivial(standings)]
+
+
+def _leader(standings: Standings) -> str:
+    top, tied = standings.top, standings.tied
+    score = f"{number(top.score)} {interval(top.cross_fold.estimates.score)}"
+    if len(standings.runs) == 1:
+        return f"The only run, {top.name}, reaches a cross-fold score of {score}."
+    if not tied:
+        others = "the other" if len(standings.runs) == 2 else f"all {len(standings.runs) - 1} others"
+        return (
+            f"{top.name} is the best run, with a cross-fold score of {score}: {others} lie below it by more "
+            f"than noise."
+        )
+    return (
+        f"{top.name} has the highest cross-fold score, {score}, but {names(tied)} cannot be told apart "
+        f"from it."
+    )
+
+
+def _modalities(standings: Standings) -> list[str]:
+    multimodal, unimodal = standings.best_of("multimodal"), standings.best_of("unimodal")
+    if not multimodal or not unimodal:
+        return []
+    gap = standings.between(multimodal.name, unimodal.name)
+    subject = "It" if multimodal is standings.top else f"The best multimodal run, {multimodal.name},"
+    where = "above" if gap.score.value >= 0 else "below"
+    return [
+        f"{subject} is {number(abs(gap.score.value))} {where} the best unimodal run, {unimodal.name}"
+        f"{' (' + unimodal.modality + ')' if unimodal.modality not in unimodal.name else ''}"
+        f": {verdict(gap)}."
+    ]
+
+
+def _above_trivial(standings: Standings) -> list[str]:
+    if not standings.baselines:
+        return []
+    best = standings.baselines[0]
+    gap = standings.between(standings.top.name, best.name)
+    if gap.distinguishable and gap.score.value > 0:
+        return []
+    return [
+        f"{standings.top.name} is not above the trivial baseline {best.name} ({number(best.score)}) by more "
+        f"than noise, so nothing has been shown to be learned."
+    ]
+
+
+def verdict(gap: Comparison) -> str:
+    """Noise or not, with the interval and the corrected p-value."""
+    word = "more than noise" if gap.distinguishable else "within the noise"
+    bounds = interval(gap.score, signed=True)
+    return f"{word} (95\N{NO-BREAK SPACE}% interval of the difference {bounds}, {p_text(gap.p_holm)})"
+
+
+def p_text(p: float) -> str:
+    """A p-value that does not pretend to be zero.
+
+    >>> p_text(0.0002), p_text(0.0312)
+    ('p < 0.001', 'p = 0.031')
+    """
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
+def names(records: tuple[RunRecord, ...], most: int = 4) -> str:
+    """A list of runs in words."""
+    words = [record.name for record in records[:most]]
+    if len(records) > most:
+        words.append(f"{len(records) - most} more")
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def modality_paragraph(standings: Standings) -> str:
+    """What a second modality adds to presence and to salience."""
+    multimodal, unimodal = standings.best_of("multimodal"), standings.best_of("unimodal")
+    if not multimodal or not unimodal:
+        missing = "multimodal" if not multimodal else "unimodal"
+        return f"There is no {missing} run, so nothing can be said about what a second modality adds."
+    gap = standings.between(multimodal.name, unimodal.name)
+    return (
+        f"From the best unimodal run, {unimodal.name}, to the best multimodal run, {multimodal.name}, "
+        f"presence accuracy changes by {_change(gap.presence)} and salience accuracy by "
+        f"{_change(gap.salience)}. The change of the score, {number(gap.score.value, signed=True)}, is "
+        f"{verdict(gap)}. Both runs were chosen among several for their scores, which favours the kind that "
+        f"had more runs to choose from."
+    )
+
+
+def _change(gap: Estimate) -> str:
+    return f"{number(gap.value, signed=True)} {interval(gap, signed=True)}"
+
+
+def protocols(standings: Standings) -> list[str]:
+    """Every decision and calibration in use, in words."""
+    found = {run.cross_fold.protocol for run in standings.runs}
+    decisions = sorted({protocol.decision for protocol in found})
+    calibrations = sorted({protocol.calibrate for protocol in found})
+    return [
+        *(f"{name}: {DECISION_WORDS.get(name, name)}" for name in decisions),
+        *(f"calibration {name}: {CALIBRATION_WORDS.get(name, name)}" for name in calibrations),
+    ]
+
+
+def tuning(report: Report) -> str:
+    """Who was fitted on what."""
+    return (
+        f"Cross-fold: for each of the {report.corpus.num_folds} folds, whatever decides is fitted on the "
+        f"scores of the other folds. {report.training_protocol}"
+    )
+
+
+def optimism(standings: Standings) -> str:
+    """What tuning on the reported fold would have added."""
+    gaps = [run.gap for run in standings.runs if run.gap is not None]
+    if not gaps:
+        return ""
+    low, high = (number(gap, signed=True) for gap in (min(gaps), max(gaps)))
+    added = low if low == high else f"{low} to {high}"
+    return (
+        f"In-fold scores are tuned on the fold that they report, as published validation tables are; here "
+        f"that adds {added}. They are for comparison only."
+    )
+
+
+def answers(confusion: Confusion) -> str:
+    """What becomes of blends: found, or taken for one of their emotions, a related pair, anything else."""
+    kinds = {"found": 0, "one": 0, "related": 0, "neither": 0}
+    for row, true in enumerate(confusion.rows[confusion.num_singles :], start=confusion.num_singles):
+        for column, decided in enumerate(confusion.columns):
+            shared, alone = set(true.split("+")) & set(decided.split("+")), "+" not in decided
+            kind = "found" if true == decided else "neither" if not shared else "one" if alone else "related"
+            kinds[kind] += int(confusion.counts[row, column])
+    total = sum(kinds.values())
+    if not total:
+        return ""
+    percent = {kind: f"{100 * count / total:.0f}\N{NO-BREAK SPACE}%" for kind, count in kinds.items()}
+    return (
+        f"Of the {total} blends, {percent['found']} are decided for their pair, {percent['one']} for one of "
+        f"the two emotions alone, {percent['related']} for a pair with one of them, and {percent['neither']} "
+        f"for anything else."
+    )

@@ -1,0 +1,188 @@
+"""Who sees which labels: leakage, chance level, and what the protocol refuses."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy import ndarray
+
+from blended.data import InputError, Mixture
+from blended.data.corpora.blemore import SPACE
+from blended.eval.decisions import DECISIONS
+from blended.eval.evidence import Evidence
+from blended.eval.protocol import Protocol, evaluate
+
+LEARNED = ("thresholds", "bayes", "set-ratio")
+
+
+def toy(seed: int = 0, num_actors: int = 10, num_folds: int = 5) -> tuple[Evidence, list[Mixture]]:
+    """Every actor acts every state once; two models see it with noise and a habit of the actor."""
+    rng = np.random.default_rng(seed)
+    truth = list(SPACE.states) * num_actors
+    actors = np.repeat(np.arange(num_actors), len(SPACE.states))
+    signal = np.log(np.array([SPACE.target(mixture) for mixture in truth]) + 0.05)
+    noise = rng.normal(size=(len(truth), 2, 6)) * 0.5
+    habits = rng.normal(size=(num_actors, 2, 6)) * 0.3
+    logits = signal[:, None, :] + noise + habits[actors]
+    return Evidence(logits, actors, actors % num_folds, SPACE), truth
+
+
+def shuffled(truth: list[Mixture], rows: ndarray, seed: int) -> list[Mixture]:
+    """The labels of some rows in another order."""
+    order = np.arange(len(truth))
+    order[rows] = np.random.default_rng(seed).permutation(order[rows])
+    return [truth[row] for row in order]
+
+
+@pytest.mark.parametrize("calibrate", ["none", "actor"])
+@pytest.mark.parametrize("decision", DECISIONS)
+def test_labels_of_the_reported_fold_do_not_touch_its_decisions(decision: str, calibrate: str) -> None:
+    evidence, truth = toy()
+    fold = np.flatnonzero(evidence.folds == 2)
+    protocol = Protocol(decision, calibrate)
+    honest = evaluate(evidence, truth, protocol)
+    blind = evaluate(evidence, shuffled(truth, fold, 1), protocol)
+    assert [honest.decided[row] for row in fold] == [blind.decided[row] for row in fold]
+    assert honest.folds[2].parameters == blind.folds[2].parameters
+    assert honest.folds[2].presence_accuracy > blind.folds[2].presence_accuracy or "most" in decision
+
+
+@pytest.mark.parametrize("decision", DECISIONS)
+def test_without_calibration_a_decision_sees_one_clip_of_its_fold_at_a_time(decision: str) -> None:
+    evidence, truth = toy()
+    kept, changed = np.flatnonzero(evidence.folds == 1)[[0, 1]], np.flatnonzero(evidence.folds == 1)[2:]
+    logits = evidence.logits.copy()
+    logits[changed] = np.random.default_rng(3).normal(size=logits[changed].shape)
+    before = evaluate(evidence, truth, Protocol(decision)).decided
+    after = evaluate(replace(evidence, logits=logits), truth, Protocol(decision)).decided
+    assert [before[row] for row in kept] == [after[row] for row in kept]
+
+
+@pytest.mark.parametrize("decision", LEARNED)
+def test_with_permuted_labels_the_score_falls_to_chance(decision: str) -> None:
+    """Chance is what answering without looking gives: the better of the two trivial baselines."""
+    evidence, truth = toy()
+    nonsense = shuffled(truth, np.arange(len(truth)), 5)
+    trivial = max(
+        evaluate(evidence, nonsense, Protocol(name)).estimates.score.value
+        for name in ("most-frequent-single", "most-frequent-blend")
+    )
+    learned = evaluate(evidence, truth, Protocol(decision)).estimates.score
+    assert learned.low > 0.3
+    chance = evaluate(evidence, nonsense, Protocol(decision)).estimates.score
+    assert chance.value < trivial + 0.04
+
+
+def test_in_fold_thresholds_are_never_below_cross_fold() -> None:
+    evidence, truth = toy()
+    inside, across = (
+        evaluate(evidence, truth, Protocol(tune=tune)).folds for tune in ("in-fold", "cross-fold")
+    )
+    for one, other in zip(inside, across, strict=True):
+        assert (
+            one.presence_accuracy + one.salience_accuracy >= other.presence_accuracy + other.salience_accuracy
+        )
+
+
+def test_folds_and_means_agree() -> None:
+    evidence, truth = toy()
+    result = evaluate(evidence, truth, Protocol("templates"))
+    assert [fold.fold for fold in result.folds] == [0, 1, 2, 3, 4]
+    assert sum(fold.clips for fold in result.folds) == len(truth)
+    presence = [fold.presence_accuracy for fold in result.folds]
+    salience = [fold.salience_accuracy for fold in result.folds]
+    assert result.estimates.presence.value == pytest.approx(np.mean(presence), abs=1e-12)
+    assert result.estimates.salience.value == pytest.approx(np.mean(salience), abs=1e-12)
+
+
+def test_decisions_follow_the_clips_in_any_order() -> None:
+    evidence, truth = toy()
+    order = np.random.default_rng(0).permutation(len(truth))
+    straight = evaluate(evidence, truth, Protocol()).decided
+    mixed = evaluate(evidence.take(order), [truth[row] for row in order], Protocol()).decided
+    assert mixed == [straight[row] for row in order]
+
+
+@pytest.mark.parametrize("decision", DECISIONS)
+def test_two_runs_are_equal(decision: str) -> None:
+    evidence, truth = toy()
+    first, again = (evaluate(evidence, truth, Protocol(decision, "actor", seed=3)) for _ in range(2))
+    assert first.decided == again.decided
+    assert first.estimates == again.estimates
+
+
+@pytest.mark.parametrize("decision", LEARNED)
+def test_two_folds_and_uneven_actors_are_enough(decision: str) -> None:
+    """With one other fold, inner selection groups actors; with one other actor there is nothing to choose on."""
+    evidence, truth = toy(num_actors=3, num_folds=2)
+    assert len(evaluate(evidence, truth, Protocol(decision)).folds) == 2
+
+
+@pytest.mark.parametrize("decision", [name for name in DECISIONS if name != "most-frequent-blend"])
+@pytest.mark.parametrize("all_folds", [False, True])
+def test_folds_without_blends(decision: str, all_folds: bool) -> None:
+    evidence, truth = toy()
+    is_single = np.array([not mixture.is_blend for mixture in truth])
+    rows = np.flatnonzero(is_single | ((evidence.folds > 0) & (not all_folds)))
+    result = evaluate(evidence.take(rows), [truth[row] for row in rows], Protocol(decision))
+    assert result.folds[0].salience_accuracy == 0.0
+    assert all_folds is (result.estimates.salience.value == 0.0) or decision == "most-frequent-single"
+
+
+def test_no_blend_anywhere_has_no_most_frequent_one() -> None:
+    evidence, truth = toy()
+    rows = np.flatnonzero([not mixture.is_blend for mixture in truth])
+    with pytest.raises(InputError, match="no blend among the 48 clips fitted on"):
+        evaluate(evidence.take(rows), [truth[row] for row in rows], Protocol("most-frequent-blend"))
+
+
+def test_one_fold_has_nothing_to_fit_on() -> None:
+    evidence, truth = toy(num_actors=2, num_folds=1)
+    with pytest.raises(
+        InputError, match=r"needs scores of at least two folds, got only fold \[0\]; score all folds, or use"
+    ):
+        evaluate(evidence, truth, Protocol())
+    assert len(evaluate(evidence, truth, Protocol(tune="in-fold")).folds) == 1
+
+
+def test_labels_and_scores_must_be_of_as_many_clips() -> None:
+    evidence, truth = toy()
+    with pytest.raises(InputError, match="got 359 labels for the scores of 360 clips"):
+        evaluate(evidence, truth[:-1], Protocol())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"decision": "threshold"}, "unknown decision 'threshold': did you mean 'thresholds'?"),
+        ({"decision": "setratio"}, "unknown decision 'setratio': did you mean 'set-ratio'?"),
+        ({"calibrate": "actors"}, "unknown calibration 'actors': did you mean 'actor'?"),
+        ({"tune": "infold"}, "unknown tuning 'infold': did you mean 'in-fold'?"),
+        (
+            {"decision": "bayes", "tune": "in-fold"},
+            "another decision fitted on the fold that it is judged on reports its own training labels. "
+            "Use --tune cross-fold with --decision bayes",
+        ),
+    ],
+)
+def test_a_wrong_protocol_is_refused(arguments: dict[str, str], sentence: str) -> None:
+    with pytest.raises(InputError) as raised:
+        Protocol(**arguments)
+    assert sentence in str(raised.value)
+
+
+def test_a_negative_seed_is_refused() -> None:
+    with pytest.raises(InputError, match="seed must be 0 or more, got -1"):
+        Protocol(seed=-1)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "label"),
+    [
+        (Protocol(), "thresholds, cross-fold"),
+        (Protocol(tune="in-fold"), "thresholds, in-fold, optimistic"),
+        (Protocol("bayes", "actor"), "bayes, cross-fold, actor-calibrated, transductive"),
+    ],
+)
+def test_the_label_carries_every_caveat(protocol: Protocol, label: str) -> None:
+    assert protocol.label == label

@@ -1,0 +1,42 @@
+"""Printing what is wrong with a corpus, and deciding whether to go on."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from blended.data.atomic import write_text
+from blended.data.errors import InputError
+from blended.studies.commands.progress import STDERR
+
+if TYPE_CHECKING:
+    from blended.data.findings import Finding
+
+STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}
+MOST_PRINTED = 40
+
+
+def write_findings(path: Path, findings: Sequence["Finding"]) -> None:
+    """As a JSON list of level, clip_id and message."""
+    write_text(path, json.dumps([asdict(finding) for finding in findings], indent=1) + "\n")
+
+
+def judge(findings: Sequence["Finding"], *, max_failures: int) -> None:
+    """Prints findings; raises InputError for errors about more clips than `max_failures`.
+
+    An error about the corpus as a whole is never tolerated.
+    """
+    for finding in findings[:MOST_PRINTED]:
+        where = f"{finding.clip_id}: " if finding.clip_id else ""
+        STDERR.print(f"{finding.level}: {where}{finding.message}", style=STYLES[finding.level], markup=False)
+    if len(findings) > MOST_PRINTED:
+        STDERR.print(f"... and {len(findings) - MOST_PRINTED} more", style="dim")
+    errors = [finding for finding in findings if finding.level == "error"]
+    broken = {finding.clip_id for finding in errors}
+    if "" in broken or len(broken) > max_failures:
+        raise InputError(
+            f"{len(errors)} error(s) about {len(broken - {''})} clip(s), more than max_failures = "
+            f"{max_failures}: mend them, or raise max_failures in params.yaml to go on without those clips. "
+            f"Nothing was written."
+        )

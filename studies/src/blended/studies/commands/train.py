@@ -1,0 +1,82 @@
+"""`blended train`: one recipe of params.yaml."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from blended.eval.protocol import Evaluation
+    from blended.studies.folders import Folders
+    from blended.studies.trial import TrialResult
+
+
+def train(
+    recipe: Annotated[str, typer.Argument(help="A recipe of params.yaml.")],
+    root: Annotated[Path, typer.Option(help="Folder of params.yaml.")] = Path(),
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")] = "cpu",
+    again: Annotated[bool, typer.Option("--again", help="Train even if nothing has changed.")] = False,
+) -> None:
+    """Train a recipe over all folds, decide, measure, and log one MLflow run."""
+    from blended.data.index import read_index
+    from blended.studies import trial
+    from blended.studies.commands.progress import say
+    from blended.studies.folders import Folders
+    from blended.studies.params import read_params
+    from blended.studies.runs import read_record
+
+    folders = Folders(root)
+    params = read_params(folders.params)
+    config = trial.trial_config(params, recipe)
+    folder = folders.run(params.corpus, recipe)
+    # DVC watches the features of all encoders together, so it asks for a run again when only features
+    # of another recipe have changed; the identity knows better.
+    index = read_index(folders.index(params.corpus))
+    identity = trial.identity(config, index, trial.open_stores(config, index, folders))
+    record = read_record(folder)
+    if record is not None and record["identity"] == identity and not again:
+        say(f"{recipe}: config, corpus and features are those of the existing run; kept")
+        return
+    started = time.monotonic()
+    result = trial.run(config, log=say, device=device, folders=folders)
+    _keep(result, recipe, folders, device, time.monotonic() - started)
+    typer.echo(f"{recipe}: {result.cross_fold.protocol.label}: score {result.cross_fold.estimates.score}")
+
+
+def _keep(result: "TrialResult", recipe: str, folders: "Folders", device: str, seconds: float) -> None:
+    """Writes the run's files, tracks it, and then writes the record that makes it complete."""
+    from blended.eval.figures.confusion import confusion_figure, count_confusion
+    from blended.eval.figures.saving import png
+    from blended.studies import provenance, runs, tracking
+
+    folder = folders.run(result.config.corpus, recipe)
+    space = result.corpus.space
+    truth = [mixture for mixture in result.train.truth if mixture is not None]
+    confusion = confusion_figure(count_confusion(truth, result.cross_fold.decided, space))
+    runs.write_run(folder, recipe, result, png(confusion))
+    artifacts = [folder / runs.CONFUSION, folder / runs.METRICS]
+    artifacts += [folder / runs.ARTIFACTS / name for name in (runs.PREDICTIONS, runs.MODEL)]
+    run_id = tracking.log_trial(
+        result,
+        recipe=recipe,
+        experiment=result.config.corpus,
+        uri=tracking.default_uri(folders.root),
+        root=folders.root,
+        artifacts=artifacts,
+        baselines=_baselines(result),
+        commit=provenance.git_commit(folders.root),
+        data_hash=provenance.dvc_hash(folders.root, folders.corpus(result.config.corpus)),
+        device=device,
+        seconds=seconds,
+    )
+    runs.finish_run(folder, recipe, result, run_id)
+
+
+def _baselines(result: "TrialResult") -> dict[str, "Evaluation"]:
+    from blended.eval.decisions import TRIVIAL
+    from blended.eval.protocol import Protocol, evaluate
+
+    evidence = result.train.evidence(result.corpus.space)
+    truth = [mixture for mixture in result.train.truth if mixture is not None]
+    return {name: evaluate(evidence, truth, Protocol(name)) for name in TRIVIAL}

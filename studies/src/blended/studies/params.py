@@ -1,0 +1,128 @@
+"""params.yaml: the single place for choices, checked before anything runs."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from ruamel.yaml import YAML, YAMLError
+
+from blended.data.demo.config import DemoConfig
+from blended.data.errors import InputError, unknown_name
+from blended.encoders.table import ENCODERS, encoder_config
+from blended.fusion.strategies import FusionConfig
+
+
+class DecisionConfig(BaseModel):
+    """How probabilities become mixtures."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = "thresholds"
+    """A name in `blended.eval.decisions.DECISIONS`."""
+    calibrate: Literal["none", "actor"] = "none"
+    """`actor` is transductive: it uses all unlabelled clips of a person."""
+
+
+class Recipe(BaseModel):
+    """One row of the report: what is trained and how it decides."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    fusion: FusionConfig
+    decision: DecisionConfig = DecisionConfig()
+    seed: int = 0
+
+
+class ImportedCorpus(BaseModel):
+    """A corpus of recordings that the user has."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: Path
+    """Folder with `train/`, `test/` and `train_metadata.csv`."""
+
+
+class CorpusChoices(BaseModel):
+    """Settings per corpus."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    demo: DemoConfig = DemoConfig()
+    blemore: ImportedCorpus | None = None
+
+
+class Params(BaseModel):
+    """All of params.yaml."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    corpus: Literal["demo", "blemore"]
+    corpora: CorpusChoices = CorpusChoices()
+    max_failures: int = Field(default=0, ge=0)
+    """Clips that may be unreadable before the pipeline stops."""
+    encoders: dict[str, dict[str, JsonValue]]
+    """Encoder name -> its settings."""
+    recipes: dict[str, Recipe]
+
+    def recipe(self, name: str) -> Recipe:
+        """Raises InputError with the nearest right name."""
+        if name not in self.recipes:
+            raise unknown_name("recipe", name, self.recipes)
+        return self.recipes[name]
+
+
+def read_params(path: Path) -> Params:
+    """Reads and checks params.yaml.
+
+    Raises InputError that names every misspelt key with the nearest right one, every value out of range,
+    and every recipe that asks for features no encoder makes.
+    """
+    if not path.is_file():
+        raise InputError(f"{path} does not exist: run from the folder that holds params.yaml")
+    try:
+        raw: object = YAML(typ="safe").load(path)
+    except YAMLError as error:
+        raise InputError(f"{path} is not valid YAML: {error}") from error
+    try:
+        params = Params.model_validate(raw)
+    except ValidationError as error:
+        raise InputError(f"{path}: " + "; ".join(_problems(error))) from error
+    _check_names(path, params)
+    return params
+
+
+def _problems(error: ValidationError) -> Iterable[str]:
+    for problem in error.errors():
+        place = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            known = sorted(Params.model_fields) if len(problem["loc"]) == 1 else []
+            key = str(problem["loc"][-1])
+            if known:
+                yield str(unknown_name("key", key, known))
+            else:
+                yield f"unknown key {place!r}: remove it or correct its spelling"
+        else:
+            yield f"{place}: {problem['msg']}, got {problem['input']!r}"
+
+
+def _check_names(path: Path, params: Params) -> None:
+    from blended.eval.decisions import DECISIONS
+
+    for name, settings in params.encoders.items():
+        if name not in ENCODERS:
+            raise InputError(f"{path}: encoders: {unknown_name('encoder', name, ENCODERS)}")
+        encoder_config(with_name(name, settings))
+    for name, recipe in params.recipes.items():
+        for feature in recipe.fusion.features:
+            if feature not in params.encoders:
+                known = unknown_name("features", feature, params.encoders)
+                raise InputError(f"{path}: recipes.{name}.fusion.features: {known}")
+        if recipe.decision.name not in DECISIONS:
+            known = unknown_name("decision", recipe.decision.name, DECISIONS)
+            raise InputError(f"{path}: recipes.{name}.decision.name: {known}")
+
+
+def with_name(name: str, settings: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """An encoder's settings as its config reads them."""
+    return {"name": name, **settings}

@@ -1,0 +1,124 @@
+"""What a trained recipe leaves on disk, and reading it back."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from blended.data import LabelSpace
+from blended.data.atomic import replacing, write_text
+from blended.eval.predictions import Predictions, read_predictions, write_predictions
+from blended.eval.protocol import Evaluation
+from blended.eval.summary import summary
+from blended.studies.trial import TrialConfig, TrialResult
+
+METRICS = "metrics.json"
+CONFUSION = "confusion.png"
+ARTIFACTS = "artifacts"
+PREDICTIONS = "predictions.parquet"
+TEST_PREDICTIONS = "test_predictions.parquet"
+MODEL = "final.safetensors"
+RECORD = "run.json"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredRun:
+    """A trained recipe as it lies on disk."""
+
+    recipe: str
+    config: TrialConfig
+    identity: str
+    corpus_hash: str
+    modalities: tuple[str, ...]
+    skipped: tuple[str, ...]
+    run_id: str | None
+    """Of the tracked run."""
+    train: Predictions
+    test: Predictions | None
+
+
+def metrics(result: TrialResult) -> dict[str, Any]:
+    """Numbers for `dvc metrics show`: the headline, the folds, and apart from them the optimistic way."""
+    return {"cross_fold": _numbers(result.cross_fold), "in_fold_optimistic": _numbers(result.in_fold)}
+
+
+def _numbers(evaluation: Evaluation) -> dict[str, Any]:
+    fields = summary(evaluation)
+    named = ("presence", "salience", "score")
+    values = {key: fields[key] for key in ("presence_accuracy", "salience_accuracy", "score")}
+    bounds = {
+        f"{name}_{side}": getattr(getattr(evaluation.estimates, name), side)
+        for name in named
+        for side in ("low", "high")
+    }
+    folds = {
+        f"fold{fold.fold}": {
+            "presence_accuracy": fold.presence_accuracy,
+            "salience_accuracy": fold.salience_accuracy,
+            **fold.parameters,
+        }
+        for fold in evaluation.folds
+    }
+    return {**values, **bounds, **folds}
+
+
+def write_run(folder: Path, recipe: str, result: TrialResult, confusion_png: bytes) -> None:
+    """Everything but the record, which `finish_run` adds last."""
+    from safetensors.torch import save_file
+
+    artifacts = folder / ARTIFACTS
+    record = artifacts / RECORD
+    # A run without its record is not a run: removing it first keeps old numbers from new predictions.
+    record.unlink(missing_ok=True)
+    space = result.corpus.space
+    write_predictions(artifacts / PREDICTIONS, result.train, space)
+    (artifacts / TEST_PREDICTIONS).unlink(missing_ok=True)
+    if result.test is not None:
+        write_predictions(artifacts / TEST_PREDICTIONS, result.test, space)
+    with replacing(artifacts / MODEL) as temporary:
+        state = {name: value.contiguous().cpu() for name, value in result.fused.state.items()}
+        save_file(state, temporary, metadata={"config": result.config.model_dump_json(), "recipe": recipe})
+    with replacing(folder / CONFUSION) as temporary:
+        temporary.write_bytes(confusion_png)
+    write_text(folder / METRICS, json.dumps(metrics(result), indent=1) + "\n")
+
+
+def finish_run(folder: Path, recipe: str, result: TrialResult, run_id: str) -> None:
+    """Writes the record that makes the run complete."""
+    fields = {
+        "recipe": recipe,
+        "config": result.config.model_dump(mode="json"),
+        "identity": result.identity,
+        "corpus_hash": result.corpus_hash,
+        "modalities": list(result.modalities),
+        "skipped": list(result.skipped),
+        "run_id": run_id,
+    }
+    write_text(folder / ARTIFACTS / RECORD, json.dumps(fields, indent=1) + "\n")
+
+
+def read_record(folder: Path) -> Mapping[str, Any] | None:
+    """The record of a complete run; None if there is none."""
+    record = folder / ARTIFACTS / RECORD
+    return json.loads(record.read_text(encoding="utf-8")) if record.is_file() else None
+
+
+def read_run(folder: Path, space: LabelSpace) -> StoredRun | None:
+    """A complete run; None if there is none."""
+    fields = read_record(folder)
+    if fields is None:
+        return None
+    artifacts = folder / ARTIFACTS
+    test = artifacts / TEST_PREDICTIONS
+    return StoredRun(
+        recipe=fields["recipe"],
+        config=TrialConfig.model_validate(fields["config"]),
+        identity=fields["identity"],
+        corpus_hash=fields["corpus_hash"],
+        modalities=tuple(fields["modalities"]),
+        skipped=tuple(fields["skipped"]),
+        run_id=fields["run_id"],
+        train=read_predictions(artifacts / PREDICTIONS, space),
+        test=read_predictions(test, space) if test.is_file() else None,
+    )

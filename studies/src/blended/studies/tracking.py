@@ -1,0 +1,184 @@
+"""Every training as one MLflow run: the only file that imports MLflow."""
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from blended.data import Corpus
+from blended.eval.calibration import TRANSDUCTIVE
+from blended.eval.protocol import Evaluation
+from blended.studies import saved_view
+from blended.studies.provenance import Commit
+from blended.studies.trial import TrialResult
+
+MAX_PARAM_CHARACTERS = 6000
+"""MLflow refuses longer values."""
+
+
+def default_uri(root: Path) -> str:
+    """`MLFLOW_TRACKING_URI`, or a SQLite store below `root`; absolute, or each folder gets its own."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(root / 'mlflow' / 'mlflow.db').resolve()}"
+
+
+def open_experiment(uri: str, name: str, root: Path) -> str:
+    """The id of an experiment, made if it is not there.
+
+    Several processes that open a database before it exists all migrate it and break it, so the first
+    opening is under a file lock.
+    """
+    from mlflow import MlflowClient
+
+    folder = root / "mlflow"
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / "open.lock"):
+        client = MlflowClient(tracking_uri=uri)
+        experiment = client.get_experiment_by_name(name)
+        if experiment is not None:
+            return str(experiment.experiment_id)
+        local = uri.startswith("sqlite:")
+        location = (folder / "artifacts").resolve().as_uri() if local else None
+        made = str(client.create_experiment(name, artifact_location=location))
+        client.set_experiment_tag(made, saved_view.TAG, saved_view.view_tag())
+        return made
+
+
+def log_trial(
+    result: TrialResult,
+    *,
+    recipe: str,
+    experiment: str,
+    uri: str,
+    root: Path,
+    artifacts: Sequence[Path],
+    baselines: Mapping[str, Evaluation],
+    commit: Commit,
+    data_hash: str,
+    device: str,
+    seconds: float,
+) -> str:
+    """Logs a trial as one finished run and returns its id."""
+    from mlflow import MlflowClient
+    from mlflow.entities import Metric, Param, RunTag
+
+    experiment_id = open_experiment(uri, experiment, root)
+    client = MlflowClient(tracking_uri=uri)
+    tags = _tags(result, recipe, commit, data_hash, device)
+    run = client.create_run(experiment_id, run_name=recipe, tags=tags)
+    run_id = str(run.info.run_id)
+    now = int(time.time() * 1000)
+    values = {**_metrics(result), **_baseline_metrics(baselines), "seconds": seconds}
+    client.log_batch(
+        run_id,
+        metrics=[Metric(key, value, now, 0) for key, value in values.items()],
+        params=[Param(key, value) for key, value in flatten(result.config.model_dump(mode="json")).items()],
+        tags=[RunTag("mlflow.note.content", _note(result))],
+    )
+    _log_dataset(client, run_id, result.corpus, data_hash)
+    for path in artifacts:
+        client.log_artifact(run_id, str(path))
+    client.set_terminated(run_id)
+    return run_id
+
+
+def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Nested settings as `fusion.training.hidden`.
+
+    >>> flatten({"fusion": {"features": ["a", "b"], "hidden": 0}})
+    {'fusion.features': 'a, b', 'fusion.hidden': '0'}
+    """
+    flat: dict[str, str] = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+            flat[f"{prefix}{key}"] = text[:MAX_PARAM_CHARACTERS]
+    return flat
+
+
+def _tags(result: TrialResult, recipe: str, commit: Commit, data_hash: str, device: str) -> dict[str, str]:
+    decision = result.config.decision
+    return {
+        "recipe": recipe,
+        "identity": result.identity,
+        "corpus": result.corpus.name,
+        "corpus_hash": result.corpus_hash,
+        "dvc_hash": data_hash,
+        "synthetic": str(result.corpus.synthetic).lower(),
+        "modalities": "+".join(result.modalities),
+        "strategy": result.config.fusion.name,
+        "features": ", ".join(result.config.fusion.features),
+        "protocol": result.cross_fold.protocol.label,
+        "transductive": str(decision.calibrate in TRANSDUCTIVE).lower(),
+        "git_commit": commit.sha,
+        "git_dirty": str(commit.dirty).lower(),
+        "device": device,
+        "seed": str(result.config.seed),
+    }
+
+
+def _metrics(result: TrialResult) -> dict[str, float]:
+    """Means with interval ends, then folds as `fold0/...`; the optimistic figures under their own name."""
+    values: dict[str, float] = {}
+    for prefix, evaluation in (("", result.cross_fold), ("in_fold_optimistic/", result.in_fold)):
+        estimates = evaluation.estimates
+        for name, estimate in (
+            ("presence_accuracy", estimates.presence),
+            ("salience_accuracy", estimates.salience),
+            ("score", estimates.score),
+        ):
+            values[f"{prefix}{name}"] = estimate.value
+            values[f"{prefix}{name}_low"] = estimate.low
+            values[f"{prefix}{name}_high"] = estimate.high
+    for fold in result.cross_fold.folds:
+        values[f"fold{fold.fold}/presence_accuracy"] = fold.presence_accuracy
+        values[f"fold{fold.fold}/salience_accuracy"] = fold.salience_accuracy
+        values |= {f"fold{fold.fold}/{name}": value for name, value in fold.parameters.items()}
+    values |= {f"fitted/{name}": value for name, value in result.fused.fitted.items()}
+    return values
+
+
+def _baseline_metrics(baselines: Mapping[str, Evaluation]) -> dict[str, float]:
+    values: dict[str, float] = {}
+    for name, evaluation in baselines.items():
+        values[f"baselines/{name}_presence_accuracy"] = evaluation.estimates.presence.value
+        values[f"baselines/{name}_salience_accuracy"] = evaluation.estimates.salience.value
+    return values
+
+
+def _note(result: TrialResult) -> str:
+    estimates = result.cross_fold.estimates
+    warning = (
+        "**Synthetic corpus: these numbers say nothing about people.**\n\n" if result.corpus.synthetic else ""
+    )
+    return (
+        f"{warning}{result.cross_fold.protocol.label}; means over {len(result.cross_fold.folds)} folds with "
+        f"95 % intervals, actors resampled within folds: presence {estimates.presence}, "
+        f"salience {estimates.salience}, score {estimates.score}."
+    )
+
+
+def _log_dataset(client: Any, run_id: str, corpus: Corpus, data_hash: str) -> None:
+    """The labelled clips as a dataset whose digest is the data's DVC hash."""
+    import polars as pl
+    from mlflow.data.polars_dataset import from_polars
+    from mlflow.entities import DatasetInput, InputTag
+
+    train = corpus.train
+    table = pl.DataFrame(
+        {
+            "clip": [clip.id for clip in train],
+            "actor": [clip.actor for clip in train],
+            "fold": [clip.fold for clip in train],
+            "state": [clip.mixture.name if clip.mixture else None for clip in train],
+        }
+    )
+    # MLflow cuts digests at 36 characters.
+    digest = (data_hash or corpus.label_hash())[:36]
+    dataset = from_polars(table, name=corpus.name, digest=digest)
+    entity = DatasetInput(dataset._to_mlflow_entity(), [InputTag("mlflow.data.context", "train")])
+    client.log_inputs(run_id, datasets=[entity])
