@@ -33,7 +33,7 @@ class Mixture:
     shares: tuple[tuple[str, float], ...]
     """(emotion, share) by emotion name; every share in (0, 100] percent, together 100."""
 
-    def __init__(self, shares: Mapping[str, float]) -> None:
+    def __init__(self, shares: Mapping[str, float | int]) -> None:
         """Raises InputError unless one or two emotions have positive shares that add up to 100."""
         if not 1 <= len(shares) <= 2:
             raise InputError(f"a mixture has one or two emotions, got {len(shares)}: {dict(shares)}")

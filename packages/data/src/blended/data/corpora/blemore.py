@@ -2,22 +2,24 @@
 
 The only file that knows how BLEMORE names its clips and which columns its metadata has. Stems are
 `A102_ang_int1_ver1` (single, intensity 1 to 4), `A303_neu_sit2_ver1` (neutral, situation) and
-`A411_mix_ang_hap_30_70_ver1` (blend with shares).
+`A411_mix_ang_hap_30_70_ver1` (blend with shares); test clips are `test_0001` and so on.
 """
 
 import re
+from collections.abc import Iterable
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
 import polars as pl
 
-from blended.data.clip import Clip
+from blended.data.clip import Clip, Corpus
 from blended.data.errors import InputError
 from blended.data.labels import LabelSpace, Mixture
 
 EMOTIONS = ("ang", "disg", "fea", "hap", "sad", "neu")
 BLENDABLE = EMOTIONS[:-1]
-SHARE_GRID = ((50, 50), (70, 30), (30, 70))
+SHARE_GRID = ((50.0, 50.0), (70.0, 30.0), (30.0, 70.0))
 
 SPACE = LabelSpace(
     EMOTIONS,
@@ -47,6 +49,98 @@ COLUMNS = (
 
 _BLEND = re.compile(r"(?P<actor>[^_]+)_mix_(?P<e1>[a-z]+)_(?P<e2>[a-z]+)_(?P<p1>\d+)_(?P<p2>\d+)_ver\d+")
 _SINGLE = re.compile(r"(?P<actor>[^_]+)_(?P<e1>[a-z]+)_(?:int|sit)\d+_ver\d+")
+_TEST = re.compile(r"test_\d+")
+
+# A message that lists every missing clip of a corpus helps nobody.
+NUM_NAMED = 5
+
+
+def read_corpus(folder: Path) -> Corpus:
+    """BLEMORE as released: `train/*.mov`, `test/*.mov` (may be absent) and `train_metadata.csv`.
+
+    Raises InputError for whatever `read_layout` refuses.
+    """
+    return read_layout(folder, name="blemore", suffix=".mov")
+
+
+def read_layout(folder: Path, *, name: str, suffix: str, synthetic: bool = False) -> Corpus:
+    """A folder with BLEMORE's layout, names and table: labelled clips in the table's order, then test clips.
+
+    Test clips are found by their files; their labels and actors are unknown. Raises InputError naming file
+    and row for rows and clips that do not belong together, a clip named twice, an actor in two folds, a fold
+    without a clip, and labels that `read_metadata` refuses.
+    """
+    table = folder / "train_metadata.csv"
+    clips = read_metadata(table, folder / "train", suffix)
+    _check_folds(table, clips)
+    files = _media_files(folder / "train", suffix)
+    _check_files(table, folder / "train", suffix, [clip.id for clip in clips], files)
+    labelled = (replace(clip, path=files[clip.id]) for clip in clips)
+    tests = _media_files(folder / "test", suffix)
+    if wrong := [stem for stem in tests if not _TEST.fullmatch(stem)]:
+        raise InputError(
+            f"{folder / 'test'} has {_some(wrong)}: expected test clips named like test_0001{suffix}; move "
+            f"what is not one elsewhere"
+        )
+    unlabelled = (Clip(id=stem, path=path, actor="", split="test") for stem, path in tests.items())
+    return Corpus(name, SPACE, (*labelled, *unlabelled), synthetic)
+
+
+def _media_files(folder: Path, suffix: str) -> dict[str, Path]:
+    """Media files by stem, in order of name; hidden files (a Mac's `._` doubles) are none."""
+    if not folder.is_dir():
+        return {}
+    return {
+        path.stem: path
+        for path in sorted(folder.iterdir())
+        if path.suffix.lower() == suffix and not path.name.startswith(".")
+    }
+
+
+def _check_files(table: Path, folder: Path, suffix: str, rows: Iterable[str], files: dict[str, Path]) -> None:
+    named = set(rows)
+    if missing := sorted(named - files.keys()):
+        raise InputError(
+            f"{table} names clips that are not in {folder}: {_some(missing)}; expected a {suffix} file for "
+            f"every row, so copy the missing clips or remove their rows"
+        )
+    if extra := sorted(files.keys() - named):
+        raise InputError(
+            f"{folder} has clips without a row in {table}: {_some(extra)}; expected one row for every clip, "
+            f"so add the rows or move the clips elsewhere"
+        )
+
+
+def _check_folds(table: Path, clips: tuple[Clip, ...]) -> None:
+    """Every actor in one fold, folds numbered from 0 without a gap."""
+    first: dict[str, tuple[int, Clip]] = {}
+    for number, clip in enumerate(clips, start=2):
+        if clip.split == "test":
+            raise InputError(
+                f"{table}, line {number}: {clip.id!r} is a test clip, expected training clips only; move its "
+                f"row to a table of its own"
+            )
+        line, other = first.setdefault(clip.actor, (number, clip))
+        if other.fold != clip.fold:
+            raise InputError(
+                f"{table}, line {number}: actor {clip.actor!r} is in fold {clip.fold}, but in fold "
+                f"{other.fold} on line {line}; expected every actor in one fold, so correct one of them"
+            )
+    used = {clip.fold for clip in clips}
+    highest = max(clip.fold or 0 for clip in clips)
+    # A wrong cell can hold any number: only the first gap is looked for.
+    gap = next((fold for fold in range(highest) if fold not in used), None)
+    if gap is not None:
+        raise InputError(
+            f"{table}: fold {gap} has no clip, but there is a fold {highest}; expected folds numbered from 0 "
+            f"without a gap, so correct the column fold"
+        )
+
+
+def _some(names: list[str]) -> str:
+    """The first names and how many there are."""
+    rest = ", ..." if len(names) > NUM_NAMED else ""
+    return f"{', '.join(names[:NUM_NAMED])}{rest} ({len(names)} in all)"
 
 
 def truth_from_name(stem: str) -> Mixture:
@@ -74,17 +168,24 @@ def read_metadata(path: Path, media: Path | None = None, suffix: str = ".mov") -
     """The labelled clips of a metadata table, in its order.
 
     `media` is the folder of the clips (default: beside the table); whether they exist is not checked
-    here. Raises InputError naming the file and row for missing columns, unknown emotions, shares off
-    the grid or not adding up, and labels that disagree with the file name.
+    here. Raises InputError naming the file and row for missing columns, a clip named twice, unknown
+    emotions, shares off the grid or not adding up, and labels that disagree with the file name.
     """
     table = _read_table(path)
     folder = path.parent if media is None else media
     clips: list[Clip] = []
+    line_of: dict[str, int] = {}
     for number, row in enumerate(table.iter_rows(named=True), start=2):
         try:
-            clips.append(_clip(row, folder, suffix))
+            clip = _clip(row, folder, suffix)
         except InputError as error:
-            raise InputError(f"{path}, line {number}: {error}") from error
+            raise InputError(f"{path}, line {number} must be corrected: {error}") from error
+        if (line := line_of.setdefault(clip.id, number)) != number:
+            raise InputError(
+                f"{path}, line {number}: clip {clip.id!r} is already on line {line}; expected one row for "
+                f"every clip, so remove one of them"
+            )
+        clips.append(clip)
     return tuple(clips)
 
 
@@ -111,7 +212,7 @@ def _clip(row: dict[str, str | None], folder: Path, suffix: str) -> Clip:
     if not name or not actor:
         raise InputError(f"filename and video_id must be filled, got {name!r} and {actor!r}")
     mixture = _mixture(row)
-    in_test = re.fullmatch(r"test_\d+", name) is not None
+    in_test = _TEST.fullmatch(name) is not None
     if not in_test:
         if (named := truth_from_name(name)) != mixture:
             raise InputError(

@@ -1,0 +1,110 @@
+"""Reading pictures at even steps of time, whatever the spacing of the frames in the file."""
+
+import math
+from pathlib import Path
+
+import av
+import numpy as np
+from av.video.reformatter import Interpolation
+from numpy.typing import NDArray
+
+from blended.data.media.opening import opened, require_video, zero_seconds
+from blended.data.media.probing import check_complete, clockwise_degrees, survey
+from blended.data.media.records import Frames, MediaError, VideoInfo
+
+# A frame counts as shown this long before its time, up to a quarter of a frame: timestamps are rounded to
+# ticks (1 ms in Matroska) and cameras jitter.
+EARLY_SECONDS = 0.004
+
+# swscale's default is off by up to 3 of 255 (white becomes 253); these are exact, for 0.1 ms a small frame.
+EXACT = int(Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT)
+
+# Frames that may be missing at the end before a file is called cut off.
+PADDING_FRAMES = 2.5
+
+
+def read_frames(
+    path: Path, rate_hz: float | int | None = None, *, size: tuple[int, int] | None = None
+) -> Frames:
+    """The pictures of a file at `rate_hz` frames per second: the one on screen at each step.
+
+    Frames are chosen by their timestamps, so a varying frame rate gives even steps; `None` keeps the
+    file's own (average) rate. `size` is (height, width) of the upright picture, scaled without keeping the
+    aspect ratio; `None` keeps the size. Only frames that are kept are converted. Raises MediaError for a
+    file that cannot be read, has no video, or ends before its header declares.
+    """
+    path = Path(path)
+    if rate_hz is not None and not rate_hz > 0:
+        raise MediaError(f"frames were asked for at {rate_hz} Hz, expected a positive rate such as 25")
+    surveyed = survey(path)
+    info = surveyed.info.video
+    if info is None:
+        raise _no_frames(path)
+    check_frames(path, info)
+    rate_hz = info.fps if rate_hz is None else rate_hz
+    early = min(EARLY_SECONDS, 0.25 / info.fps)
+    grid = _grid(info, rate_hz, early)
+    values = np.empty((len(grid), *(size or (info.height, info.width)), 3), np.uint8)
+    last_seconds = _fill(path, grid + early, values)
+    check_complete(path, "video", last_seconds, float(surveyed.frame_seconds[-1]), PADDING_FRAMES / info.fps)
+    return Frames(values, rate_hz, info.start_seconds)
+
+
+def check_frames(path: Path, info: VideoInfo) -> None:
+    """Raises MediaError if the file ends before its last frames; decodes nothing."""
+    check_complete(path, "video", info.duration_seconds, info.declared_seconds, PADDING_FRAMES / info.fps)
+
+
+def _no_frames(path: Path) -> MediaError:
+    with opened(path) as container:
+        require_video(path, container)
+    return MediaError(
+        f"{path} has a video track without a frame: it is cut off, so copy or download it again"
+    )
+
+
+def _grid(info: VideoInfo, rate_hz: float | int, early: float) -> NDArray[np.float64]:
+    """[time] seconds at which a frame is wanted, from the first frame to before the end of the last."""
+    num_frames = max(1, math.ceil((info.duration_seconds - early) * rate_hz))
+    return info.start_seconds + np.arange(num_frames) / rate_hz
+
+
+def _fill(path: Path, wanted: NDArray[np.float64], values: NDArray[np.uint8]) -> float:
+    """Decodes once and converts into `values` what is on screen at the wanted seconds, which ascend.
+
+    Returns the start of the last frame in seconds.
+    """
+    done, shown, seconds = 0, None, 0.0
+    with opened(path) as container:
+        stream = require_video(path, container)
+        # One thread decodes small clips fastest beside other worker processes, and always the same way.
+        stream.codec_context.thread_count = 1
+        zero = zero_seconds(container)
+        for frame in container.decode(stream):
+            if frame.pts is None:
+                continue
+            seconds = frame.time - zero
+            until = int(np.searchsorted(wanted, seconds))
+            if until > done and shown is not None:
+                values[done:until] = _picture(shown, values.shape[1], values.shape[2])
+                done = until
+            shown = frame
+        if shown is None:
+            raise MediaError(f"{path} has a video track of which no frame decodes: copy or download it again")
+        if done < len(wanted):
+            values[done:] = _picture(shown, values.shape[1], values.shape[2])
+        return seconds
+
+
+def _picture(frame: av.VideoFrame, height: int, width: int) -> NDArray[np.uint8]:
+    """[height, width, 3] upright RGB of one frame."""
+    turns = clockwise_degrees(frame) // 90
+    lying = turns % 2 == 1
+    scaled = frame.reformat(
+        width=height if lying else width,
+        height=width if lying else height,
+        format="rgb24",
+        interpolation=EXACT,
+        threads=1,
+    )
+    return np.rot90(scaled.to_ndarray(), -turns).astype(np.uint8, copy=False)

@@ -1,0 +1,114 @@
+"""Opening a media file, choosing its tracks, and saying in words why it cannot be read."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import cast
+
+import av
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.stream import Disposition, Stream
+from av.video.stream import VideoStream
+
+from blended.data.media.records import MediaError
+
+Track = AudioStream | VideoStream
+
+
+@contextmanager
+def opened(path: Path) -> Generator[InputContainer]:
+    """The open container of a file, closed afterwards.
+
+    Raises MediaError for a file that is missing, empty or no media, and for damage that is met while the
+    container is in use.
+    """
+    _check_file(path)
+    try:
+        container = av.open(str(path), mode="r", metadata_errors="replace")
+    except FFmpegError as error:
+        raise MediaError(
+            f"{path} cannot be opened as media ({error.strerror}): expected a complete video or sound file "
+            f"such as .mp4, .mov, .mkv, .webm or .wav; it may be cut off or be something else under that "
+            f"name, so copy or download it again"
+        ) from error
+    try:
+        with container:
+            yield container
+    except FFmpegError as error:
+        raise MediaError(
+            f"{path} is damaged ({error.strerror}): expected a file that decodes from start to end; copy or "
+            f"download it again"
+        ) from error
+
+
+def _check_file(path: Path) -> None:
+    if path.is_dir():
+        raise MediaError(f"{path} is a folder, expected a media file: name a file in it")
+    if not path.is_file():
+        raise MediaError(f"{path} does not exist, expected a media file: check the folder and the name")
+    if path.stat().st_size == 0:
+        raise MediaError(f"{path} is empty (0 bytes), expected a media file: copy or download it again")
+
+
+def video_tracks(container: InputContainer) -> list[VideoStream]:
+    """Video tracks that can be decoded, the one flagged as default first; cover pictures are not tracks."""
+    moving = (s for s in container.streams.video if not s.disposition & Disposition.attached_pic)
+    return sorted(filter(_has_decoder, moving), key=_default_first)
+
+
+def audio_tracks(container: InputContainer) -> list[AudioStream]:
+    """Audio tracks that can be decoded, the one flagged as default first."""
+    return sorted(filter(_has_decoder, container.streams.audio), key=_default_first)
+
+
+def _has_decoder(stream: Stream) -> bool:
+    # PyAV's types do not say so, but a track in an unknown codec has no context.
+    return cast(object, stream.codec_context) is not None
+
+
+def _default_first(stream: Track) -> tuple[bool, int]:
+    return (not stream.disposition & Disposition.default, stream.index)
+
+
+def zero_seconds(container: InputContainer) -> float:
+    """The container's time of its earliest track, which is zero on the clock of the records.
+
+    It is known to a microsecond only: a start below zero by less is rounding.
+    """
+    return (container.start_time or 0) / av.time_base
+
+
+def describe(container: InputContainer) -> str:
+    """The tracks of a file in words, for messages."""
+    kinds = [stream.type if _has_decoder(stream) else "undecodable" for stream in container.streams]
+    counts = [f"{kinds.count(kind)} {kind} track(s)" for kind in dict.fromkeys(kinds)]
+    return ", ".join(counts) or "no track at all"
+
+
+def require_video(path: Path, container: InputContainer) -> VideoStream:
+    """The chosen video track; raises MediaError where there is none."""
+    tracks = video_tracks(container)
+    if not tracks:
+        raise MediaError(
+            f"{path} has no video track (it has {describe(container)}): expected pictures; give a file with "
+            f"video, or choose encoders that only listen"
+        )
+    return tracks[0]
+
+
+def require_audio(path: Path, container: InputContainer, track: int = 0) -> AudioStream:
+    """The audio track of that number; raises MediaError where there is none."""
+    tracks = audio_tracks(container)
+    if not tracks:
+        raise MediaError(
+            f"{path} has no audio track (it has {describe(container)}): expected sound; give a file with "
+            f"audio, or choose encoders that only look"
+        )
+    if not 0 <= track < len(tracks):
+        raise MediaError(
+            f"{path} has no audio track {track}: expected a number from 0 to {len(tracks) - 1}, as it has "
+            f"{len(tracks)} audio track(s)"
+        )
+    return tracks[track]

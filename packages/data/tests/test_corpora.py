@@ -1,0 +1,196 @@
+"""Corpus folders: what is read from a right one, and the sentence for every wrong one."""
+
+import csv
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from blended.data.corpora import CORPORA, blemore, demo, read_corpus
+from blended.data.errors import InputError
+from blended.data.labels import Mixture
+from blended.data.testing import TOY_LABELS, toy_corpus
+
+Rows = list[dict[str, str]]
+
+
+@pytest.fixture(scope="session")
+def toys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return toy_corpus(tmp_path_factory.mktemp("toys"), seconds=0.1)
+
+
+@pytest.fixture
+def folder(toys: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(toys, tmp_path / "corpus"))
+
+
+def _edit(folder: Path, change: Callable[[Rows], object], table: str = "train_metadata.csv") -> None:
+    path = folder / table
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    fields = [*rows[0]]
+    change(rows)
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, fields)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def test_the_demo_layout(toys: Path) -> None:
+    corpus = read_corpus("demo", toys)
+    assert (corpus.name, corpus.synthetic, corpus.folds) == ("demo", True, (0, 1, 2, 3, 4))
+    assert corpus.space == blemore.SPACE
+    assert len(corpus.train) == 50
+    assert Counter(clip.actor for clip in corpus.train) == {f"A{101 + k}": 10 for k in range(5)}
+    assert [clip.mixture for clip in corpus.train[:10]] == [*TOY_LABELS]
+    assert all(clip.path.is_file() for clip in corpus.clips)
+    assert [clip.id for clip in corpus.test] == [f"test_{k:04d}" for k in range(1, 11)]
+    assert all((clip.actor, clip.fold, clip.mixture) == ("", None, None) for clip in corpus.test)
+
+
+def test_the_truth_of_test_clips_is_kept_apart(folder: Path) -> None:
+    assert demo.test_truth(folder)["test_0007"] == Mixture({"ang": 70.0, "disg": 30.0})
+    assert set(demo.test_actors(folder).values()) == {"A106"}
+    shutil.rmtree(folder / "apart")
+    assert len(read_corpus("demo", folder).test) == 10
+    with pytest.raises(InputError, match=r"test_metadata\.csv does not exist"):
+        demo.test_truth(folder)
+
+
+def test_the_released_layout(folder: Path) -> None:
+    for path in folder.rglob("*.mp4"):
+        path.rename(path.with_suffix(".MOV" if "A101" in path.name else ".mov"))
+    (folder / "train" / "._A101_ang_int1_ver1.mov").touch()
+    corpus = read_corpus("blemore", folder)
+    assert (corpus.name, corpus.synthetic, len(corpus.train), len(corpus.test)) == ("blemore", False, 50, 10)
+    assert all(clip.path.is_file() for clip in corpus.clips)
+    shutil.rmtree(folder / "test")
+    assert read_corpus("blemore", folder).test == ()
+
+
+def test_unknown_corpus(tmp_path: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"unknown corpus 'blemor': did you mean 'blemore'\? Known: blemore, demo"
+    ):
+        read_corpus("blemor", tmp_path)
+
+
+@pytest.mark.parametrize("name", CORPORA)
+def test_no_folder_and_empty_folder(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match=r"nowhere is not a folder, expected the .* corpus: check the path"):
+        read_corpus(name, tmp_path / "nowhere")
+    with pytest.raises(InputError, match=r"train_metadata\.csv does not exist"):
+        read_corpus(name, tmp_path)
+
+
+def test_all_missing_clips_in_one_message(folder: Path) -> None:
+    for path in sorted((folder / "train").glob("A102*")):
+        path.unlink()
+    with pytest.raises(InputError) as refused:
+        read_corpus("demo", folder)
+    message = str(refused.value)
+    assert "train_metadata.csv names clips that are not in" in message
+    assert "A102_ang_int1_ver1, A102_disg_int1_ver1" in message
+    assert ", ... (10 in all); expected a .mp4 file for every row" in message
+    assert message.count("A102_") == 5
+
+
+def test_clip_without_its_row(folder: Path) -> None:
+    _edit(folder, lambda rows: rows.pop(3))
+    with pytest.raises(
+        InputError, match=r"clips without a row in .*: A101_hap_int1_ver1 \(1 in all\); expected"
+    ):
+        read_corpus("demo", folder)
+
+
+def test_stray_test_clip(folder: Path) -> None:
+    shutil.copy(folder / "test" / "test_0001.mp4", folder / "test" / "copy.mp4")
+    with pytest.raises(
+        InputError, match=r"test has copy \(1 in all\): expected test clips named like test_0001"
+    ):
+        read_corpus("demo", folder)
+
+
+def _set(line: int, **cells: str) -> Callable[[Rows], object]:
+    return lambda rows: rows[line - 2].update(cells)
+
+
+BLEND = 8
+"""The line of A101_mix_ang_disg_70_30_ver1."""
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (
+            lambda rows: rows.append(rows[1]),
+            r"csv, line 52: clip 'A101_disg_int1_ver1' is already on line 3; exp",
+        ),
+        (
+            _set(3, fold="1"),
+            r"csv, line 3: actor 'A101' is in fold 1, but in fold 0 on line 2; expected every",
+        ),
+        (
+            _set(2, emotion_1="anger"),
+            r"csv, line 2 must be corrected: unknown emotion 'anger': did you mean 'ang'",
+        ),
+        (
+            _set(BLEND, emotion_1_salience="60"),
+            r"csv, line 8 must be corrected: shares must add up to 100 percent",
+        ),
+        (
+            _set(BLEND, emotion_1_salience="x"),
+            r"line 8 must be corrected: the saliences of .* must be two numbers",
+        ),
+        (_set(BLEND, mix="0"), r"line 8 must be corrected: mix of .* must be 1 with two emotions"),
+        (
+            _set(2, emotion_1="sad"),
+            r"line 2 must be corrected: 'A101_ang_int1_ver1' says ang but its columns say sad",
+        ),
+        (_set(2, fold="-1"), r"line 2 must be corrected: fold of .* must be a number from 0, got '-1'"),
+        (_set(2, video_id=""), r"line 2 must be corrected: filename and video_id must be filled"),
+        (
+            _set(2, filename="test_0001"),
+            r"csv, line 2: 'test_0001' is a test clip, expected training clips only",
+        ),
+        (lambda rows: rows.clear(), r"train_metadata\.csv has no rows below its header"),
+    ],
+)
+def test_wrong_rows(folder: Path, change: Callable[[Rows], object], sentence: str) -> None:
+    _edit(folder, change)
+    with pytest.raises(InputError, match=sentence):
+        read_corpus("demo", folder)
+
+
+@pytest.mark.parametrize(("fold", "other"), [("2", "3"), ("0", "4"), ("3", "999999999")])
+def test_a_gap_in_the_folds(folder: Path, fold: str, other: str) -> None:
+    def move(rows: Rows) -> None:
+        for row in rows:
+            row["fold"] = other if row["fold"] == fold else row["fold"]
+
+    _edit(folder, move)
+    with pytest.raises(
+        InputError, match=rf"csv: fold {fold} has no clip, but there is a fold .* without a gap"
+    ):
+        read_corpus("demo", folder)
+
+
+def test_wrong_tables(folder: Path) -> None:
+    table = folder / "train_metadata.csv"
+    text = table.read_text()
+    table.write_text(text.replace("fold", "split"))
+    with pytest.raises(InputError, match=r"lacks the column\(s\) fold; it has filename"):
+        read_corpus("demo", folder)
+    table.write_text(text.replace(",", ";"))
+    with pytest.raises(InputError, match=r"the separator must be a comma"):
+        read_corpus("demo", folder)
+    table.write_bytes(b"\xff\xfe\x00filename")
+    with pytest.raises(InputError, match=r"cannot be read as UTF-8 CSV|lacks the column"):
+        read_corpus("demo", folder)
+    (folder / "apart" / "test_metadata.csv").write_text(text)
+    with pytest.raises(
+        InputError, match=r"test_metadata\.csv names 'A101_ang_int1_ver1', expected test clips"
+    ):
+        demo.test_truth(folder)
