@@ -166,7 +166,7 @@ def _log_dataset(client: Any, run_id: str, corpus: Corpus, data_hash: str) -> No
     """The labelled clips as a dataset whose digest is the data's DVC hash."""
     import polars as pl
     from mlflow.data.polars_dataset import from_polars
-    from mlflow.entities import DatasetInput, InputTag
+    from mlflow.entities import Dataset, DatasetInput, InputTag
 
     train = corpus.train
     table = pl.DataFrame(
@@ -180,5 +180,5 @@ def _log_dataset(client: Any, run_id: str, corpus: Corpus, data_hash: str) -> No
     # MLflow cuts digests at 36 characters.
     digest = (data_hash or corpus.label_hash())[:36]
     dataset = from_polars(table, name=corpus.name, digest=digest)
-    entity = DatasetInput(dataset._to_mlflow_entity(), [InputTag("mlflow.data.context", "train")])
+    entity = DatasetInput(Dataset(**dataset.to_dict()), [InputTag("mlflow.data.context", "train")])
     client.log_inputs(run_id, datasets=[entity])

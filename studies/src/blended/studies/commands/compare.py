@@ -1,5 +1,36 @@
 """`blended compare`: rank all runs and write the report."""
 
+from pathlib import Path
+from typing import Annotated
 
-def compare() -> None:
-    """Placeholder until the report lands."""
+import typer
+
+
+def compare(root: Annotated[Path, typer.Option(help="Folder of params.yaml.")] = Path()) -> None:
+    """Rank all recipes of params.yaml; write report/index.html, its tables and figures."""
+    from blended.data.atomic import replacing, write_text
+    from blended.eval.figures.saving import png
+    from blended.eval.report import (
+        render_html,
+        render_markdown,
+        report_figures,
+        report_tables,
+        to_csv,
+        to_latex,
+    )
+    from blended.studies.folders import Folders
+    from blended.studies.params import read_params
+    from blended.studies.reporting import gather_report
+
+    folders = Folders(root)
+    report = gather_report(read_params(folders.params), folders)
+    write_text(folders.report / "table.md", render_markdown(report))
+    for name, table in report_tables(report).items():
+        write_text(folders.report / "tables" / f"{name}.csv", to_csv(table))
+        write_text(folders.report / "tables" / f"{name}.tex", to_latex(table))
+    for name, figure in report_figures(report).items():
+        with replacing(folders.report / "figures" / f"{name}.png") as temporary:
+            temporary.write_bytes(png(figure))
+    page = folders.report / "index.html"
+    write_text(page, render_html(report))
+    typer.echo(f"report: {page}")

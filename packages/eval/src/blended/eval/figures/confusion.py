@@ -100,9 +100,9 @@ def confusion_figure(confusion: Confusion, *, width_inches: float = WIDE_INCHES)
     return figure
 
 
-def heat_map(axes: Axes, rates: ndarray, *, smallest: float, size: float) -> None:
-    """Cells of rates, darker with more, with their percent from `smallest` on; the first row at the top."""
-    top = max(0.3, float(rates.max(initial=0.0)))
+def heat_map(axes: Axes, rates: ndarray, *, smallest: float, size: float, top: float = 0.3) -> None:
+    """Cells of rates, darkest from `top` on, with their percent from `smallest` on; first row at the top."""
+    top = max(top, float(rates.max(initial=0.0)))
     axes.pcolormesh(rates, cmap=HEAT, vmin=0, vmax=top, edgecolors=PAPER, linewidth=0.8)
     for (row, column), rate in np.ndenumerate(rates):
         if rate >= smallest:

@@ -14,7 +14,6 @@ from blended.eval.figures.style import (
     MUTED,
     OTHER,
     PAPER,
-    RULE,
     SMALL,
     WIDE_INCHES,
     drawing,
@@ -62,7 +61,7 @@ def forest_figure(
     return figure
 
 
-def _mark(axes: Axes, y: float, run: RunRecord, *, filled: bool) -> None:
+def _mark(axes: Axes, y: int, run: RunRecord, *, filled: bool) -> None:
     estimate, look = run.cross_fold.estimates.score, look_of(run)
     axes.plot([estimate.low, estimate.high], [y, y], color=look.colour, linewidth=1.4, alpha=0.6, zorder=3)
     axes.plot(
@@ -126,10 +125,10 @@ def _legend(figure: Figure, standings: Standings) -> None:
                label=kind if kind == "multimodal" else f"{kind} only")
         for kind, look in ((kind, LOOKS.get(kind, OTHER)) for kind in kinds)
     ]  # fmt: skip
-    handles.append(
-        Line2D([], [], color=RULE, marker="o", markerfacecolor=PAPER, markeredgecolor=MUTED, markersize=5,
-               linewidth=0, label="hollow: below the top")
-    )  # fmt: skip
+    if len(standings.tied) + 1 < len(standings.runs):
+        hollow = Line2D([], [], color=MUTED, marker="o", markerfacecolor=PAPER, markersize=5, linewidth=0)
+        hollow.set_label("hollow: below the top")
+        handles.append(hollow)
     figure.legend(
         handles=handles,
         loc="outside upper left",

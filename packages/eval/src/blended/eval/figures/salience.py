@@ -114,12 +114,14 @@ def shares_figure(pairs: Sequence[PairResult], *, width_inches: float = WIDE_INC
     """A small matrix per pair: true shares as rows, decided shares as columns, in percent of the row."""
     per_line = 2 if is_narrow(width_inches) else 5
     num_lines = -(-len(pairs) // per_line)
+    # One scale of colours, so that pairs can be compared.
+    top = max([0.3] + [float(pair.rates[:, :-1].max()) for pair in pairs])
     with drawing():
         figure = new_figure(width_inches, num_lines * width_inches / per_line * 0.98)
         grid = figure.subplots(num_lines, per_line, squeeze=False)
         for number, axes in enumerate(grid.flat):
             if number < len(pairs):
-                _draw_shares(axes, pairs[number])
+                _draw_shares(axes, pairs[number], top)
             else:
                 axes.set_axis_off()
         figure.supxlabel("decided share →", fontsize=SMALL, color=MUTED)
@@ -127,10 +129,10 @@ def shares_figure(pairs: Sequence[PairResult], *, width_inches: float = WIDE_INC
     return figure
 
 
-def _draw_shares(axes: Axes, pair: PairResult) -> None:
+def _draw_shares(axes: Axes, pair: PairResult, top: float) -> None:
     """Blue where the pair was found; grey for anything else, which would outshine it."""
     num_shares = len(pair.shares)
-    heat_map(axes, pair.rates[:, :-1], smallest=0.0, size=SMALL)
+    heat_map(axes, pair.rates[:, :-1], smallest=0.0, size=SMALL, top=top)
     axes.axvspan(num_shares + 0.12, num_shares + 1, color=RULE, alpha=0.35, linewidth=0)
     for row, rate in enumerate(pair.rates[:, -1]):
         axes.text(num_shares + 0.56, row + 0.53, f"{100 * rate:.0f}", ha="center", va="center", color=MUTED,

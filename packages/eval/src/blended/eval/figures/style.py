@@ -107,7 +107,7 @@ def footnote(figure: Figure, text: str) -> Figure:
 
 def is_narrow(width_inches: float) -> bool:
     """Whether there is room for a telephone's worth of text only."""
-    return width_inches < 5
+    return bool(width_inches < 5)
 
 
 def open_frame(axes: Axes, *, grid: bool = True) -> None:

@@ -48,7 +48,9 @@ def _modalities(standings: Standings) -> list[str]:
     if not multimodal or not unimodal:
         return []
     gap = standings.between(multimodal.name, unimodal.name)
-    subject = "It" if multimodal is standings.top else f"The best multimodal run, {multimodal.name},"
+    subject = f"The best multimodal run, {multimodal.name},"
+    if multimodal is standings.top:
+        subject = multimodal.name if standings.tied else "It"
     where = "above" if gap.score.value >= 0 else "below"
     return [
         f"{subject} is {number(abs(gap.score.value))} {where} the best unimodal run, {unimodal.name}"
@@ -101,12 +103,17 @@ def modality_paragraph(standings: Standings) -> str:
         missing = "multimodal" if not multimodal else "unimodal"
         return f"There is no {missing} run, so nothing can be said about what a second modality adds."
     gap = standings.between(multimodal.name, unimodal.name)
+    both = [sum((run.modality == "multimodal") == many for run in standings.runs) for many in (True, False)]
+    chosen = (
+        " Both were chosen for their scores, which favours the kind with more runs to choose from."
+        if max(both) > 1
+        else ""
+    )
     return (
         f"From the best unimodal run, {unimodal.name}, to the best multimodal run, {multimodal.name}, "
         f"presence accuracy changes by {_change(gap.presence)} and salience accuracy by "
         f"{_change(gap.salience)}. The change of the score, {number(gap.score.value, signed=True)}, is "
-        f"{verdict(gap)}. Both runs were chosen among several for their scores, which favours the kind that "
-        f"had more runs to choose from."
+        f"{verdict(gap)}.{chosen}"
     )
 
 

@@ -47,8 +47,8 @@ def runs_table(report: Report, standings: Standings) -> Table:
     )
     caption = (
         f"Cross-fold results of {len(standings.runs)} runs with 95\N{NO-BREAK SPACE}% intervals, actors "
-        f"resampled within folds. ≈ top: cannot be told apart from the run with the highest score. In-fold scores are "
-        f"optimistic."
+        f"resampled within folds. ≈ top: cannot be told apart from the run with the highest score. In-fold "
+        f"scores are optimistic."
     )
     corpus = report.corpus.name + (" (synthetic)" if report.corpus.synthetic else "")
     rows = tuple(_run_row(corpus, standings, record) for record in standings.runs)

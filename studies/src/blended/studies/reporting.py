@@ -1,0 +1,211 @@
+"""Gathering everything that the report says: stored runs, trivial baselines, corpus, findings, frames."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from blended.data import Corpus, InputError, Mixture
+from blended.data.corpora import demo
+from blended.data.index import Index, read_index
+from blended.data.media import read_frames
+from blended.eval.comparison import RunRecord
+from blended.eval.decisions import TRIVIAL
+from blended.eval.figures.picture import picture_png
+from blended.eval.intervals import ScoreEstimates, actor_bootstrap
+from blended.eval.metrics import correctness
+from blended.eval.predictions import Predictions
+from blended.eval.protocol import Evaluation, Protocol, evaluate
+from blended.eval.report import CorpusFacts, ExampleFrame, Provenance, Report, UnreadableClip, corpus_facts
+from blended.studies.folders import Folders
+from blended.studies.params import Params
+from blended.studies.provenance import git_commit
+from blended.studies.runs import StoredRun, read_run
+
+EMOTION_NAMES = {
+    "ang": "anger",
+    "disg": "disgust",
+    "fea": "fear",
+    "hap": "happiness",
+    "sad": "sadness",
+    "neu": "neutral",
+}
+TRAINING_PROTOCOL = (
+    "For every reported fold the number of epochs was chosen on the fold after it, by a model that saw "
+    "neither; the model was then trained again without the reported fold for that long."
+)
+DISTRIBUTIONS = ("blended-studies", "torch", "mlflow", "dvc")
+
+
+def gather_report(params: Params, folders: Folders) -> Report:
+    """The report of all complete runs of the chosen corpus.
+
+    Raises InputError if a recipe has no run, or a run was made from another corpus than is indexed.
+    """
+    index = read_index(folders.index(params.corpus))
+    runs = _stored(params, folders, index)
+    kept = _common_clips(runs)
+    truth_of_test = demo.test_truth(folders.corpus(params.corpus)) if params.corpus == "demo" else {}
+    records = [_record(run, index.corpus, kept, truth_of_test) for run in runs]
+    records += [_trivial(records[0], runs[0], index.corpus, kept, name) for name in TRIVIAL]
+    return Report(
+        title=f"Blended emotions: {params.corpus}",
+        corpus=_facts(index),
+        space=index.corpus.space,
+        records=tuple(records),
+        provenance=Provenance(
+            git_commit=_commit(folders.root),
+            command="make repro",
+            versions={name: version(name) for name in DISTRIBUTIONS},
+            made_on=datetime.now(UTC).strftime("%d %B %Y"),
+        ),
+        training_protocol=TRAINING_PROTOCOL,
+        ceilings=_ceilings(folders.corpus(params.corpus)),
+        unreadable=tuple(UnreadableClip(*pair) for pair in sorted(_unreadable(params, folders).items())),
+        findings=_findings(folders.findings(params.corpus)),
+        frames=_example_frames(index.corpus) if index.corpus.synthetic else (),
+        emotion_names=EMOTION_NAMES,
+    )
+
+
+def _stored(params: Params, folders: Folders, index: Index) -> list[StoredRun]:
+    runs: list[StoredRun] = []
+    for name in params.recipes:
+        run = read_run(folders.run(params.corpus, name), index.corpus.space)
+        if run is None:
+            raise InputError(f"recipe {name!r} has no finished run: `blended train {name}`, or `dvc repro`")
+        if run.corpus_hash != index.corpus_hash:
+            raise InputError(
+                f"run {name!r} was made from another version of the corpus than is indexed now: `dvc repro`"
+            )
+        runs.append(run)
+    if not runs:
+        raise InputError(f"{folders.params} has no recipes: add one to have something to compare")
+    return runs
+
+
+def _common_clips(runs: Sequence[StoredRun]) -> frozenset[str]:
+    """Clips that every run has: differences between runs are paired."""
+    return frozenset(runs[0].train.clip_ids).intersection(*(run.train.clip_ids for run in runs[1:]))
+
+
+def _record(
+    run: StoredRun, corpus: Corpus, kept: frozenset[str], truth_of_test: Mapping[str, Mixture]
+) -> RunRecord:
+    decision = run.config.decision
+    protocol = Protocol(decision.name, decision.calibrate, seed=run.config.seed)
+    official = Protocol("thresholds", decision.calibrate, "in-fold", run.config.seed)
+    train, truth = _kept(run.train, kept)
+    return RunRecord(
+        name=run.recipe,
+        strategy=run.config.fusion.name,
+        features=run.config.fusion.features,
+        modalities=run.modalities,
+        truth=truth,
+        clip_ids=train.clip_ids,
+        actors=np.array(train.actors),
+        folds=np.array(train.folds, dtype=np.int64),
+        cross_fold=_evaluate(train, truth, corpus, protocol),
+        in_fold=_evaluate(train, truth, corpus, official),
+        test=_test_estimates(run.test, truth_of_test),
+        run_id=run.run_id,
+    )
+
+
+def _trivial(like: RunRecord, run: StoredRun, corpus: Corpus, kept: frozenset[str], name: str) -> RunRecord:
+    train, truth = _kept(run.train, kept)
+    return RunRecord(
+        name=name,
+        strategy=name,
+        features=(),
+        modalities=(),
+        truth=truth,
+        clip_ids=like.clip_ids,
+        actors=like.actors,
+        folds=like.folds,
+        cross_fold=_evaluate(train, truth, corpus, Protocol(name)),
+    )
+
+
+def _kept(predictions: Predictions, kept: frozenset[str]) -> tuple[Predictions, list[Mixture]]:
+    """The predictions of the given clips and their truth."""
+    rows = [row for row, clip_id in enumerate(predictions.clip_ids) if clip_id in kept]
+    chosen = Predictions(
+        clip_ids=tuple(predictions.clip_ids[row] for row in rows),
+        actors=tuple(predictions.actors[row] for row in rows),
+        folds=tuple(predictions.folds[row] for row in rows),
+        probabilities=predictions.probabilities[rows],
+        decided=tuple(predictions.decided[row] for row in rows),
+        truth=tuple(predictions.truth[row] for row in rows),
+    )
+    return chosen, [mixture for mixture in chosen.truth if mixture is not None]
+
+
+def _evaluate(
+    predictions: Predictions, truth: Sequence[Mixture], corpus: Corpus, protocol: Protocol
+) -> Evaluation:
+    return evaluate(predictions.evidence(corpus.space), truth, protocol)
+
+
+def _test_estimates(test: Predictions | None, truth: Mapping[str, Mixture]) -> ScoreEstimates | None:
+    """The held-out partition's score, where its truth is known; actors resampled."""
+    if test is None or not truth:
+        return None
+    compared = correctness([truth[clip_id] for clip_id in test.clip_ids], test.decided)
+    actors = np.unique(np.array(test.actors), return_inverse=True)[1].astype(np.int64)
+    return actor_bootstrap(compared, actors, np.zeros_like(actors), seed=0)
+
+
+def _facts(index: Index) -> CorpusFacts:
+    return corpus_facts(index.corpus)
+
+
+def _commit(root: Path) -> str:
+    commit = git_commit(root)
+    return f"{commit.sha} + changes" if commit.dirty else commit.sha
+
+
+def _ceilings(folder: Path) -> dict[str, dict[str, float]]:
+    """What the demo corpus publishes of itself."""
+    path = folder / "ceiling.json"
+    return json.loads(path.read_text(encoding="utf-8"))["train"]["oracle"] if path.is_file() else {}
+
+
+def _unreadable(params: Params, folders: Folders) -> dict[str, str]:
+    from blended.data.store import FeatureStore
+
+    reasons: dict[str, str] = {}
+    for name in params.encoders:
+        for clip_id, reason in FeatureStore(folders.features(params.corpus) / name).failures.items():
+            reasons[clip_id] = f"{name}: {reason}"
+    return reasons
+
+
+def _findings(path: Path) -> tuple[str, ...]:
+    fields = json.loads(path.read_text(encoding="utf-8"))
+    return tuple(
+        f"{one['level']}: {one['clip_id'] + ': ' if one['clip_id'] else ''}{one['message']}" for one in fields
+    )
+
+
+def _example_frames(corpus: Corpus) -> tuple[ExampleFrame, ...]:
+    """One frame, half way, of a strongly acted clip per emotion and of two blends, each of another actor."""
+    frames: list[ExampleFrame] = []
+    actors: set[str] = set()
+    for state in (*(s for s in corpus.space.states if not s.is_blend), *_two_blends(corpus)):
+        clips = [clip for clip in corpus.train if clip.mixture == state]
+        clip = next((c for c in reversed(clips) if c.actor not in actors), clips[-1] if clips else None)
+        if clip is None:
+            continue
+        actors.add(clip.actor)
+        pixels = read_frames(clip.path).values
+        frames.append(ExampleFrame(picture_png(pixels[len(pixels) // 2]), f"{clip.actor}: {state.name}"))
+    return tuple(frames)
+
+
+def _two_blends(corpus: Corpus) -> list[Mixture]:
+    blends = [state for state in corpus.space.states if state.is_blend]
+    return [blends[0], blends[-1]] if blends else []

@@ -1,0 +1,175 @@
+"""`blended evaluate` as a user runs it: files in, a table and JSON out, one sentence for a mistake."""
+
+import csv
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from blended.data.corpora.blemore import EMOTIONS, SPACE
+from blended.studies.__main__ import main
+
+COLUMNS = (
+    "filename", "video_id", "mix", "emotion_1", "emotion_2", "emotion_1_salience", "emotion_2_salience",
+    "version", "situation", "intensity_level", "fold",
+)  # fmt: skip
+FOLD_OF_ACTOR = {"A1": 0, "A2": 0, "A3": 1, "A4": 1}
+Row = dict[str, object]
+
+
+def write(path: Path, rows: list[Row], columns: tuple[str, ...] | None = None) -> Path:
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns or list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def labelled() -> list[Row]:
+    """Every state once per actor, in the columns of BLEMORE."""
+    rows: list[Row] = []
+    for actor, state in product(FOLD_OF_ACTOR, SPACE.states):
+        shares = list(state.rounded().items())
+        row: Row = {"video_id": actor, "mix": int(state.is_blend), "fold": FOLD_OF_ACTOR[actor]}
+        row["emotion_1"] = shares[0][0]
+        if state.is_blend:
+            (first, p), (second, q) = shares
+            row |= {"emotion_2": second, "emotion_1_salience": p, "emotion_2_salience": q}
+            row["filename"] = f"{actor}_mix_{first}_{second}_{p}_{q}_ver1"
+        else:
+            kind = "sit" if shares[0][0] == "neu" else "int"
+            row["filename"] = f"{actor}_{shares[0][0]}_{kind}1_ver1"
+        rows.append(row)
+    return rows
+
+
+def scored(labels: list[Row]) -> list[Row]:
+    rng = np.random.default_rng(0)
+    targets = np.array([SPACE.target(state) for _ in FOLD_OF_ACTOR for state in SPACE.states])
+    logits = np.log(targets + 0.05) + rng.normal(size=targets.shape) * 0.5
+    return [
+        {"filename": row["filename"], "fold": row["fold"], **dict(zip(EMOTIONS, values, strict=True))}
+        for row, values in zip(labels, logits.tolist(), strict=True)
+    ]
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[Path, Path]:
+    """scores.csv and metadata.csv."""
+    labels = labelled()
+    return write(tmp_path / "scores.csv", scored(labels)), write(tmp_path / "metadata.csv", labels, COLUMNS)
+
+
+Ran = tuple[int, str, str]
+"""Exit status, stdout, stderr."""
+Blended = Callable[..., Ran]
+
+
+@pytest.fixture
+def blended(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Blended:
+    """The command in this process: a new one takes seconds to import."""
+
+    def run(*arguments: str | Path) -> Ran:
+        monkeypatch.setattr(sys, "argv", ["blended", "evaluate", *map(str, arguments)])
+        with pytest.raises(SystemExit) as raised:
+            main()
+        captured = capsys.readouterr()
+        return int(raised.value.code or 0), captured.out, captured.err
+
+    return run
+
+
+def one_sentence(ran: Ran) -> str:
+    """What a mistake must look like."""
+    status, _, stderr = ran
+    assert status == 1, stderr
+    assert stderr.count("\n") == 1
+    assert stderr.startswith("error: ")
+    return stderr
+
+
+def test_the_table_and_the_json(blended: Blended, files: tuple[Path, Path], tmp_path: Path) -> None:
+    scores, metadata = files
+    status, stdout, stderr = blended(scores, "--metadata", metadata, "--json", tmp_path / "out.json")
+    assert status == 0, stderr
+    assert "thresholds, cross-fold" in stdout
+    result = json.loads((tmp_path / "out.json").read_text())
+    assert set(result) == {
+        "folds", "presence_accuracy", "salience_accuracy", "score", "presence_interval", "salience_interval",
+        "score_interval", "decision", "tune", "calibrate", "seed", "blended_version",
+    }  # fmt: skip
+    assert [fold["clips"] for fold in result["folds"]] == [72, 72]
+    assert set(result["folds"][0]) == {
+        "fold", "clips", "presence_accuracy", "salience_accuracy", "alpha", "beta",
+    }  # fmt: skip
+    assert (result["decision"], result["tune"], result["calibrate"], result["seed"]) == (
+        "thresholds", "cross-fold", "none", 0,
+    )  # fmt: skip
+
+
+def test_order_of_columns_and_rows_changes_nothing(
+    blended: Blended, files: tuple[Path, Path], tmp_path: Path
+) -> None:
+    scores, metadata = files
+    with scores.open(newline="") as file:
+        rows: list[Row] = [dict(row) for row in csv.DictReader(file)]
+    other = write(tmp_path / "other.csv", rows[::-1], ("neu", "fold", *EMOTIONS[:-1][::-1], "filename"))
+    results = []
+    for number, path in enumerate((scores, other)):
+        out = tmp_path / f"{number}.json"
+        status, _, stderr = blended(
+            path, "--metadata", metadata, "--decision", "templates", "--calibrate", "actor", "--json", out
+        )
+        assert status == 0, stderr
+        results.append(out.read_text())
+    assert results[0] == results[1]
+
+
+def test_one_sentence_for_a_broken_cell(blended: Blended, files: tuple[Path, Path]) -> None:
+    scores, metadata = files
+    lines = scores.read_text().splitlines()
+    cells = lines[4].split(",")
+    lines[4] = ",".join([*cells[:2], "high", *cells[3:]])
+    scores.write_text("\n".join(lines) + "\n")
+    sentence = one_sentence(blended(scores, "--metadata", metadata))
+    assert f"line 5: column 'ang' of clip '{cells[0]}' holds 'high', expected a number" in sentence
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("--decision", "treshold"), "unknown decision 'treshold': did you mean 'thresholds'?"),
+        (("--decision", "bayes", "--tune", "in-fold"), "reports its own training labels"),
+        (("--scores", "probabilities"), "expected 1; if these are logits, say `--scores logits`"),
+        (("--calibrate", "actr"), "unknown calibration 'actr': did you mean 'actor'?"),
+    ],
+)
+def test_one_sentence_for_a_wrong_flag(
+    blended: Blended, files: tuple[Path, Path], arguments: tuple[str, ...], expected: str
+) -> None:
+    scores, metadata = files
+    assert expected in one_sentence(blended(scores, "--metadata", metadata, *arguments))
+
+
+def test_one_sentence_for_an_absent_file(blended: Blended, files: tuple[Path, Path], tmp_path: Path) -> None:
+    sentence = one_sentence(blended(tmp_path / "none.csv", "--metadata", files[1]))
+    assert (
+        "none.csv does not exist: expected a CSV with filename, fold and one column per emotion" in sentence
+    )
+
+
+def test_a_mistake_in_a_process_of_its_own_shows_no_traceback(tmp_path: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "blended.studies", "evaluate", "none.csv", "--metadata", "none.csv"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert ran.returncode == 1
+    assert ran.stderr == "error: none.csv does not exist: expected BLEMORE's train_metadata.csv\n"
