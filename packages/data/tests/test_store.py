@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -183,7 +183,7 @@ def _foreign(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [_truncate, _cut_header, _flip, _foreign, Path.unlink])
-def test_damage_is_named_and_repaired(tmp_path: Path, damage):
+def test_damage_is_named_and_repaired(tmp_path: Path, damage: Callable[[Path], None]):
     fill(tmp_path / "toy")
     before = contents(tmp_path / "toy")
     shard = tmp_path / "toy" / "shard-00001.safetensors"

@@ -1,5 +1,6 @@
 """The `blended` command."""
 
+import os
 import sys
 
 import typer
@@ -22,10 +23,22 @@ app.command("runs")(runs.runs)
 app.command("ui")(ui.ui)
 
 
+QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "DO_NOT_TRACK": "1",
+    "DVC_NO_ANALYTICS": "1",
+    "GIT_PYTHON_REFRESH": "quiet",
+}
+"""No library calls home or talks over a progress bar, unless the user's environment says otherwise."""
+
+
 def main() -> None:
     """Runs a command; a user's mistake is one sentence on stderr and exit status 1."""
     from blended.data.errors import InputError
 
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
     try:
         app()
     except InputError as error:

@@ -1,8 +1,9 @@
 """params.yaml: the single place for choices, checked before anything runs."""
 
+import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from ruamel.yaml import YAML, YAMLError
@@ -93,17 +94,27 @@ def read_params(path: Path) -> Params:
 
 
 def _problems(error: ValidationError) -> Iterable[str]:
+    known = {key for model in _models(Params) for key in model.model_fields}
     for problem in error.errors():
         place = ".".join(str(part) for part in problem["loc"])
         if problem["type"] == "extra_forbidden":
-            known = sorted(Params.model_fields) if len(problem["loc"]) == 1 else []
-            key = str(problem["loc"][-1])
-            if known:
-                yield str(unknown_name("key", key, known))
-            else:
-                yield f"unknown key {place!r}: remove it or correct its spelling"
+            near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else "remove it or correct its spelling"
+            yield f"unknown key {place!r}: {hint}"
         else:
             yield f"{place}: {problem['msg']}, got {problem['input']!r}"
+
+
+def _models(model: type[BaseModel]) -> set[type[BaseModel]]:
+    """The model and every model inside it."""
+    found = {model}
+    waiting: list[Any] = [field.annotation for field in model.model_fields.values()]
+    while waiting:
+        annotation = waiting.pop()
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            found |= _models(annotation)
+        waiting.extend(get_args(annotation))
+    return found
 
 
 def _check_names(path: Path, params: Params) -> None:

@@ -48,7 +48,8 @@ def gather_report(params: Params, folders: Folders) -> Report:
     index = read_index(folders.index(params.corpus))
     runs = _stored(params, folders, index)
     kept = _common_clips(runs)
-    truth_of_test = demo.test_truth(folders.corpus(params.corpus)) if params.corpus == "demo" else {}
+    knows_test = params.corpus == demo.NAME and index.corpus.test
+    truth_of_test = demo.test_truth(folders.corpus(params.corpus)) if knows_test else {}
     records = [_record(run, index.corpus, kept, truth_of_test) for run in runs]
     records += [_trivial(records[0], runs[0], index.corpus, kept, name) for name in TRIVIAL]
     return Report(

@@ -75,8 +75,8 @@ def index(root: Root = Path(), workers: Workers = CORES) -> None:
     with clips_progress("index") as progress:
         made = build_index(corpus, folders.cache, workers=workers, progress=progress)
     findings = check(made)
-    write_findings(folders.findings(params.corpus), findings)
     judge(findings, max_failures=params.max_failures)
+    write_findings(folders.findings(params.corpus), findings)
     write_index(made, folders.index(params.corpus))
 
 

@@ -1,0 +1,148 @@
+"""One shard: a safetensors file with the features of a fixed slice of the clips.
+
+Tensors are named `<clip>/<layer>` and are [time, dim]. The header carries one entry, `blended`: the
+identity, the clips of the slice, the index rows and the clips that failed. That makes a shard complete
+in itself: the index can be rebuilt from shards, and a shard of another identity is recognised.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from blended.data.atomic import replacing
+from blended.data.errors import InputError
+from blended.data.features import Features
+from blended.data.store.identity import Identity
+
+DType = Literal["float16", "float32"]
+
+METADATA_KEY = "blended"
+# safetensors keeps metadata in an unordered map: a single entry is what makes equal shards equal bytes.
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One layer of one clip, as the index lists it."""
+
+    clip: str
+    layer: str
+    shard: str
+    """File name within the store's folder."""
+    num_frames: int
+    """Time steps, at least 1."""
+    dim: int
+    rate_hz: float
+    """Time steps per second; 0 for one vector per clip."""
+    dtype: DType
+    checksum: str
+    """SHA-256 over the values' bytes, little-endian, row by row."""
+
+    @property
+    def tensor(self) -> str:
+        """The tensor's name within the shard."""
+        return f"{self.clip}/{self.layer}"
+
+
+@dataclass(frozen=True, slots=True)
+class ShardRecord:
+    """What a shard says about itself."""
+
+    identity: Identity
+    clips: tuple[str, ...]
+    """The whole slice, failed clips included."""
+    rows: tuple[Row, ...]
+    failures: Mapping[str, str]
+    """Clip to reason, for clips that have no rows."""
+
+
+def checksum(values: NDArray[np.generic]) -> str:
+    """SHA-256 over the bytes of an array as it lies on disk."""
+    return hashlib.sha256(np.ascontiguousarray(values).data).hexdigest()
+
+
+def write_shard(
+    path: Path,
+    identity: Identity,
+    clips: Sequence[str],
+    encoded: Mapping[str, Mapping[str, Features]],
+    failures: Mapping[str, str],
+    dtype: DType = "float16",
+) -> None:
+    """Writes the features of a slice through a temporary name.
+
+    `encoded` maps clip to layer to features; every clip of the slice is in `encoded` or in `failures`.
+    Raises InputError for values beyond the range of `dtype`, and for a clip in neither or in both.
+    """
+    if {*encoded} & {*failures} or {*encoded} | {*failures} != {*clips}:
+        raise InputError(f"{path.name}: every clip of a shard must have either features or a reason why not")
+    tensors: dict[str, NDArray[np.generic]] = {}
+    rows: list[Row] = []
+    for clip in clips:
+        for layer, features in encoded.get(clip, {}).items():
+            values = _stored(features, dtype, f"{identity.encoder_name}, clip {clip!r}, layer {layer!r}")
+            num_frames, dim = values.shape
+            row = Row(clip, layer, path.name, num_frames, dim, features.rate_hz, dtype, checksum(values))
+            tensors[row.tensor] = values
+            rows.append(row)
+    record = {
+        "identity": asdict(identity),
+        "clips": [*clips],
+        "rows": [asdict(row) for row in rows],
+        "failures": dict(sorted(failures.items())),
+    }
+    with replacing(path) as temporary:
+        save_file(tensors, temporary, metadata={METADATA_KEY: json.dumps(record)})
+
+
+def _stored(features: Features, dtype: DType, what: str) -> NDArray[np.floating]:
+    """The values in their type on disk; a silent infinity would surface as NaN in a loss, much later."""
+    largest = float(np.finfo(dtype).max)
+    peak = float(np.abs(features.values).max())
+    if peak > largest:
+        raise InputError(
+            f"{what}: {peak:.6g} is beyond the range of {dtype} (at most {largest:g}); "
+            f'an encoder with such values must say dtype "float32"'
+        )
+    return np.ascontiguousarray(features.values, dtype=dtype)
+
+
+def open_shard(path: Path) -> Any:
+    """A handle on the memory-mapped file; raises InputError that names a missing or damaged shard."""
+    try:
+        return safe_open(path, framework="numpy")
+    except FileNotFoundError as error:
+        raise InputError(f"{path} is missing: run the extraction again to restore it") from error
+    except (SafetensorError, OSError) as error:
+        raise damaged(path, str(error)) from error
+
+
+def damaged(path: Path, reason: str) -> InputError:
+    """The error for a shard whose bytes are not what was written."""
+    return InputError(f"{path} is damaged ({reason}): delete it and run the extraction again")
+
+
+def read_record(path: Path) -> ShardRecord:
+    """What the shard says about itself; raises InputError if it is missing, damaged or not a shard."""
+    return record_of(open_shard(path), path)
+
+
+def record_of(handle: Any, path: Path) -> ShardRecord:
+    """The record of an open shard; `path` is for the error only."""
+    try:
+        record = json.loads(handle.metadata()[METADATA_KEY])
+        return ShardRecord(
+            Identity(**record["identity"]),
+            tuple(record["clips"]),
+            tuple(Row(**row) for row in record["rows"]),
+            record["failures"],
+        )
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        raise damaged(path, "its header is not one of a feature store") from error

@@ -1,0 +1,196 @@
+"""The extraction loop: every clip of a corpus through several encoders, into their stores.
+
+Work is cut into shards. On the CPU each worker process takes whole shards and computes on one thread; on
+another device this process computes, and threads decode ahead of it. Killed at any moment, the loop
+continues where it stopped and ends with the same bytes.
+"""
+
+import hashlib
+import os
+import threading
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from importlib.metadata import version
+from multiprocessing import get_context, parent_process
+from pathlib import Path
+
+from blended.data.clip import Clip
+from blended.data.errors import InputError
+from blended.data.store import Identity, StoreWriter, locked
+from blended.encoders.encoder import EncoderConfig
+from blended.encoders.shards import Job, Task, built_encoder, run_job
+
+Log = Callable[[str], None]
+Progress = Callable[[int, int], None]
+"""Called with the clips done and the clips to do in this run; both 0 if there was nothing to do."""
+
+SHARD_SIZE = 32
+"""Clips per shard: what a kill can lose at most, per worker."""
+
+NUM_LISTED = 20
+"""Failed clips that an error names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a run of the loop did."""
+
+    stores: Mapping[str, Path]
+    """Encoder name to the folder of its store."""
+    num_clips: int
+    """Clips of the corpus."""
+    num_computed: int
+    """Clips that went through at least one encoder in this run; 0 if everything was there."""
+    failures: Mapping[str, str]
+    """Clip to reason, for the clips that at least one encoder lacks."""
+
+
+def identity_of(config: EncoderConfig, corpus_hash: str, weights: Path | None = None) -> Identity:
+    """What a store of this encoder must say about itself; for `FeatureStore(folder, expected)`."""
+    checksum = "none"
+    if config.weighted:
+        checksum = "random"
+        if weights is not None:
+            with weights.open("rb") as file:
+                checksum = hashlib.file_digest(file, "sha256").hexdigest()
+    return Identity(config.model_dump_json(), checksum, corpus_hash, version("blended-encoders"))
+
+
+def extract(
+    clips: Sequence[Clip],
+    encoders: Sequence[EncoderConfig],
+    root: Path,
+    *,
+    corpus_hash: str,
+    log: Log,
+    progress: Progress,
+    weights: Mapping[str, Path] | None = None,
+    workers: int = 1,
+    device: str = "cpu",
+    max_failures: int = 0,
+    shard_size: int = SHARD_SIZE,
+) -> Summary:
+    """Fills `root/<encoder name>/` for every encoder; what is there already is not computed again.
+
+    `weights` maps encoder names to files. Every clip is decoded once for all encoders that want the same
+    stream. A clip that cannot be read does not stop the loop: it is listed, and more than `max_failures`
+    of them in one store raise InputError at the end, when everything else is on disk; such a store stays
+    unfinished. With several `workers` the caller's main module must be importable (they are spawned).
+    """
+    files = weights or {}
+    folders = {config.name: root / config.name for config in encoders}
+    if len(folders) != len(encoders):
+        raise InputError(f"two encoders have one name: {', '.join(config.name for config in encoders)}")
+    with locked([*folders.values()], log):
+        writers = {
+            config.name: StoreWriter(
+                folders[config.name],
+                identity_of(config, corpus_hash, files.get(config.name)),
+                [clip.id for clip in clips],
+                shard_size=shard_size,
+                max_failures=max_failures,
+                log=log,
+            )
+            for config in encoders
+        }
+        jobs = _jobs(clips, encoders, writers, files, device)
+        _run(jobs, workers, device, progress)
+        failures = {name: writer.finish() for name, writer in writers.items()}
+    summary = Summary(
+        folders,
+        len(clips),
+        sum(len(job.clips) for job in jobs),
+        {clip: reason for reasons in failures.values() for clip, reason in reasons.items()},
+    )
+    log(
+        f"{root}: {summary.num_computed} of {len(clips)} clips encoded with {', '.join(folders)}; "
+        f"{len(summary.failures)} failed"
+    )
+    _check_failures(failures, max_failures, root)
+    return summary
+
+
+def _jobs(
+    clips: Sequence[Clip],
+    encoders: Sequence[EncoderConfig],
+    writers: Mapping[str, StoreWriter],
+    weights: Mapping[str, Path],
+    device: str,
+) -> list[Job]:
+    """One job per slice of the clips that any encoder lacks, in the order of the plan."""
+    clip_of = {clip.id: clip for clip in clips}
+    tasks: dict[tuple[str, ...], list[Task]] = {}
+    for config in encoders:
+        writer = writers[config.name]
+        for shard in writer.pending():
+            task = Task(config, weights.get(config.name), writer.identity, shard.path)
+            tasks.setdefault(shard.clips, []).append(task)
+    return [Job(tuple(clip_of[i] for i in ids), tuple(tasks[ids]), device) for ids in sorted(tasks)]
+
+
+def _run(jobs: Sequence[Job], workers: int, device: str, progress: Progress) -> None:
+    done, total = 0, sum(len(job.clips) for job in jobs)
+    progress(done, total)
+    for num_clips in _finished(jobs, workers, device):
+        done += num_clips
+        progress(done, total)
+
+
+def _finished(jobs: Sequence[Job], workers: int, device: str) -> Iterable[int]:
+    """Runs the jobs; yields the number of clips of each as it ends."""
+    if not jobs:
+        return
+    on_cpu = device == "cpu"
+    if on_cpu and workers > 1 and len(jobs) > 1:
+        yield from _in_processes(jobs, min(workers, len(jobs)))
+        return
+    for job in jobs:
+        yield run_job(job, 0 if on_cpu else workers)
+    built_encoder.cache_clear()
+
+
+def _in_processes(jobs: Sequence[Job], workers: int) -> Generator[int]:
+    # Forking a process that has used torch's thread pools or polars can hang, so workers are spawned.
+    context = get_context("spawn")
+    with ProcessPoolExecutor(workers, context, initializer=_begin_worker) as pool:
+        futures = [pool.submit(run_job, job) for job in jobs]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        except BrokenProcessPool as error:
+            raise InputError(
+                f"one of {workers} worker processes was killed, most likely for want of memory: run the "
+                f"extraction again with fewer workers, it continues where it stopped"
+            ) from error
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _begin_worker() -> None:
+    """Makes the worker end with its parent: those of a killed run would wait for jobs for ever."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _check_failures(failures: Mapping[str, Mapping[str, str]], max_failures: int, root: Path) -> None:
+    """Raises InputError if any encoder (the outer key) failed on too many clips."""
+    over = {name: reasons for name, reasons in failures.items() if len(reasons) > max_failures}
+    if not over:
+        return
+    reason_of = {clip: reason for reasons in over.values() for clip, reason in reasons.items()}
+    listed = [f"  {clip}: {reason}" for clip, reason in sorted(reason_of.items())]
+    if len(listed) > NUM_LISTED:
+        listed[NUM_LISTED:] = [f"  and {len(listed) - NUM_LISTED} more"]
+    raise InputError(
+        f"{len(reason_of)} clips could not be encoded with {', '.join(over)} and at most {max_failures} may "
+        f"fail. Everything else is in {root}: repair these and run the extraction again, or allow as many "
+        "failures:\n" + "\n".join(listed)
+    )

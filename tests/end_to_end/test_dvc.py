@@ -1,0 +1,107 @@
+"""The pipeline under DVC: up to date means nothing runs, and a change reruns what depends on it alone."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+PARAMS = """\
+corpus: demo
+corpora:
+  demo:
+    num_train_actors: 5
+    num_test_actors: 0
+    clips_per_actor: 16
+    min_seconds: 0.5
+    max_seconds: 0.6
+    frame_px: 64
+max_failures: 0
+encoders:
+  logmel: {}
+recipes:
+  short:
+    fusion: {name: early, features: [logmel], training: {max_epochs: 3}}
+    seed: 0
+  longer:
+    fusion: {name: early, features: [logmel], training: {max_epochs: 4}}
+    seed: 0
+"""
+
+
+def call(folder: Path, *arguments: str) -> str:
+    home = folder / "home"
+    home.mkdir(exist_ok=True)
+    environment = {
+        **os.environ,
+        "HOME": str(home),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "DVC_NO_ANALYTICS": "1",
+        "GIT_AUTHOR_NAME": "tester",
+        "GIT_AUTHOR_EMAIL": "tester@example.org",
+        "GIT_COMMITTER_NAME": "tester",
+        "GIT_COMMITTER_EMAIL": "tester@example.org",
+    }
+    done = subprocess.run([*arguments], cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, f"{arguments}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    return done.stdout + done.stderr
+
+
+def stages_run(output: str) -> set[str]:
+    return set(re.findall(r"Running stage '([^']+)'", output))
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A committed checkout of the sources with a corpus of a few seconds, reproduced once."""
+    folder = tmp_path_factory.mktemp("dvc") / "checkout"
+    folder.mkdir()
+    for name in ("packages", "studies", "dvc.yaml", ".dvc/config", ".dvcignore", ".gitignore"):
+        source, target = REPOSITORY / name, folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, target)
+    (folder / "params.yaml").write_text(PARAMS)
+    (folder / ".gitignore").open("a").write("/home/\n")
+    call(folder, "git", "init", "--quiet")
+    call(folder, "git", "add", "--all")
+    call(folder, "git", "commit", "--quiet", "--message", "checkout")
+    ran = stages_run(call(folder, "dvc", "repro"))
+    assert ran == {"corpus", "index", "features@logmel", "train@short", "train@longer", "compare"}
+    call(folder, "git", "add", "--all")
+    call(folder, "git", "commit", "--quiet", "--message", "reproduced")
+    return folder
+
+
+@pytest.mark.slow
+def test_a_second_repro_runs_nothing(checkout: Path) -> None:
+    output = call(checkout, "dvc", "repro")
+    assert stages_run(output) == set()
+    assert "Data and pipelines are up to date." in output
+
+
+@pytest.mark.slow
+def test_one_recipe_reruns_alone_and_metrics_plots_and_experiments_work(checkout: Path) -> None:
+    params = checkout / "params.yaml"
+    params.write_text(params.read_text().replace("max_epochs: 4", "max_epochs: 5"))
+    assert stages_run(call(checkout, "dvc", "repro")) == {"train@longer", "compare"}
+
+    shown = call(checkout, "dvc", "metrics", "show")
+    assert "cross_fold.score" in shown and "runs/demo/short/metrics.json" in shown
+    call(checkout, "dvc", "plots", "show")
+    page = (checkout / "dvc_plots" / "index.html").read_text()
+    images = re.findall(r'<img[^>]+src="([^"]+)"', page)
+    assert len(images) == 2, "one confusion matrix per recipe"
+    assert all(image.startswith("data:") or (checkout / "dvc_plots" / image).is_file() for image in images)
+
+    call(checkout, "git", "commit", "--quiet", "--all", "--message", "longer")
+    output = call(checkout, "dvc", "exp", "run", "--name", "other-seed", "-S", "recipes.short.seed=5")
+    assert stages_run(output) == {"train@short", "compare"}
+    table = call(checkout, "dvc", "exp", "show", "--csv")
+    assert "other-seed" in table and "recipes.short.seed" in table
