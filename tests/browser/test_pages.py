@@ -1,0 +1,87 @@
+"""The report and the MLflow view, opened in a real browser."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from selenium.webdriver import Chrome
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+from blended.studies import saved_view, tracking
+
+pytestmark = pytest.mark.system
+RECIPES = ("linear-logmel", "linear-motion", "late-both-actor")
+
+
+def severe(browser: Chrome) -> list[str]:
+    return [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+
+
+def requested(browser: Chrome) -> list[str]:
+    """Addresses that the page asked for, itself excluded."""
+    sent = (json.loads(entry["message"])["message"] for entry in browser.get_log("performance"))
+    urls = [m["params"]["request"]["url"] for m in sent if m["method"] == "Network.requestWillBeSent"]
+    return [url for url in urls if not url.startswith(("data:", "file:"))]
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+def test_report_is_readable_and_asks_for_nothing(finished_project: Path, browser: Chrome, width: int) -> None:
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600},
+    )
+    browser.get((finished_project / "report" / "index.html").as_uri())
+    text = browser.find_element(By.TAG_NAME, "body").text
+    assert all(recipe in text for recipe in RECIPES)
+    assert "say nothing about people" in text
+    overflow = browser.execute_script("return document.documentElement.scrollWidth - window.innerWidth")
+    assert overflow <= 0, f"the page is {overflow} px wider than the window"
+    assert severe(browser) == []
+    assert requested(browser) == []
+
+
+@pytest.fixture
+def server(finished_project: Path) -> Iterator[str]:
+    """`blended ui` on a free loopback port."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "blended.studies", "ui", "--root", str(finished_project)]
+    process = subprocess.Popen(
+        [*command, "--port", str(port)], env={**os.environ, "MLFLOW_TRACKING_URI": ""}, start_new_session=True
+    )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(120):
+            try:
+                urllib.request.urlopen(f"{address}/health", timeout=1)
+                break
+            except (urllib.error.URLError, ConnectionError, TimeoutError):
+                assert process.poll() is None, "the server ended"
+                time.sleep(0.5)
+        yield address
+    finally:
+        os.killpg(process.pid, 15)
+        process.wait(timeout=20)
+
+
+def test_saved_view_ranks_runs_by_score(server: str, finished_project: Path, browser: Chrome) -> None:
+    experiment = tracking.open_experiment(tracking.default_uri(finished_project), "demo", finished_project)
+    browser.get(saved_view.view_address(server, experiment))
+    WebDriverWait(browser, 60).until(
+        lambda page: all(recipe in page.find_element(By.TAG_NAME, "body").text for recipe in RECIPES)
+    )
+    text = browser.find_element(By.TAG_NAME, "body").text
+    assert "salience_accuracy" in text and "presence_accuracy" in text
+    if folder := os.environ.get("BLENDED_SCREENSHOTS"):
+        browser.save_screenshot(str(Path(folder) / "mlflow_runs.png"))
+    assert [url for url in requested(browser) if not url.startswith(server)] == []
