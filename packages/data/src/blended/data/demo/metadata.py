@@ -30,6 +30,15 @@ def table(takes: Iterable[Take]) -> str:
     return text.getvalue()
 
 
+def actor_table(takes: Iterable[Take]) -> str:
+    """Who is seen in each take, without what is acted: an identity is no label."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("filename", "video_id"))
+    writer.writerows((take.stem, take.actor) for take in takes)
+    return text.getvalue()
+
+
 def _row(take: Take) -> dict[str, object]:
     row: dict[str, object] = {
         "filename": take.stem,

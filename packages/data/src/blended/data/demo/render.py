@@ -11,7 +11,7 @@ from blended.data.atomic import write_text
 from blended.data.demo.actors import cast
 from blended.data.demo.card import card
 from blended.data.demo.config import GENERATOR, DemoConfig
-from blended.data.demo.metadata import table
+from blended.data.demo.metadata import actor_table, table
 from blended.data.demo.motion import move
 from blended.data.demo.mp4 import write
 from blended.data.demo.oracle import ceiling
@@ -147,7 +147,7 @@ def _describe(config: DemoConfig, folder: Path, planned: list[Take]) -> None:
     """Everything beside the clips; the training labels last, because a reader starts from them."""
     write_text(folder / "DATACARD.md", card(config, planned, performances(config, planned)))
     write_text(folder / "ceiling.json", json.dumps(ceilings(config), indent=2) + "\n")
-    write_text(
-        folder / "apart" / "test_metadata.csv", table(take for take in planned if take.split == "test")
-    )
+    test = [take for take in planned if take.split == "test"]
+    write_text(folder / "test_actors.csv", actor_table(test))
+    write_text(folder / "apart" / "test_metadata.csv", table(test))
     write_text(folder / "train_metadata.csv", table(take for take in planned if take.split == "train"))
