@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blended.data.corpora.blemore import SPACE
@@ -27,6 +27,7 @@ def test_every_score_of_every_actor_has_zero_mean_and_unit_spread() -> None:
         np.testing.assert_allclose(values.std(axis=0), 1, atol=1e-12)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 1000))
 def test_a_shift_and_scale_per_actor_model_and_emotion_changes_nothing(seed: int) -> None:
     rng = np.random.default_rng(seed)

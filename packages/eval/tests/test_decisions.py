@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy import ndarray
 
@@ -41,6 +41,7 @@ def plain_gain(posterior: list[float], named: int, blend_share: float) -> float:
     return gain
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10_000), st.floats(0.1, 0.9))
 def test_the_state_chosen_has_the_largest_expected_score(seed: int, blend_share: float) -> None:
     posterior = np.random.default_rng(seed).dirichlet([0.3] * 36, size=3)

@@ -1,7 +1,7 @@
 """The metrics against a second implementation that follows the organisers' definition word by word."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blended.data import InputError, Mixture
@@ -49,6 +49,7 @@ def plain_salience(truth: list[Entries], predicted: list[Entries]) -> float:
     return right / blends if blends else 0.0
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(entries(), entries(), st.booleans()), min_size=1, max_size=40))
 def test_metrics_agree_with_the_plain_definition(drawn: list[tuple[Entries, Entries, bool]]) -> None:
     truth = [t for t, _, _ in drawn]

@@ -64,20 +64,24 @@ def gather(
             raise InputError(
                 "the models' scores are not of the same clips in the same order; align them first"
             )
-    logits = np.stack([_log_scores(one, space) for one in scores], axis=1)
-    probabilities = np.stack([_in_space_order(one.probabilities(), one, space) for one in scores], axis=1)
+    in_order = [_in_space_order(one, space) for one in scores]
     _, actor_numbers = np.unique(np.asarray(actors, dtype=str), return_inverse=True)
     return Evidence(
-        logits, actor_numbers.astype(np.int64), np.asarray(folds, dtype=np.int64), space, probabilities
+        logits=np.stack([_log_scores(one) for one in in_order], axis=1),
+        actors=actor_numbers.astype(np.int64),
+        folds=np.asarray(folds, dtype=np.int64),
+        space=space,
+        given_probabilities=np.stack([one.probabilities() for one in in_order], axis=1),
     )
 
 
-def _log_scores(scores: Scores, space: LabelSpace) -> Float[ndarray, "clip emotion"]:
-    values = _in_space_order(scores.values, scores, space)
+def _in_space_order(scores: Scores, space: LabelSpace) -> Scores:
+    """Before any sum, so that the order of columns in a file cannot change a rounding."""
+    values = scores.values[:, [scores.columns.index(emotion) for emotion in space.emotions]]
+    return replace(scores, columns=space.emotions, values=values)
+
+
+def _log_scores(scores: Scores) -> Float[ndarray, "clip emotion"]:
     if scores.kind == "probabilities":
-        return np.log(np.maximum(values, SMALLEST_PROBABILITY))
-    return values
-
-
-def _in_space_order(values: ndarray, scores: Scores, space: LabelSpace) -> Float[ndarray, "clip emotion"]:
-    return values[:, [scores.columns.index(emotion) for emotion in space.emotions]]
+        return np.log(np.maximum(scores.values, SMALLEST_PROBABILITY))
+    return scores.values

@@ -43,7 +43,7 @@ def evaluate(
     from blended.eval.summary import summary
 
     rules = protocol.Protocol(decision=decision, calibrate=calibrate, tune=tune, seed=seed)
-    clips = [clip for clip in blemore.read_metadata(metadata) if clip.mixture is not None]
+    clips = [clip for clip in blemore.read_metadata(metadata) if clip.split == "train"]
     read = [read_scores(path, clips, blemore.SPACE, kind.value) for path in scores]
     evidence = gather(read, [clip.actor for clip in clips], [clip.fold or 0 for clip in clips], blemore.SPACE)
     result = protocol.evaluate(evidence, [clip.mixture for clip in clips if clip.mixture], rules)

@@ -24,6 +24,12 @@ def state_numbers(truth: Sequence[Mixture], space: LabelSpace) -> Int[ndarray, "
     return numbers
 
 
+def set_of_state(space: LabelSpace) -> Int[ndarray, "state"]:
+    """[state]: the position of its set of emotions among the sets of the space."""
+    position = {emotions: number for number, emotions in enumerate(space.emotion_sets)}
+    return np.array([position[state.emotions] for state in space.states], dtype=np.int64)
+
+
 def maximise_expected_score(
     posterior: Float[ndarray, "clip state"],
     space: LabelSpace,
@@ -37,9 +43,8 @@ def maximise_expected_score(
     for salience if s is a blend, a mean over the share b of clips that are blends. This is the expected
     challenge score, times the number of clips, for presence weight w = 0.5.
     """
-    sets = space.emotion_sets
-    member = np.array([[state.emotions == one for one in sets] for state in space.states], dtype=float)
-    presence = posterior @ member @ member.T
+    sets = set_of_state(space)
+    presence = posterior @ (sets[:, None] == sets).astype(float)
     is_blend = np.array([state.is_blend for state in space.states], dtype=float)
     salience = posterior * is_blend / max(blend_share, 1e-9)
     gain = presence_weight * presence + (1 - presence_weight) * salience

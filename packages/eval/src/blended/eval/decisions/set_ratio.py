@@ -14,7 +14,7 @@ from numpy import ndarray
 
 from blended.data import LabelSpace, Mixture
 from blended.eval.decisions.bayes import inputs
-from blended.eval.decisions.expected_score import maximise_expected_score, state_numbers
+from blended.eval.decisions.expected_score import maximise_expected_score, set_of_state, state_numbers
 from blended.eval.decisions.inner import choose
 from blended.eval.decisions.multinomial import INVERSE_PENALTIES, Multinomial, fit_multinomial
 from blended.eval.evidence import Evidence
@@ -75,20 +75,16 @@ class SetRatio:
     def posterior(self, evidence: Evidence) -> Float[ndarray, "clip state"]:
         """P(state | scores)."""
         space = evidence.space
-        set_posterior = self.sets.posterior(inputs(evidence), len(space.emotion_sets))
-        full = np.zeros((len(evidence.logits), len(space.states)))
-        for number, state in enumerate(space.states):
-            if not state.is_blend:
-                full[:, number] = set_posterior[:, space.emotion_sets.index(state.emotions)]
-        if self.ratios is None:
-            return full
+        sets = set_of_state(space)
+        full = self.sets.posterior(inputs(evidence), len(space.emotion_sets))[:, sets]
         pairs = pairs_of(space)
         for number, pair in enumerate(pairs):
+            states = list(pair.states.values())
+            if self.ratios is None:
+                full[:, states] = 0
+                continue
             ratio = self.ratios.posterior(ratio_inputs(evidence, pair, number, len(pairs)), NUM_SHARES)
-            emotions = frozenset((space.emotions[pair.first], space.emotions[pair.second]))
-            p_set = set_posterior[:, space.emotion_sets.index(emotions)]
-            for share, state in pair.states.items():
-                full[:, state] = p_set * ratio[:, share]
+            full[:, states] *= ratio[:, list(pair.states)]
         return full
 
     def decide(self, evidence: Evidence) -> list[Mixture]:
@@ -99,9 +95,8 @@ class SetRatio:
 def fit_once(inverse_penalty: float, evidence: Evidence, truth: Sequence[Mixture]) -> SetRatio:
     """Fits both models with a given penalty."""
     space = evidence.space
-    set_of_state = np.array([space.emotion_sets.index(state.emotions) for state in space.states])
     numbers = state_numbers(truth, space)
-    sets = fit_multinomial(inputs(evidence), set_of_state[numbers], inverse_penalty=inverse_penalty)
+    sets = fit_multinomial(inputs(evidence), set_of_state(space)[numbers], inverse_penalty=inverse_penalty)
     rows: list[ndarray] = []
     shares: list[int] = []
     pairs = pairs_of(space)

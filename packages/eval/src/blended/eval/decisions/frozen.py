@@ -1,0 +1,108 @@
+"""A fitted decision as plain data, so that it can be stored and read without running anybody's code.
+
+Pickles run code when they are read, and refitting a learned decision takes seconds. Here a decision
+becomes JSON: its own records, scikit-learn's estimators by their attributes, arrays with their exact values.
+"""
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from importlib import import_module
+from typing import Any, cast
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+from blended.data import InputError, LabelSpace, Mixture
+
+OURS, THEIRS = "blended.eval.", "sklearn."
+"""Modules whose records and estimators may be named in a file; nothing else is ever looked up."""
+
+
+def freeze(value: object) -> Any:
+    """JSON-ready data; `thaw` is the inverse. Raises TypeError for what is no data (a function, say)."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, np.ndarray):
+        if value.dtype.kind not in "biuf":
+            raise TypeError(f"cannot store an array of {value.dtype} in a decision")
+        return {"array": value.ravel().tolist(), "dtype": str(value.dtype), "shape": [*value.shape]}
+    if isinstance(value, Mixture):
+        return {"mixture": dict(value.shares)}
+    if isinstance(value, LabelSpace):
+        return {"space": value.to_dict()}
+    if isinstance(value, list | tuple):
+        items = cast("list[object] | tuple[object, ...]", value)
+        return {type(items).__name__: [freeze(item) for item in items]}
+    if isinstance(value, Mapping):
+        pairs = cast(Mapping[object, object], value)
+        return {"mapping": [[freeze(key), freeze(item)] for key, item in pairs.items()]}
+    return _freeze_object(value)
+
+
+def _freeze_object(value: object) -> dict[str, Any]:
+    kind = type(value)
+    name = f"{kind.__module__}:{kind.__qualname__}"
+    if is_dataclass(value) and kind.__module__.startswith(OURS):
+        return {"record": name, "fields": {f.name: freeze(getattr(value, f.name)) for f in fields(value)}}
+    if isinstance(value, BaseEstimator) and kind.__module__.startswith(THEIRS):
+        return {"estimator": name, "fields": {key: freeze(item) for key, item in vars(value).items()}}
+    raise TypeError(f"cannot store a {name} in a decision: give it records, arrays, numbers and text")
+
+
+def thaw(data: Any) -> Any:
+    """What was frozen. Raises InputError for data that `freeze` does not write."""
+    if data is None or isinstance(data, bool | int | float | str):
+        return data
+    if isinstance(data, Mapping) and data:
+        fields_of = cast(Mapping[str, Any], data)
+        reader = READERS.get(next(iter(fields_of)))
+        if reader is not None:
+            return reader(fields_of)
+    raise InputError(f"a stored decision holds {str(data)[:80]!r}, which this version cannot read: train again")
+
+
+def _thaw_array(data: Mapping[str, Any]) -> np.ndarray:
+    return np.array(data["array"], dtype=data["dtype"]).reshape(data["shape"])
+
+
+def _thaw_record(data: Mapping[str, Any]) -> Any:
+    kind = _class(data["record"], OURS)
+    if not is_dataclass(kind):
+        raise InputError(f"{data['record']} is no record of a decision: the file was edited, so train again")
+    return kind(**{name: thaw(item) for name, item in data["fields"].items()})
+
+
+def _thaw_estimator(data: Mapping[str, Any]) -> BaseEstimator:
+    kind = _class(data["estimator"], THEIRS)
+    if not issubclass(kind, BaseEstimator):
+        raise InputError(f"{data['estimator']} is no estimator: the file was edited, so train again")
+    estimator = kind.__new__(kind)
+    vars(estimator).update({name: thaw(item) for name, item in data["fields"].items()})
+    return estimator
+
+
+def _class(name: str, prefix: str) -> type[Any]:
+    module, _, qualified = name.partition(":")
+    if not module.startswith(prefix):
+        raise InputError(f"a stored decision names {name!r}, expected something of {prefix}*: train again")
+    try:
+        found = getattr(import_module(module), qualified)
+    except (ImportError, AttributeError) as error:
+        raise InputError(f"a stored decision needs {name}, which is not installed: train again") from error
+    if not isinstance(found, type):
+        raise InputError(f"a stored decision names {name!r}, which is no class: train again")
+    return cast(type[Any], found)
+
+
+READERS: dict[str, Any] = {
+    "array": _thaw_array,
+    "mixture": lambda data: Mixture(data["mixture"]),
+    "space": lambda data: LabelSpace.from_dict(data["space"]),
+    "list": lambda data: [thaw(item) for item in data["list"]],
+    "tuple": lambda data: tuple(thaw(item) for item in data["tuple"]),
+    "mapping": lambda data: {thaw(key): thaw(item) for key, item in data["mapping"]},
+    "record": _thaw_record,
+    "estimator": _thaw_estimator,
+}
