@@ -188,7 +188,7 @@ def test_a_negative_seed_is_refused() -> None:
     [
         (Protocol(), "thresholds, cross-fold"),
         (Protocol(tune="in-fold"), "thresholds, in-fold, optimistic"),
-        (Protocol("bayes", "actor"), "bayes, cross-fold, actor-calibrated, transductive"),
+        (Protocol("bayes", "actor"), "bayes, cross-fold, scores per actor, transductive"),
     ],
 )
 def test_the_label_carries_every_caveat(protocol: Protocol, label: str) -> None:

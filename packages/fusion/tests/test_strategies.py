@@ -33,7 +33,7 @@ def inputs(seed: int = 0, noise: float = 1.0) -> Inputs:
         features={name: torch.tensor(x, dtype=torch.float32) for name, x in features.items()},
         targets=torch.tensor(one_hot[:num_train], dtype=torch.float32),
         folds=folds,
-        actors=tuple(f"{fold}{clip % 3}" for clip, fold in enumerate(folds)),
+        actors=(*(f"{fold}{clip % 3}" for clip, fold in enumerate(folds)), *["t"] * NUM_TEST),
     )
 
 
@@ -110,7 +110,8 @@ def test_late_weights_prefer_the_encoder_that_knows() -> None:
 
 def test_an_actor_in_two_folds_is_refused() -> None:
     given = inputs()
-    actors = ("00", *given.actors[1:-1], "00")
+    last = given.num_train - 1
+    actors = ("00", *given.actors[1:last], "00", *given.actors[last + 1 :])
     with pytest.raises(InputError, match="actor '00' is in folds 0 and 3: a model would be judged on"):
         Inputs(given.features, given.targets, given.folds, actors)
 
@@ -126,7 +127,39 @@ def test_nan_features_are_named() -> None:
 def test_two_folds_are_too_few() -> None:
     given = inputs()
     folds = given.folds % 2
-    actors = tuple(f"{fold}{clip % 3}" for clip, fold in enumerate(folds))
+    actors = (*(f"{fold}{clip % 3}" for clip, fold in enumerate(folds)), *["t"] * NUM_TEST)
     few = Inputs(given.features, given.targets, folds, actors)
     with pytest.raises(InputError, match=r"at least 3 folds, got \[0, 1\]"):
         fit(EarlyConfig(features=("ear",), training=CONFIG), few, 0, quiet)
+
+
+@pytest.mark.parametrize("name", [*FUSIONS])
+def test_standardising_per_actor_removes_what_an_actor_adds(name: str) -> None:
+    """Whatever offset and scale each person has, the predictions are the same."""
+    given = inputs()
+    rng = np.random.default_rng(1)
+    people = {actor: (rng.normal(scale=9), rng.uniform(0.2, 5)) for actor in sorted(set(given.actors))}
+    offset, scale = (torch.tensor([[people[a][k]] for a in given.actors]).float() for k in (0, 1))
+    moved = {feature: x * scale + offset for feature, x in given.features.items()}
+    changed = Inputs(moved, given.targets, given.folds, given.actors)
+    config = FUSIONS[name][0].model_validate(
+        {"name": name, "features": ("ear", "eye"), "standardise": "actor", "training": CONFIG}
+    )
+    before, after = (FUSIONS[name][1](config, one, 0, quiet) for one in (given, changed))
+    np.testing.assert_allclose(before.out_of_fold, after.out_of_fold, atol=1e-3)
+    plain = config.model_copy(update={"standardise": "training"})
+    assert not np.allclose(
+        FUSIONS[name][1](plain, given, 0, quiet).out_of_fold,
+        FUSIONS[name][1](plain, changed, 0, quiet).out_of_fold,
+        atol=0.05,
+    )
+
+
+def test_standardising_per_actor_needs_actors() -> None:
+    given = inputs()
+    nameless = Inputs(
+        given.features, given.targets, given.folds, (*given.actors[: given.num_train], *[""] * NUM_TEST)
+    )
+    config = EarlyConfig(features=("ear",), standardise="actor", training=CONFIG)
+    with pytest.raises(InputError, match="10 of 130 clips have no actor; use standardise: training"):
+        fit(config, nameless, 0, quiet)

@@ -96,9 +96,6 @@ def _common_clips(runs: Sequence[StoredRun]) -> frozenset[str]:
 def _record(
     run: StoredRun, corpus: Corpus, kept: frozenset[str], truth_of_test: Mapping[str, Mixture]
 ) -> RunRecord:
-    decision = run.config.decision
-    protocol = Protocol(decision.name, decision.calibrate, seed=run.config.seed)
-    official = Protocol("thresholds", decision.calibrate, "in-fold", run.config.seed)
     train, truth = _kept(run.train, kept)
     return RunRecord(
         name=run.recipe,
@@ -109,8 +106,8 @@ def _record(
         clip_ids=train.clip_ids,
         actors=np.array(train.actors),
         folds=np.array(train.folds, dtype=np.int64),
-        cross_fold=_evaluate(train, truth, corpus, protocol),
-        in_fold=_evaluate(train, truth, corpus, official),
+        cross_fold=_evaluate(train, truth, corpus, run.config.protocol),
+        in_fold=_evaluate(train, truth, corpus, run.config.official_protocol),
         test=_test_estimates(run.test, truth_of_test),
         run_id=run.run_id,
     )

@@ -1,4 +1,4 @@
-"""Every training as one MLflow run: the only file that imports MLflow."""
+"""Every training as one MLflow run. MLflow is imported here, in `models.py` and in `pyfunc_model.py` only."""
 
 import os
 import time
@@ -9,7 +9,6 @@ from typing import Any
 from filelock import FileLock
 
 from blended.data import Corpus
-from blended.eval.calibration import TRANSDUCTIVE
 from blended.eval.protocol import Evaluation
 from blended.studies import saved_view
 from blended.studies.provenance import Commit
@@ -101,7 +100,6 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 def _tags(result: TrialResult, recipe: str, commit: Commit, data_hash: str, device: str) -> dict[str, str]:
-    decision = result.config.decision
     return {
         "recipe": recipe,
         "identity": result.identity,
@@ -113,7 +111,7 @@ def _tags(result: TrialResult, recipe: str, commit: Commit, data_hash: str, devi
         "strategy": result.config.fusion.name,
         "features": ", ".join(result.config.fusion.features),
         "protocol": result.cross_fold.protocol.label,
-        "transductive": str(decision.calibrate in TRANSDUCTIVE).lower(),
+        "transductive": str(result.cross_fold.protocol.transductive).lower(),
         "git_commit": commit.sha,
         "git_dirty": str(commit.dirty).lower(),
         "device": device,

@@ -6,8 +6,8 @@ tracked.
 
 import hashlib
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from blended.data.store import FeatureStore
 from blended.encoders.extract import identity_of
 from blended.encoders.pooling import pool_store
 from blended.encoders.table import encoder_config
-from blended.eval.calibration import CALIBRATIONS, TRANSDUCTIVE
+from blended.eval.calibration import CALIBRATIONS
 from blended.eval.decisions import DECISIONS
 from blended.eval.evidence import Evidence, gather
 from blended.eval.predictions import Predictions
@@ -44,6 +44,17 @@ class TrialConfig(BaseModel):
     fusion: FusionConfig
     decision: DecisionConfig
     seed: int
+
+    @property
+    def protocol(self) -> Protocol:
+        """How this trial's scores are decided; its result is the headline."""
+        per_actor = self.fusion.standardise == "actor"
+        return Protocol(self.decision.name, self.decision.calibrate, "cross-fold", self.seed, per_actor)
+
+    @property
+    def official_protocol(self) -> Protocol:
+        """Two thresholds tuned on the reported fold: optimistic, to compare with published numbers."""
+        return replace(self.protocol, decision="thresholds", tune="in-fold")
 
 
 def trial_config(params: Params, recipe_name: str) -> TrialConfig:
@@ -75,7 +86,7 @@ class TrialResult:
     train: Predictions
     test: Predictions | None
     """By the final model, refitted on all training clips; None without a test partition, or where the
-    decision is calibrated per actor and nobody says who is seen in the test clips."""
+    trial is transductive and nobody says who is seen in the test clips."""
     fused: Fused
     skipped: tuple[str, ...]
     """Clips without features of every encoder."""
@@ -89,16 +100,15 @@ def run(config: TrialConfig, *, log: Log, device: str, folders: Folders | None =
     where = folders or Folders()
     index = read_index(where.index(config.corpus))
     stores = open_stores(config, index, where)
-    corpus, skipped = _with_features(index.corpus, stores)
+    failed = {clip_id for store in stores.values() for clip_id in store.failures}
+    corpus = usable(index.corpus, failed, config.protocol)
     inputs = _inputs(corpus, stores, device)
     fused = fit(config.fusion, inputs, config.seed, log)
     truth = [_labelled(clip.mixture, clip.id) for clip in corpus.train]
     evidence = _evidence(corpus, fused.out_of_fold, "train")
-    protocol = Protocol(config.decision.name, config.decision.calibrate, seed=config.seed)
+    protocol = config.protocol
     cross_fold = evaluate(evidence, truth, protocol)
-    in_fold = evaluate(
-        evidence, truth, Protocol("thresholds", config.decision.calibrate, "in-fold", config.seed)
-    )
+    in_fold = evaluate(evidence, truth, config.official_protocol)
     log(f"{protocol.label}: score {cross_fold.estimates.score}")
     return TrialResult(
         config=config,
@@ -111,7 +121,7 @@ def run(config: TrialConfig, *, log: Log, device: str, folders: Folders | None =
         train=_predictions(corpus, "train", fused.out_of_fold, cross_fold.decided),
         test=_decide_test(config, corpus, fused, evidence, truth),
         fused=fused,
-        skipped=skipped,
+        skipped=tuple(sorted(failed)),
     )
 
 
@@ -136,16 +146,21 @@ def _modalities(config: TrialConfig) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def _with_features(corpus: Corpus, stores: dict[str, FeatureStore]) -> tuple[Corpus, tuple[str, ...]]:
-    """The corpus without the clips that an encoder could not read, and their ids."""
-    failed = {clip_id for store in stores.values() for clip_id in store.failures}
-    kept = tuple(clip for clip in corpus.clips if clip.id not in failed)
-    return Corpus(corpus.name, corpus.space, kept, corpus.synthetic), tuple(sorted(failed))
+def usable(corpus: Corpus, failed: Collection[str], protocol: Protocol) -> Corpus:
+    """The corpus without clips that an encoder could not read.
+
+    Without its test partition too, if the trial is transductive and nobody says who is seen there.
+    """
+    kept = [clip for clip in corpus.clips if clip.id not in failed]
+    if protocol.transductive and not all(clip.actor for clip in kept):
+        kept = [clip for clip in kept if clip.split == "train"]
+    return replace(corpus, clips=tuple(kept))
 
 
 def _inputs(corpus: Corpus, stores: dict[str, FeatureStore], device: str) -> Inputs:
     train = corpus.train
-    clip_ids = [clip.id for clip in (*train, *corpus.test)]
+    clips = (*train, *corpus.test)
+    clip_ids = [clip.id for clip in clips]
     features: dict[str, Tensor] = {
         name: torch.from_numpy(pool_store(store, clip_ids)).to(device) for name, store in stores.items()
     }
@@ -154,7 +169,7 @@ def _inputs(corpus: Corpus, stores: dict[str, FeatureStore], device: str) -> Inp
         features=features,
         targets=torch.tensor(targets, dtype=torch.float32, device=device),
         folds=np.array([clip.fold for clip in train]),
-        actors=tuple(clip.actor for clip in train),
+        actors=tuple(clip.actor for clip in clips),
     )
 
 
@@ -188,11 +203,9 @@ def _decide_test(
     config: TrialConfig, corpus: Corpus, fused: Fused, evidence: Evidence, truth: list[Mixture]
 ) -> Predictions | None:
     """Decisions for the test partition, fitted on all out-of-fold predictions."""
-    calibrate = config.decision.calibrate
-    has_actor = [bool(clip.actor) for clip in corpus.test]
-    if not corpus.test or (calibrate in TRANSDUCTIVE and not all(has_actor)):
+    if not corpus.test:
         return None
-    calibration = CALIBRATIONS[calibrate]
+    calibration = CALIBRATIONS[config.decision.calibrate]
     decider = DECISIONS[config.decision.name](calibration(evidence), truth, config.seed)
     decided = decider.decide(calibration(_evidence(corpus, fused.test, "test")))
     return _predictions(corpus, "test", fused.test, decided)

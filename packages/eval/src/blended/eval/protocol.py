@@ -28,6 +28,8 @@ class Protocol:
     tune: str = "cross-fold"
     """`cross-fold`: fitted on the other folds. `in-fold`: on the reported fold itself, optimistic."""
     seed: int = 0
+    features_per_actor: bool = False
+    """The scores come from features standardised per actor: transductive, so the label says it."""
 
     def __post_init__(self) -> None:
         """Raises InputError for an unknown name, a negative seed, or in-fold tuning without thresholds."""
@@ -47,11 +49,18 @@ class Protocol:
             raise InputError(f"seed must be 0 or more, got {self.seed}")
 
     @property
+    def transductive(self) -> bool:
+        """Whether several unlabelled clips of a person are needed to judge one of them."""
+        return self.calibrate in TRANSDUCTIVE or self.features_per_actor
+
+    @property
     def label(self) -> str:
         """In words, with every caveat that a reader must see."""
         notes = [self.decision, self.tune]
         notes += ["optimistic"] if self.tune == "in-fold" else []
-        notes += [f"{self.calibrate}-calibrated, transductive"] if self.calibrate in TRANSDUCTIVE else []
+        notes += [f"scores per {self.calibrate}"] if self.calibrate in TRANSDUCTIVE else []
+        notes += ["features per actor"] if self.features_per_actor else []
+        notes += ["transductive"] if self.transductive else []
         return ", ".join(notes)
 
 

@@ -25,8 +25,8 @@ NUM_NAMED = 3
 def submission(decided: Mapping[str, Mixture]) -> dict[str, dict[str, list[Entry]]]:
     """The organisers' mapping from file names (`test_0001.mov`) to emotions, the larger share first.
 
-    >>> submission({"test_0001.mov": Mixture({"ang": 30, "hap": 70})})
-    {'predictions': {'test_0001.mov': [{'emotion': 'hap', 'salience': 70}, {'emotion': 'ang', 'salience': 30}]}}
+    >>> submission({"test_0001.mov": Mixture({"ang": 30, "hap": 70})})["predictions"]
+    {'test_0001.mov': [{'emotion': 'hap', 'salience': 70}, {'emotion': 'ang', 'salience': 30}]}
     """
     return {"predictions": {name: _entries(mixture) for name, mixture in decided.items()}}
 
@@ -112,7 +112,8 @@ def _shares(name: str, entries: object) -> dict[str, float]:
         number = isinstance(salience, int | float) and not isinstance(salience, bool)
         if {*fields} != ENTRY_KEYS or not isinstance(emotion, str) or not number:
             raise InputError(
-                f"{name!r} has the entry {entry!r}, expected {{'emotion': name, 'salience': number of percent}}"
+                f"{name!r} has the entry {entry!r}, expected {{'emotion': a name, 'salience': a number of "
+                f"percent}}"
             )
         if emotion in shares:
             raise InputError(f"{name!r} names {emotion!r} twice, expected two different emotions, or one")

@@ -3,6 +3,8 @@
 Guo et al. 2017, "On Calibration of Modern Neural Networks", ICML, with soft labels as targets.
 """
 
+from typing import Any
+
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
@@ -36,4 +38,5 @@ def fit_temperature(
         log_p = np.log(heated(probabilities, float(np.exp(log_temperature))) + SMALLEST_PROBABILITY)
         return float(-(targets * log_p).sum(axis=1).mean())
 
-    return float(np.exp(minimize_scalar(loss, bounds=LOG_BOUNDS, method="bounded").x))
+    found: Any = minimize_scalar(loss, bounds=LOG_BOUNDS, method="bounded")
+    return float(np.exp(found.x))

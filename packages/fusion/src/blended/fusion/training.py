@@ -29,8 +29,8 @@ class TrainingConfig(BaseModel):
 
     hidden: int = Field(default=0, ge=0)
     """Hidden units of the MLP; 0 for a linear head."""
-    learning_rate: float = Field(default=1e-3, gt=0)
-    weight_decay: float = Field(default=1e-2, ge=0)
+    learning_rate: float = Field(default=3e-4, gt=0)
+    weight_decay: float = Field(default=1.0, ge=0)
     """Decoupled (AdamW), per step times the learning rate."""
     batch_size: int = Field(default=128, ge=1)
     max_epochs: int = Field(default=60, ge=1)

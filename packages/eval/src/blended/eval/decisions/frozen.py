@@ -60,7 +60,9 @@ def thaw(data: Any) -> Any:
         reader = READERS.get(next(iter(fields_of)))
         if reader is not None:
             return reader(fields_of)
-    raise InputError(f"a stored decision holds {str(data)[:80]!r}, which this version cannot read: train again")
+    raise InputError(
+        f"a stored decision holds {str(data)[:80]!r}, which this version cannot read: train again"
+    )
 
 
 def _thaw_array(data: Mapping[str, Any]) -> np.ndarray:

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from blended.fusion.inputs import Inputs
 from blended.fusion.nested import Nested, train_nested
-from blended.fusion.strategies.fused import Fused
+from blended.fusion.per_actor import standardise_per_actor
+from blended.fusion.strategies.fused import Fused, Standardise
 from blended.fusion.training import Log, TrainingConfig
 
 
@@ -22,12 +23,15 @@ class EarlyConfig(BaseModel):
     name: Literal["early"] = "early"
     features: tuple[str, ...] = Field(min_length=1)
     """Encoders, in the order of concatenation."""
+    standardise: Standardise = "training"
     training: TrainingConfig = TrainingConfig()
 
 
 def fit_early(config: EarlyConfig, inputs: Inputs, seed: int, log: Log) -> Fused:
     """Trains one head per fold on the concatenated features, standardised on the training part."""
     x_ND = torch.cat([inputs.features[name] for name in config.features], dim=1)
+    if config.standardise == "actor":
+        x_ND = standardise_per_actor(x_ND, inputs.actors)
     nested = train_nested(x_ND, inputs, config.training, seed, log)
     return Fused(nested.out_of_fold, nested.test, chosen_epochs(nested), final_state(nested))
 

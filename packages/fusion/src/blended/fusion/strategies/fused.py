@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -10,6 +11,10 @@ from torch import Tensor
 
 from blended.fusion.inputs import Inputs
 from blended.fusion.training import Log
+
+Standardise = Literal["training", "actor"]
+"""What features are standardised over: the training part, or before that each actor's own clips, which is
+label-free but transductive."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

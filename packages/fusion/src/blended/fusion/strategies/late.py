@@ -11,8 +11,9 @@ from torch import Tensor
 from blended.fusion.inputs import Inputs
 from blended.fusion.losses import kl_to_soft_labels
 from blended.fusion.nested import Nested, inner_fold, train_nested
+from blended.fusion.per_actor import standardise_per_actor
 from blended.fusion.strategies.early import chosen_epochs, final_state
-from blended.fusion.strategies.fused import Fused
+from blended.fusion.strategies.fused import Fused, Standardise
 from blended.fusion.training import Log, TrainingConfig
 
 
@@ -24,6 +25,7 @@ class LateConfig(BaseModel):
     name: Literal["late"] = "late"
     features: tuple[str, ...] = Field(min_length=1)
     """Encoders; each gets a model of its own."""
+    standardise: Standardise = "training"
     weights: Literal["learned", "equal"] = "learned"
     """`learned`: convex weights that minimise the loss on inner folds."""
     training: TrainingConfig = TrainingConfig()
@@ -36,7 +38,7 @@ def fit_late(config: LateConfig, inputs: Inputs, seed: int, log: Log) -> Fused:
     models saw a label of fold k. The final model's weights come from all out-of-fold predictions.
     """
     parts = {
-        name: train_nested(inputs.features[name], inputs, config.training, seed, log)
+        name: train_nested(_features(config, inputs, name), inputs, config.training, seed, log)
         for name in config.features
     }
     out_of_fold = np.stack([part.out_of_fold for part in parts.values()])
@@ -56,6 +58,11 @@ def fit_late(config: LateConfig, inputs: Inputs, seed: int, log: Log) -> Fused:
         fitted=fitted,
         state=state,
     )
+
+
+def _features(config: LateConfig, inputs: Inputs, name: str) -> Float[Tensor, "clip _"]:
+    x_ND = inputs.features[name]
+    return standardise_per_actor(x_ND, inputs.actors) if config.standardise == "actor" else x_ND
 
 
 def _weights_per_fold(
