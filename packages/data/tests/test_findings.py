@@ -60,6 +60,22 @@ def test_odd_media(tmp_path: Path, options: dict[str, object], level: str, sente
     assert sentence in finding.message
 
 
+def test_what_the_adapter_said_comes_first(tmp_path: Path) -> None:
+    said = (Finding("note", "a", "left out: lost (exclude.yaml)"), Finding("error", "b", "its name says sad"))
+    corpus = Corpus("own", SPACE, (_sound(tmp_path),), remarks=said)
+    found = check(build_index(corpus, tmp_path / "cache"))
+    assert found[:2] == [said[1], said[0]]
+
+
+def test_labels_only_is_one_note(tmp_path: Path) -> None:
+    corpus = Corpus("own", SPACE, (_clip(tmp_path / "gone.mp4"),), has_media=False)
+    found = check(build_index(corpus, tmp_path / "cache"))
+    assert [finding.level for finding in found] == ["note", "note"]
+    assert (
+        "labels only: the 1 clips have no recordings here, so features must be imported" in found[0].message
+    )
+
+
 def test_quiet_is_not_silent(tmp_path: Path) -> None:
     """BLEMORE's voices lie near -65 dBFS."""
     quiet = _clip(write_clip(tmp_path / "quiet.mov", amplitude=0.0008))

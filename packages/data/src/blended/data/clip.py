@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Literal
 
 from blended.data.errors import InputError
+from blended.data.finding import Finding
 from blended.data.labels import LabelSpace, Mixture, SoftLabel
+from blended.data.leaks import forbid_shared_actors
 
 Split = Literal["train", "test"]
 
@@ -41,26 +43,30 @@ class Corpus:
     clips: tuple[Clip, ...]
     synthetic: bool = False
     """True for rendered corpora; every number derived from one is labelled synthetic."""
+    has_media: bool = True
+    """False for labels without recordings: nothing can be measured or encoded."""
+    remarks: tuple[Finding, ...] = ()
+    """What its adapter found odd in names and tables, and which clips were left out, with reasons."""
 
     def __post_init__(self) -> None:
-        """Raises InputError for a duplicated id, an actor in two folds or a clip without a fold."""
+        """Raises InputError for a duplicated id, an actor in two parts, no fold, or another task's label."""
         ids = Counter(clip.id for clip in self.clips)
         if repeated := [clip_id for clip_id, count in ids.items() if count > 1]:
             raise InputError(
                 f"{self.name}: clip id {repeated[0]!r} occurs {ids[repeated[0]]} times; ids must be unique"
             )
-        fold_of_actor: dict[str, int] = {}
-        for clip in self.train:
-            if clip.fold is None:
+        for clip in self.clips:
+            if clip.split == "train" and clip.fold is None:
                 raise InputError(f"{self.name}: training clip {clip.id!r} has no fold")
-            seen = fold_of_actor.setdefault(clip.actor, clip.fold)
-            if seen != clip.fold:
-                raise InputError(
-                    f"{self.name}: actor {clip.actor!r} is in fold {seen} and, with clip {clip.id!r}, "
-                    f"in fold {clip.fold}; every actor must be in one fold only"
-                )
-            if clip.mixture is not None:
-                self.space.check(clip.mixture)
+            try:
+                self.space.check_label(clip.mixture, clip.soft)
+            except InputError as error:
+                raise InputError(f"{self.name}: clip {clip.id!r}: {error}") from error
+        parts = [clip.fold if clip.split == "train" else "test" for clip in self.clips]
+        try:
+            forbid_shared_actors([clip.actor for clip in self.clips], parts)
+        except InputError as error:
+            raise InputError(f"{self.name}: {error}; every actor must be in one fold only") from error
 
     @property
     def train(self) -> tuple[Clip, ...]:
@@ -77,8 +83,28 @@ class Corpus:
         """The fold numbers in use, ascending."""
         return tuple(sorted({clip.fold for clip in self.train if clip.fold is not None}))
 
+    def target(self, clip: Clip, *, soft: bool = False) -> list[float]:
+        """What a model is trained on for a clip: one value per emotion of the space, in its order.
+
+        Shares or a 1 for the labelled emotion; the intensities where these are the task; with `soft`,
+        the distribution over raters where there is one. Raises InputError for a clip without a label.
+        """
+        rated = clip.soft is not None and (soft or self.space.task == "intensities")
+        if clip.soft is not None and (rated or clip.mixture is None):
+            return [*clip.soft.values]
+        if clip.mixture is None:
+            raise InputError(
+                f"clip {clip.id!r} has no label; label it or move it to the test partition of {self.name}"
+            )
+        return self.space.target(clip.mixture)
+
     def label_hash(self) -> str:
         """SHA-256 over ids, actors, folds and labels: the identity of what is trained on."""
-        rows = [(c.id, c.actor, c.split, c.fold, c.mixture.name if c.mixture else None) for c in self.clips]
+        rows: list[tuple[object, ...]] = [
+            (c.id, c.actor, c.split, c.fold, c.mixture.name if c.mixture else None)
+            # Rater shares change what is trained on; a corpus without any keeps the hash that it had.
+            + ((c.soft.kind, *c.soft.values) if c.soft else ())
+            for c in self.clips
+        ]
         text = json.dumps([self.name, self.space.to_dict(), rows], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()

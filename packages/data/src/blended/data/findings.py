@@ -2,18 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import polars as pl
 
 from blended.data.clip import Clip
+from blended.data.finding import LEVELS, Finding
 from blended.data.index import Index
-from blended.data.labels import set_name
-
-Level = Literal["error", "warning", "note"]
-LEVELS: tuple[Level, ...] = ("error", "warning", "note")
-"""Most urgent first."""
+from blended.data.splits import strata
 
 # BLEMORE's own voices lie near -65 dBFS: quiet is not silent.
 SILENT_BELOW_DBFS = -100.0
@@ -23,21 +19,9 @@ SHORTER_BY_SECONDS = 0.5
 UNEVEN_BY = 1.5
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing about one clip, or about the corpus."""
-
-    level: Level
-    """`error` stops a run, `warning` may spoil its numbers, `note` is for the reader."""
-    clip_id: str
-    """Empty for the corpus as a whole."""
-    message: str
-    """What was found and what to do."""
-
-
 def check(index: Index) -> list[Finding]:
     """Everything that is odd about an indexed corpus, most urgent first, then in the order of clips."""
-    found = [*_tracks(index)]
+    found = [*index.corpus.remarks, *(_tracks(index) if index.corpus.has_media else _no_media(index))]
     for row in index.table.iter_rows(named=True):
         if row["problem"] is not None:
             found.append(Finding("error", row["id"], row["problem"]))
@@ -47,6 +31,14 @@ def check(index: Index) -> list[Finding]:
     found += _copies(index)
     found += _balance(index)
     return sorted(found, key=lambda finding: LEVELS.index(finding.level))
+
+
+def _no_media(index: Index) -> Iterator[Finding]:
+    message = (
+        f"labels only: the {len(index.corpus.clips)} clips have no recordings here, so features must be "
+        f"imported and nothing can be encoded"
+    )
+    yield Finding("note", "", message)
 
 
 def _tracks(index: Index) -> Iterator[Finding]:
@@ -123,10 +115,9 @@ def _balance(index: Index) -> Iterator[Finding]:
         counts = ", ".join(f"fold {fold}: {folds[fold]}" for fold in index.corpus.folds)
         yield Finding("note", "", f"training clips by {counts}; test clips: {len(index.corpus.test)}")
     actors = Counter(clip.actor for clip in train)
-    sets = Counter(set_name(clip.mixture.emotions) for clip in train if clip.mixture is not None)
     for what, counts, advice in (
         ("actors", actors, "report intervals over actors"),
-        ("emotion sets", sets, "compare with what always guessing the most frequent gives"),
+        ("emotion sets", strata(train), "compare with what always guessing the most frequent gives"),
     ):
         if counts and max(counts.values()) > UNEVEN_BY * min(counts.values()):
             (most, high), (least, low) = counts.most_common()[0], counts.most_common()[-1]

@@ -16,6 +16,7 @@ import polars as pl
 from blended.data.atomic import replacing
 from blended.data.clip import Clip, Corpus
 from blended.data.errors import InputError
+from blended.data.finding import Finding
 from blended.data.labels import LabelSpace, Mixture, SoftLabel
 from blended.data.measurement import Measurement
 from blended.data.measuring import MEASURED, measure_all
@@ -32,7 +33,7 @@ SCHEMA: dict[str, pl.DataType] = {
 }
 """Columns of the table. `path` is relative to the corpus folder, `mixture` and `soft` are JSON or null."""
 
-METADATA = ("corpus", "synthetic", "label_space", "corpus_hash", "folder")
+METADATA = ("corpus", "synthetic", "has_media", "label_space", "remarks", "corpus_hash", "folder")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,6 +60,7 @@ def build_index(
 ) -> Index:
     """Measures every clip of a corpus; a file that cannot be used has a `problem` and nulls.
 
+    Of a corpus without media (labels only) nothing is measured and nothing is wrong with that.
     `cache` is a folder for what earlier runs measured (see `measuring`). `folder` is the corpus folder,
     by default the deepest one that holds all clips. `progress` is called with clips done and all clips.
     """
@@ -68,7 +70,10 @@ def build_index(
         folder or Path(os.path.commonpath({clip.path.absolute().parent for clip in corpus.clips}))
     )
     paths = [clip.path for clip in corpus.clips]
-    measurements = measure_all(paths, cache, workers=workers, progress=progress)
+    if corpus.has_media:
+        measurements = measure_all(paths, cache, workers=workers, progress=progress)
+    else:
+        measurements = [Measurement(None, None)] * len(paths)
     rows = [_row(clip, root, found) for clip, found in zip(corpus.clips, measurements, strict=True)]
     table = pl.DataFrame(rows, schema=SCHEMA)
     return Index(corpus, root, table, corpus_hash(corpus, table))
@@ -85,6 +90,8 @@ def write_index(index: Index, path: Path) -> None:
     metadata = {
         "corpus": index.corpus.name,
         "synthetic": json.dumps(index.corpus.synthetic),
+        "has_media": json.dumps(index.corpus.has_media),
+        "remarks": json.dumps([asdict(remark) for remark in index.corpus.remarks]),
         "label_space": json.dumps(index.corpus.space.to_dict()),
         "corpus_hash": index.corpus_hash,
         "folder": Path(os.path.relpath(index.folder, path.parent)).as_posix(),
@@ -117,6 +124,8 @@ def read_index(path: Path, folder: Path | None = None) -> Index:
         LabelSpace.from_dict(json.loads(metadata["label_space"])),
         tuple(_clip(row, root) for row in table.iter_rows(named=True)),
         json.loads(metadata["synthetic"]),
+        json.loads(metadata["has_media"]),
+        tuple(Finding(**remark) for remark in json.loads(metadata["remarks"])),
     )
     if corpus_hash(corpus, table) != metadata["corpus_hash"]:
         raise InputError(f"{path} has rows that its corpus hash does not fit: it was edited, so index again")

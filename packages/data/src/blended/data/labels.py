@@ -151,6 +151,36 @@ class LabelSpace:
                 raise unknown_name("emotion", emotion, self.emotions)
         return mixture
 
+    def check_label(self, mixture: Mixture | None, soft: SoftLabel | None) -> None:
+        """Raises InputError for a label that does not belong to the task of this space.
+
+        A mixture task takes one or two emotions, a single-label task one; both may have a distribution over
+        raters beside or instead. Intensities are a soft label of that kind; nothing at all is a withheld
+        label, whatever the task.
+        """
+        if mixture is not None:
+            self.check(mixture)
+            if mixture.is_blend and self.task != "mixture":
+                raise InputError(
+                    f"{mixture.name} has two emotions, but the task is {self.task!r}: expected one emotion"
+                )
+        if soft is None:
+            if mixture is not None and self.task == "intensities":
+                raise InputError(f"{mixture.name} is no vector of intensities, which the task asks for")
+            return
+        if soft.emotions != self.emotions:
+            raise InputError(
+                f"a soft label has the emotions {', '.join(soft.emotions)}, expected "
+                f"{', '.join(self.emotions)} in this order"
+            )
+        wanted = "intensities" if self.task == "intensities" else "distribution"
+        if soft.kind != wanted:
+            raise InputError(f"a soft label of kind {soft.kind!r}, expected {wanted!r} for {self.task!r}")
+
+    def soft(self, mixture: Mixture) -> SoftLabel:
+        """The mixture as a distribution over the emotions of this space."""
+        return SoftLabel(self.emotions, tuple(self.target(mixture)))
+
     def target(self, mixture: Mixture) -> list[float]:
         """The mixture as a distribution over `emotions`: shares divided by 100.
 

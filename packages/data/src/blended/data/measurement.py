@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from blended.data.media import AudioInfo, MediaError, VideoInfo, Waveform, probe, read_audio
 from blended.data.media.frames import check_frames
+from blended.data.voicing import voiced_share
 
 LISTEN_HZ = 16000
 SILENCE_DBFS = -120.0
@@ -55,6 +56,8 @@ class Measurement:
     """Root mean square of the mono mix at 16 kHz, in dB of full scale, from -120; about -3 is a full sine."""
     clipped_share: float | None = None
     """Samples of that mix at full scale, in [0, 1]."""
+    voiced_share: float | None = None
+    """Time in which a pitch of 70 to 500 Hz is heard, in [0, 1] (see `voicing`)."""
 
 
 def measure(path: Path) -> Measurement:
@@ -105,6 +108,7 @@ def _with_audio(measurement: Measurement, audio: AudioInfo, waveform: Waveform) 
         audio_seconds=waveform.duration_seconds,
         loudness_dbfs=loudness_dbfs(waveform.values),
         clipped_share=float(np.mean(np.abs(waveform.values) >= FULL_SCALE)),
+        voiced_share=voiced_share(waveform.values, LISTEN_HZ),
     )
 
 

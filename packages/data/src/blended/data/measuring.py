@@ -4,10 +4,11 @@ import multiprocessing
 import os
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 
 import polars as pl
@@ -23,7 +24,7 @@ CHUNK = 64
 WORTH_PROCESSES_SECONDS = 4.0
 
 CACHE_NAME = "measurements.parquet"
-VERSION = "1"
+VERSION = "2"
 """Of what is measured: a cache of another version is not read."""
 
 MEASURED: dict[str, pl.DataType] = {
@@ -44,6 +45,7 @@ MEASURED: dict[str, pl.DataType] = {
     "audio_seconds": pl.Float64(),
     "loudness_dbfs": pl.Float64(),
     "clipped_share": pl.Float64(),
+    "voiced_share": pl.Float64(),
 }
 """Columns of a `Measurement` in a table, in its order."""
 
@@ -75,23 +77,25 @@ def measure_all(
     Raises InputError for a cache that cannot be read.
     """
     remembered = cache / CACHE_NAME
-    seen = _load(remembered)
+    table, seen = _load(remembered)
     places = [str(path.resolve()) for path in paths]
     todo = [place for place in dict.fromkeys(places) if not _is_current(seen.get(place), Path(place))]
+    states = [_state(Path(place)) for place in todo]
     done = len(places) - len(todo)
     with ExitStack() as stack:
-        mapped = _here
+        found, alone = map(measure, map(Path, todo)), True
+        began = time.monotonic()
         for start in range(0, len(todo), CHUNK):
             _report(progress, done + start, len(places))
-            began = time.monotonic()
-            chunk = todo[start : start + CHUNK]
-            states = [_state(Path(place)) for place in chunk]
-            for place, state, measurement in zip(chunk, states, mapped(map(Path, chunk)), strict=True):
-                seen[place] = _Seen(*state, measurement)
-            _save(remembered, seen)
-            left_seconds = (time.monotonic() - began) / len(chunk) * (len(todo) - start - len(chunk))
-            if mapped is _here and workers > 1 and left_seconds > WORTH_PROCESSES_SECONDS:
-                mapped = stack.enter_context(_processes(workers))
+            chunk = slice(start, start + CHUNK)
+            measured = zip(todo[chunk], states[chunk], islice(found, CHUNK), strict=True)
+            new = {place: _Seen(*state, measurement) for place, state, measurement in measured}
+            seen.update(new)
+            table = _save(remembered, table, new)
+            rest = todo[start + CHUNK :]
+            left_seconds = (time.monotonic() - began) / (start + len(new)) * len(rest)
+            if alone and workers > 1 and left_seconds > WORTH_PROCESSES_SECONDS:
+                found, alone = stack.enter_context(_processes(workers))(map(Path, rest)), False
     _report(progress, len(places), len(places))
     return [seen[place].measurement for place in places]
 
@@ -113,17 +117,19 @@ def _is_current(seen: _Seen | None, path: Path) -> bool:
     return seen is not None and seen.size >= 0 and (seen.size, seen.mtime_ns) == _state(path)
 
 
-def _load(path: Path) -> dict[str, _Seen]:
+def _load(path: Path) -> tuple[pl.DataFrame, dict[str, _Seen]]:
+    """What earlier runs measured, as the table that it is and by path."""
+    nothing = pl.DataFrame(schema=_SCHEMA)
     if not path.is_file():
-        return {}
+        return nothing, {}
     try:
         if pl.read_parquet_metadata(path).get("version") != VERSION:
-            return {}
+            return nothing, {}
         table = pl.read_parquet(path)
         rows = [_seen_from_row(row) for row in table.iter_rows(named=True)]
     except (pl.exceptions.PolarsError, KeyError, TypeError) as error:
         raise InputError(f"{path} is no cache of measurements ({error}): delete it and run again") from error
-    return dict(rows)
+    return table, dict(rows)
 
 
 def _seen_from_row(row: dict[str, object]) -> tuple[str, _Seen]:
@@ -138,30 +144,32 @@ def measurement_from_row(row: dict[str, object]) -> Measurement:
     return Measurement(**fields)  # pyright: ignore[reportArgumentType]
 
 
-def _save(path: Path, seen: dict[str, _Seen]) -> None:
+def _save(path: Path, table: pl.DataFrame, new: Mapping[str, _Seen]) -> pl.DataFrame:
+    """Writes the table with the rows of new measurements in the place of old ones; returns it."""
     rows = [
         {"path": place, "size": one.size, "mtime_ns": one.mtime_ns, **asdict(one.measurement)}
-        for place, one in sorted(seen.items())
+        for place, one in new.items()
     ]
+    others = table.filter(~pl.col("path").is_in([*new]))
+    table = pl.concat([others, pl.DataFrame(rows, schema=_SCHEMA)]).sort("path")
     with replacing(path) as temporary:
-        pl.DataFrame(rows, schema=_SCHEMA).write_parquet(temporary, metadata={"version": VERSION})
-
-
-def _here(paths: Iterable[Path]) -> Iterator[Measurement]:
-    """The measurements of files, in their order, one after the other."""
-    return map(measure, paths)
+        table.write_parquet(temporary, metadata={"version": VERSION})
+    return table
 
 
 @contextmanager
 def _processes(workers: int) -> Generator[Callable[[Iterable[Path]], Iterator[Measurement]]]:
-    """As `_here`, in that many processes.
+    """Measures in that many processes; all files are handed over at once, so that none of them waits.
 
     Processes, because threads wait for each other: most of a small clip's time is spent in Python. Spawned,
     because a forked process inherits locks that other libraries' threads hold.
     """
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent) as pool:
-        yield lambda paths: pool.map(measure, paths, chunksize=4)
+        try:
+            yield lambda paths: pool.map(measure, paths, chunksize=CHUNK // 8 or 1)
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _end_with_parent() -> None:

@@ -1,25 +1,107 @@
-"""Corpora, one file each: nothing outside a corpus's file knows its names and columns."""
+"""Corpora, one file each: nothing outside a corpus's file knows its names and columns.
 
-from collections.abc import Callable
+A new corpus is a file with an `ADAPTER` and a line in `CORPORA`; or, if it is one table, a `card.yaml` beside
+that table and no line at all.
+"""
+
+from dataclasses import replace
 from pathlib import Path
 
+import yaml
+
 from blended.data.clip import Corpus
-from blended.data.corpora import blemore, demo
+from blended.data.corpora import blemore, card, cremad, demo, ravdess, table
+from blended.data.corpora.adapter import About, Adapter, Reading
 from blended.data.errors import InputError, unknown_name
+from blended.data.exclusions import FILE_NAME as EXCLUDE_NAME
+from blended.data.exclusions import Exclusions, read_exclusions
+from blended.data.text_table import read_utf8
 
-CORPORA: dict[str, Callable[[Path], Corpus]] = {
-    "blemore": blemore.read_corpus,
-    "demo": demo.read_corpus,
+CORPORA: dict[str, Adapter] = {
+    "blemore": blemore.ADAPTER,
+    "cremad": cremad.ADAPTER,
+    "demo": demo.ADAPTER,
+    "emotions": table.adapter("emotions"),
+    "hume-reaction": table.adapter("hume-reaction"),
+    "ravdess": ravdess.ADAPTER,
+    "table": table.adapter(),
 }
-"""Every known corpus by name: each reads a corpus folder."""
+"""Every known corpus by name."""
+
+IMPORT_NAME = "import.yaml"
+"""What an import wrote down about itself in the corpus folder."""
 
 
-def read_corpus(name: str, folder: Path) -> Corpus:
-    """The corpus of that name in a folder; raises InputError for an unknown name or a wrong folder."""
-    if name not in CORPORA:
+def adapter_of(name: str, folder: Path) -> Adapter:
+    """The adapter of that name; that of tables for another name whose folder has a card of this name.
+
+    Raises InputError for an unknown name.
+    """
+    if name in CORPORA:
+        return CORPORA[name]
+    own = folder / card.FILE_NAME
+    if own.is_file() and (given := card.read_card(own).name) != name:
+        raise InputError(f"{own} describes the corpus {given!r}, not {name!r}: use one name for both")
+    if own.is_file():
+        return CORPORA["table"]
+    raise unknown_name("corpus", name, CORPORA)
+
+
+def read_corpus(
+    name: str,
+    folder: Path,
+    *,
+    labels_only: bool | None = None,
+    num_folds: int | None = None,
+    seed: int = 0,
+) -> Corpus:
+    """The corpus of that name in a folder; `num_folds` and `seed` are for corpora without published folds.
+
+    Whether there are labels only is remembered by the import, unless it is said here. Clips that the
+    folder's `exclude.yaml` names (or, without one, the list that ships for the corpus) are left out and
+    noted among the remarks. Raises InputError for an unknown name or a wrong folder.
+    """
+    if not folder.is_dir() and name not in CORPORA:
         raise unknown_name("corpus", name, CORPORA)
     if not folder.is_dir():
         raise InputError(
             f"{folder} is not a folder, expected the {name} corpus: check the path or make it first"
         )
-    return CORPORA[name](folder)
+    adapter = adapter_of(name, folder)
+    excluded = exclusions(adapter, folder)
+    said = _labels_only(folder) if labels_only is None else labels_only
+    corpus = adapter.read(Reading(folder, said, excluded, num_folds, seed))
+    return replace(corpus, remarks=(*corpus.remarks, *excluded.remarks()))
+
+
+def exclusions(adapter: Adapter, folder: Path) -> Exclusions:
+    """What is to be left out of a corpus folder: by its own list, or else by the one that ships."""
+    own = folder / EXCLUDE_NAME
+    if own.is_file():
+        return read_exclusions(own)
+    if adapter.exclude:
+        return read_exclusions(shipped_exclusions(adapter), complete=False)
+    return Exclusions()
+
+
+def shipped_exclusions(adapter: Adapter) -> Path:
+    """The list that ships for a corpus."""
+    return Path(__file__).parent / "exclude" / adapter.exclude
+
+
+def about(name: str, folder: Path) -> About:
+    """Title, licence and citation of a corpus, for its data card."""
+    if (folder / card.FILE_NAME).is_file():
+        return table.about(folder)
+    return adapter_of(name, folder).about
+
+
+def _labels_only(folder: Path) -> bool:
+    path = folder / IMPORT_NAME
+    if not path.is_file():
+        return False
+    try:
+        noted: object = yaml.safe_load(read_utf8(path))
+    except yaml.YAMLError as error:
+        raise InputError(f"{path} is not valid YAML: import the corpus again") from error
+    return isinstance(noted, dict) and noted.get("labels_only") is True

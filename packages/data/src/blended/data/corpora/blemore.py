@@ -9,13 +9,15 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import combinations
-from pathlib import Path
-
-import polars as pl
+from pathlib import Path, PurePosixPath
 
 from blended.data.clip import Clip, Corpus
+from blended.data.corpora.adapter import About, Adapter, Reading
 from blended.data.errors import InputError
+from blended.data.exclusions import Exclusions
+from blended.data.finding import Finding
 from blended.data.labels import LabelSpace, Mixture
+from blended.data.text_table import read_text_table
 
 EMOTIONS = ("ang", "disg", "fea", "hap", "sad", "neu")
 BLENDABLE = EMOTIONS[:-1]
@@ -34,6 +36,8 @@ SPACE = LabelSpace(
     ),
 )
 """36 label states: 6 singles, then ten pairs at 50/50, 70/30 and 30/70."""
+
+TABLE = "train_metadata.csv"
 
 COLUMNS = (
     "filename",
@@ -55,45 +59,65 @@ _TEST = re.compile(r"test_\d+")
 NUM_NAMED = 5
 
 
-def read_corpus(folder: Path) -> Corpus:
+def read_corpus(reading: Reading) -> Corpus:
     """BLEMORE as released: `train/*.mov`, `test/*.mov` (may be absent) and `train_metadata.csv`.
 
     Raises InputError for whatever `read_layout` refuses.
     """
-    return read_layout(folder, name="blemore", suffix=".mov")
+    return read_layout(reading, name="blemore", suffix=".mov")
 
 
-def read_layout(folder: Path, *, name: str, suffix: str, synthetic: bool = False) -> Corpus:
+def place(path: PurePosixPath) -> PurePosixPath | None:
+    """Clips by their names, in whatever zips and folders they came; features that ship with them are none.
+
+    >>> place(PurePosixPath("train_part_2/A102_ang_int1_ver1.MOV")).as_posix()
+    'train/A102_ang_int1_ver1.mov'
+    """
+    if path.name == TABLE:
+        return PurePosixPath(TABLE)
+    if path.suffix.lower() != ".mov":
+        return None
+    named = f"{path.stem}.mov"
+    return PurePosixPath("test", named) if _TEST.fullmatch(path.stem) else PurePosixPath("train", named)
+
+
+def read_layout(reading: Reading, *, name: str, suffix: str, synthetic: bool = False) -> Corpus:
     """A folder with BLEMORE's layout, names and table: labelled clips in the table's order, then test clips.
 
-    Test clips are found by their files; their labels and actors are unknown. Raises InputError naming file
-    and row for rows and clips that do not belong together, a clip named twice, an actor in two folds, a fold
-    without a clip, and labels that `read_metadata` refuses.
+    Test clips are found by their files; their labels and actors are unknown. Labels only: from the table
+    alone. A label that disagrees with its clip's name is an error among the remarks. Raises InputError
+    naming file and row for rows and clips that do not belong together, a clip named twice, an actor in two
+    folds, a fold without a clip, and rows that `read_metadata` refuses.
     """
-    table = folder / "train_metadata.csv"
-    clips = read_metadata(table, folder / "train", suffix)
+    folder, table = reading.folder, reading.folder / TABLE
+    remarks: list[Finding] = []
+    clips = read_metadata(table, folder / "train", suffix, excluded=reading.excluded, remarks=remarks)
     _check_folds(table, clips)
-    files = _media_files(folder / "train", suffix)
+    if reading.labels_only:
+        return Corpus(name, SPACE, clips, synthetic, has_media=False, remarks=tuple(remarks))
+    files = _media_files(folder / "train", suffix, reading.excluded)
     _check_files(table, folder / "train", suffix, [clip.id for clip in clips], files)
     labelled = (replace(clip, path=files[clip.id]) for clip in clips)
-    tests = _media_files(folder / "test", suffix)
+    tests = _media_files(folder / "test", suffix, reading.excluded)
     if wrong := [stem for stem in tests if not _TEST.fullmatch(stem)]:
         raise InputError(
             f"{folder / 'test'} has {_some(wrong)}: expected test clips named like test_0001{suffix}; move "
             f"what is not one elsewhere"
         )
     unlabelled = (Clip(id=stem, path=path, actor="", split="test") for stem, path in tests.items())
-    return Corpus(name, SPACE, (*labelled, *unlabelled), synthetic)
+    return Corpus(name, SPACE, (*labelled, *unlabelled), synthetic, remarks=tuple(remarks))
 
 
-def _media_files(folder: Path, suffix: str) -> dict[str, Path]:
+def _media_files(folder: Path, suffix: str, excluded: Exclusions) -> dict[str, Path]:
     """Media files by stem, in order of name; hidden files (a Mac's `._` doubles) are none."""
     if not folder.is_dir():
         return {}
     return {
         path.stem: path
         for path in sorted(folder.iterdir())
-        if path.suffix.lower() == suffix and not path.name.startswith(".")
+        if path.suffix.lower() == suffix
+        and not path.name.startswith(".")
+        and not excluded.drop(path.stem, path.relative_to(folder.parent))
     }
 
 
@@ -102,7 +126,7 @@ def _check_files(table: Path, folder: Path, suffix: str, rows: Iterable[str], fi
     if missing := sorted(named - files.keys()):
         raise InputError(
             f"{table} names clips that are not in {folder}: {_some(missing)}; expected a {suffix} file for "
-            f"every row, so copy the missing clips or remove their rows"
+            f"every row, so copy the missing clips, remove their rows, or list them in exclude.yaml"
         )
     if extra := sorted(files.keys() - named):
         raise InputError(
@@ -164,73 +188,77 @@ def truth_from_name(stem: str) -> Mixture:
     )
 
 
-def read_metadata(path: Path, media: Path | None = None, suffix: str = ".mov") -> tuple[Clip, ...]:
+def read_metadata(
+    path: Path,
+    media: Path | None = None,
+    suffix: str = ".mov",
+    *,
+    excluded: Exclusions | None = None,
+    remarks: list[Finding] | None = None,
+) -> tuple[Clip, ...]:
     """The labelled clips of a metadata table, in its order.
 
     `media` is the folder of the clips (default: beside the table); whether they exist is not checked
-    here. Raises InputError naming the file and row for missing columns, a clip named twice, unknown
-    emotions, shares off the grid or not adding up, and labels that disagree with the file name.
+    here. Rows of `excluded` clips are not even looked at. Raises InputError naming the file and row for
+    missing columns, a clip named twice, unknown emotions, shares off the grid or not adding up, and labels
+    that disagree with the file name; with `remarks`, the last are added to these as errors instead.
     """
-    table = _read_table(path)
+    table = read_text_table(path, COLUMNS, "BLEMORE's train_metadata.csv")
     folder = path.parent if media is None else media
     clips: list[Clip] = []
     line_of: dict[str, int] = {}
-    for number, row in enumerate(table.iter_rows(named=True), start=2):
+    for number, row in table.rows:
+        place = f"{path}, line {number}"
+        file = folder / f"{row['filename']}{suffix}"
+        if excluded is not None and excluded.drop(row["filename"], file.relative_to(path.parent)):
+            continue
         try:
-            clip = _clip(row, folder, suffix)
+            clip = _clip(row, file)
+            disagreement = _disagreement(clip)
         except InputError as error:
-            raise InputError(f"{path}, line {number} must be corrected: {error}") from error
+            raise InputError(f"{place} must be corrected: {error}") from error
+        if disagreement and remarks is None:
+            raise InputError(f"{place} must be corrected: {disagreement}")
+        if disagreement and remarks is not None:
+            remarks.append(Finding("error", clip.id, f"{place}: {disagreement}, or list it in exclude.yaml"))
         if (line := line_of.setdefault(clip.id, number)) != number:
             raise InputError(
-                f"{path}, line {number}: clip {clip.id!r} is already on line {line}; expected one row for "
-                f"every clip, so remove one of them"
+                f"{place}: clip {clip.id!r} is already on line {line}; expected one row for every clip, so "
+                f"remove one of them"
             )
         clips.append(clip)
     return tuple(clips)
 
 
-def _read_table(path: Path) -> pl.DataFrame:
-    """Every column as text, so that a malformed number is reported with its row and not by polars."""
-    if not path.is_file():
-        raise InputError(f"{path} does not exist: expected BLEMORE's train_metadata.csv")
-    try:
-        table = pl.read_csv(path, infer_schema=False)
-    except (pl.exceptions.PolarsError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read as UTF-8 CSV: {error}") from error
-    if missing := [column for column in COLUMNS if column not in table.columns]:
-        hint = " (the separator must be a comma)" if ";" in table.columns[0] else ""
-        raise InputError(
-            f"{path} lacks the column(s) {', '.join(missing)}; it has {', '.join(table.columns)}{hint}"
-        )
-    if not table.height:
-        raise InputError(f"{path} has no rows below its header")
-    return table
-
-
-def _clip(row: dict[str, str | None], folder: Path, suffix: str) -> Clip:
+def _clip(row: dict[str, str], file: Path) -> Clip:
     name, actor, fold = row["filename"], row["video_id"], row["fold"]
     if not name or not actor:
         raise InputError(f"filename and video_id must be filled, got {name!r} and {actor!r}")
     mixture = _mixture(row)
     in_test = _TEST.fullmatch(name) is not None
-    if not in_test:
-        if (named := truth_from_name(name)) != mixture:
-            raise InputError(
-                f"{name!r} says {named.name} but its columns say {mixture.name}; correct one of them"
-            )
-        if fold is None or not fold.isdigit():
-            raise InputError(f"fold of {name!r} must be a number from 0, got {fold!r}")
+    if not in_test and not fold.isdigit():
+        raise InputError(f"fold of {name!r} must be a number from 0, got {fold!r}")
     return Clip(
         id=name,
-        path=folder / f"{name}{suffix}",
+        path=file,
         actor=actor,
         split="test" if in_test else "train",
-        fold=None if in_test else int(fold or 0),
+        fold=None if in_test else int(fold),
         mixture=mixture,
     )
 
 
-def _mixture(row: dict[str, str | None]) -> Mixture:
+def _disagreement(clip: Clip) -> str:
+    """In words, how the label of a training clip differs from its name; empty if it does not."""
+    if clip.split == "test" or clip.mixture is None:
+        return ""
+    named = truth_from_name(clip.id)
+    if named == clip.mixture:
+        return ""
+    return f"{clip.id!r} says {named.name} but its columns say {clip.mixture.name}; correct one of them"
+
+
+def _mixture(row: dict[str, str]) -> Mixture:
     first, second = row["emotion_1"], row["emotion_2"]
     if not first:
         raise InputError(f"emotion_1 of {row['filename']!r} is empty")
@@ -243,8 +271,8 @@ def _mixture(row: dict[str, str | None]) -> Mixture:
         return SPACE.check(Mixture.single(first))
     try:
         shares = {
-            first: float(row["emotion_1_salience"] or ""),
-            second: float(row["emotion_2_salience"] or ""),
+            first: float(row["emotion_1_salience"]),
+            second: float(row["emotion_2_salience"]),
         }
     except ValueError as error:
         raise InputError(f"the saliences of {row['filename']!r} must be two numbers of percent") from error
@@ -255,3 +283,18 @@ def _mixture(row: dict[str, str | None]) -> Mixture:
             f"{', '.join(BLENDABLE)} at 50/50, 70/30 and 30/70 only"
         )
     return mixture
+
+
+ADAPTER = Adapter(
+    read=read_corpus,
+    about=About(
+        title="BLEMORE",
+        licence="see the record on Zenodo; recordings of people, for research",
+        citation="The BLEMORE paper, arXiv 2601.13225",
+        url="https://zenodo.org/records/17787362",
+    ),
+    place=place,
+    holds="train_metadata.csv and clips named like A102_ang_int1_ver1.mov and test_0001.mov",
+    has_published_folds=True,
+)
+"""The Zenodo record: zips or folders of clips, and the table with the five published folds."""
