@@ -67,7 +67,14 @@ def undisturbed(corpus: Path) -> dict[str, str]:
 
 
 def test_files_are_those_of_the_description(undisturbed: dict[str, str]) -> None:
-    beside = {"train_metadata.csv", "apart/test_metadata.csv", "ceiling.json", "DATACARD.md", ".config.json"}
+    beside = {
+        "train_metadata.csv",
+        "apart/test_metadata.csv",
+        "test_actors.csv",
+        "ceiling.json",
+        "DATACARD.md",
+        ".config.json",
+    }
     media = {take.path for take in takes(SMALL)}
     assert set(undisturbed) == beside | media
     assert len(media) == 96

@@ -5,7 +5,18 @@ import sys
 
 import typer
 
-from blended.studies.commands import compare, data, evaluate, features, runs, train, ui
+from blended.studies.commands import (
+    compare,
+    data,
+    evaluate,
+    features,
+    predict,
+    register,
+    runs,
+    submit,
+    train,
+    ui,
+)
 
 app = typer.Typer(
     name="blended",
@@ -19,6 +30,9 @@ app.add_typer(features.app, name="features")
 app.command("train")(train.train)
 app.command("compare")(compare.compare)
 app.command("evaluate")(evaluate.evaluate)
+app.command("predict")(predict.predict)
+app.command("submit")(submit.submit)
+app.command("register")(register.register)
 app.command("runs")(runs.runs)
 app.command("ui")(ui.ui)
 
@@ -26,6 +40,7 @@ app.command("ui")(ui.ui)
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "DO_NOT_TRACK": "1",
     "DVC_NO_ANALYTICS": "1",
     "GIT_PYTHON_REFRESH": "quiet",

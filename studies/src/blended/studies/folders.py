@@ -28,6 +28,10 @@ class Folders:
         """What is wrong with the corpus, as JSON."""
         return self.root / "data" / "index" / f"{corpus}_findings.json"
 
+    def splits(self, corpus: str) -> Path:
+        """Fold per clip."""
+        return self.root / "data" / "index" / f"{corpus}_splits.csv"
+
     @property
     def cache(self) -> Path:
         """Probe results by file; safe to delete."""

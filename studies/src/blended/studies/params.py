@@ -10,6 +10,7 @@ from ruamel.yaml import YAML, YAMLError
 
 from blended.data.demo.config import DemoConfig
 from blended.data.errors import InputError, unknown_name
+from blended.data.foreign import ImportedConfig
 from blended.encoders.table import ENCODERS, encoder_config
 from blended.fusion.strategies import FusionConfig
 
@@ -35,22 +36,52 @@ class Recipe(BaseModel):
     seed: int = 0
 
 
-class ImportedCorpus(BaseModel):
-    """A corpus of recordings that the user has."""
+class CorpusSource(BaseModel):
+    """Where the recordings of a corpus are and how they are read."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     source: Path
-    """Folder with `train/`, `test/` and `train_metadata.csv`."""
+    """A folder, a zip or a folder of zips, as its authors publish it."""
+    labels_only: bool = False
+    """Without recordings: from tables alone."""
+    num_folds: int | None = Field(default=None, ge=2)
+    """Of a corpus without published folds; None for as many as is usual for it."""
+    seed: int = Field(default=0, ge=0)
+    """Of those folds."""
 
 
 class CorpusChoices(BaseModel):
-    """Settings per corpus."""
+    """Settings per corpus: the demo's, and a source for every other."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    # pydantic reads the type of extra keys from here.
+    __pydantic_extra__: dict[str, CorpusSource] = Field(init=False)  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    demo: DemoConfig = DemoConfig()
+
+    def source(self, corpus: str) -> CorpusSource | None:
+        """The source of a corpus, if there is one."""
+        return self.__pydantic_extra__.get(corpus)
+
+
+class ForeignFeatures(BaseModel):
+    """Features that somebody else extracted."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    demo: DemoConfig = DemoConfig()
-    blemore: ImportedCorpus | None = None
+    source: Path
+    """A folder of .npy or CSV files, an .npz, or a table with a row per clip."""
+    settings: dict[str, JsonValue] = {}
+    """How they are read; see `blended.data.foreign.ImportedConfig`."""
+
+    def config(self, name: str) -> ImportedConfig:
+        """Raises InputError for settings that do not exist or are out of range."""
+        try:
+            return ImportedConfig.model_validate(with_name(name, self.settings))
+        except ValidationError as error:
+            problems = [f"{p['loc'][-1]}: {p['msg']}, got {p['input']!r}" for p in error.errors()]
+            raise InputError(f"imported.{name}.settings: {'; '.join(problems)}") from error
 
 
 class Params(BaseModel):
@@ -58,12 +89,15 @@ class Params(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    corpus: Literal["demo", "blemore"]
+    corpus: str
+    """`demo`, or one that `corpora` gives a source for."""
     corpora: CorpusChoices = CorpusChoices()
     max_failures: int = Field(default=0, ge=0)
     """Clips that may be unreadable before the pipeline stops."""
     encoders: dict[str, dict[str, JsonValue]]
     """Encoder name -> its settings."""
+    imported: dict[str, ForeignFeatures] = {}
+    """Name -> features made by others, used in recipes like an encoder's."""
     recipes: dict[str, Recipe]
 
     def recipe(self, name: str) -> Recipe:
@@ -118,16 +152,26 @@ def _models(model: type[BaseModel]) -> set[type[BaseModel]]:
 
 
 def _check_names(path: Path, params: Params) -> None:
+    from blended.data.corpora import CORPORA
     from blended.eval.decisions import DECISIONS
 
+    if params.corpus != "demo" and params.corpora.source(params.corpus) is None:
+        hint = "" if params.corpus in CORPORA else f" ({unknown_name('corpus', params.corpus, CORPORA)})"
+        raise InputError(
+            f"{path}: corpus is {params.corpus!r} but corpora.{params.corpus}.source is not set{hint}: say "
+            f"where its recordings are"
+        )
     for name, settings in params.encoders.items():
         if name not in ENCODERS:
             raise InputError(f"{path}: encoders: {unknown_name('encoder', name, ENCODERS)}")
         encoder_config(with_name(name, settings))
+    for name, given in params.imported.items():
+        given.config(name)
+    features = {*params.encoders, *params.imported}
     for name, recipe in params.recipes.items():
         for feature in recipe.fusion.features:
-            if feature not in params.encoders:
-                known = unknown_name("features", feature, params.encoders)
+            if feature not in features:
+                known = unknown_name("features", feature, features)
                 raise InputError(f"{path}: recipes.{name}.fusion.features: {known}")
         if recipe.decision.name not in DECISIONS:
             known = unknown_name("decision", recipe.decision.name, DECISIONS)

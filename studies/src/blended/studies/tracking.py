@@ -66,9 +66,10 @@ def log_trial(
     experiment_id = open_experiment(uri, experiment, root)
     client = MlflowClient(tracking_uri=uri)
     tags = _tags(result, recipe, commit, data_hash, device)
-    run = client.create_run(experiment_id, run_name=recipe, tags=tags)
-    run_id = str(run.info.run_id)
     now = int(time.time() * 1000)
+    started = now - round(seconds * 1000)
+    run = client.create_run(experiment_id, run_name=recipe, tags=tags, start_time=started)
+    run_id = str(run.info.run_id)
     values = {**_metrics(result), **_baseline_metrics(baselines), "seconds": seconds}
     client.log_batch(
         run_id,

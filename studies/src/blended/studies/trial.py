@@ -7,6 +7,7 @@ tracked.
 import hashlib
 import json
 from collections.abc import Callable, Collection
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,11 +16,13 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 from torch import Tensor
 
 from blended.data import Corpus, InputError, Mixture, Scores
+from blended.data.foreign import ImportedConfig, open_imported
 from blended.data.index import Index, read_index
 from blended.data.store import FeatureStore
 from blended.encoders.extract import identity_of
 from blended.encoders.pooling import pool_store
 from blended.encoders.table import encoder_config
+from blended.encoders.threads import one_thread
 from blended.eval.calibration import CALIBRATIONS
 from blended.eval.decisions import DECISIONS
 from blended.eval.evidence import Evidence, gather
@@ -41,6 +44,8 @@ class TrialConfig(BaseModel):
     corpus: str
     encoders: dict[str, dict[str, JsonValue]]
     """Settings of the encoders that the fusion uses, by name."""
+    imported: dict[str, dict[str, JsonValue]] = {}
+    """Settings of the features made by others that it uses, by name."""
     fusion: FusionConfig
     decision: DecisionConfig
     seed: int
@@ -62,7 +67,8 @@ def trial_config(params: Params, recipe_name: str) -> TrialConfig:
     recipe = params.recipe(recipe_name)
     return TrialConfig(
         corpus=params.corpus,
-        encoders={name: params.encoders[name] for name in recipe.fusion.features},
+        encoders={n: params.encoders[n] for n in recipe.fusion.features if n in params.encoders},
+        imported={n: params.imported[n].settings for n in recipe.fusion.features if n in params.imported},
         fusion=recipe.fusion,
         decision=recipe.decision,
         seed=recipe.seed,
@@ -103,7 +109,10 @@ def run(config: TrialConfig, *, log: Log, device: str, folders: Folders | None =
     failed = {clip_id for store in stores.values() for clip_id in store.failures}
     corpus = usable(index.corpus, failed, config.protocol)
     inputs = _inputs(corpus, stores, device)
-    fused = fit(config.fusion, inputs, config.seed, log)
+    # On a CPU one thread is as fast for matrices of this size, far faster on a busy machine, where
+    # threads of one product wait for each other, and its sums do not depend on the number of cores.
+    with one_thread() if device == "cpu" else nullcontext():
+        fused = fit(config.fusion, inputs, config.seed, log)
     truth = [_labelled(clip.mixture, clip.id) for clip in corpus.train]
     evidence = _evidence(corpus, fused.out_of_fold, "train")
     protocol = config.protocol
@@ -131,6 +140,9 @@ def open_stores(config: TrialConfig, index: Index, folders: Folders) -> dict[str
     for name, settings in config.encoders.items():
         expected = identity_of(encoder_config(with_name(name, settings)), index.corpus_hash)
         stores[name] = FeatureStore(folders.features(config.corpus) / name, expected)
+    for name, settings in config.imported.items():
+        given = ImportedConfig.model_validate(with_name(name, settings))
+        stores[name] = open_imported(folders.features(config.corpus) / name, given, index.corpus_hash)
     return stores
 
 
@@ -143,6 +155,7 @@ def identity(config: TrialConfig, index: Index, stores: dict[str, FeatureStore])
 
 def _modalities(config: TrialConfig) -> tuple[str, ...]:
     found = {encoder_config(with_name(name, given)).modality for name, given in config.encoders.items()}
+    found |= {str(given["modality"]) for given in config.imported.values()}
     return tuple(sorted(found))
 
 
@@ -164,7 +177,7 @@ def _inputs(corpus: Corpus, stores: dict[str, FeatureStore], device: str) -> Inp
     features: dict[str, Tensor] = {
         name: torch.from_numpy(pool_store(store, clip_ids)).to(device) for name, store in stores.items()
     }
-    targets = [corpus.space.target(_labelled(clip.mixture, clip.id)) for clip in train]
+    targets = [corpus.target(clip) for clip in train]
     return Inputs(
         features=features,
         targets=torch.tensor(targets, dtype=torch.float32, device=device),

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
-from scipy.optimize import minimize_scalar
 
 from blended.eval.evidence import SMALLEST_PROBABILITY
 
@@ -33,6 +32,7 @@ def fit_temperature(
     probabilities: Float[ndarray, "clip emotion"], targets: Float[ndarray, "clip emotion"]
 ) -> float:
     """The temperature, in exp(-3) to exp(3), with the smallest mean cross-entropy to the targets."""
+    from scipy.optimize import minimize_scalar  # half a second that applying a temperature does not need
 
     def loss(log_temperature: float) -> float:
         log_p = np.log(heated(probabilities, float(np.exp(log_temperature))) + SMALLEST_PROBABILITY)

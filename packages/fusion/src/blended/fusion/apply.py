@@ -3,7 +3,7 @@
 What a strategy's `fit` puts into `Fused.state`, the function of the same name in `APPLIERS` reads.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from blended.data import InputError
 from blended.data.errors import unknown_name
+from blended.fusion.per_actor import standardise_per_actor
 from blended.fusion.strategies import EarlyConfig, LateConfig
 from blended.fusion.training import Standardiser, Trained
 
@@ -37,16 +38,21 @@ class Applied:
     standardised features. About 1 for clips like those, 0 or more."""
 
 
-def apply_final(config: EarlyConfig | LateConfig, state: State, features: Features) -> Applied:
+def apply_final(
+    config: EarlyConfig | LateConfig, state: State, features: Features, actors: Sequence[str]
+) -> Applied:
     """Probabilities of the final model for clips of which at least one encoder has features.
 
-    Raises InputError where the strategy needs an encoder that is not there, and for features of another
-    width than it was trained on.
+    `actors` says who is seen in every clip; a strategy that standardises per actor does so over the clips
+    given. Raises InputError where the strategy needs an encoder that is not there, and for features of
+    another width than it was trained on.
     """
     if config.name not in APPLIERS:
         raise unknown_name("strategy that can be applied to new clips", config.name, APPLIERS)
     if not features:
         raise InputError(f"no features to decide from, expected those of {', '.join(config.features)}")
+    if config.standardise == "actor":
+        features = {name: standardise_per_actor(x_ND, actors) for name, x_ND in features.items()}
     return APPLIERS[config.name](config, state, features)
 
 

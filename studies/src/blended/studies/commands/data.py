@@ -32,30 +32,49 @@ def demo(
         render(config, out, workers=workers, log=say, progress=progress)
 
 
-@app.command()
-def prepare(root: Root = Path(), workers: Workers = CORES) -> None:
-    """Put the corpus that params.yaml chooses into data/corpora: render the demo, or link recordings."""
-    from blended.data.demo import render
-    from blended.data.errors import InputError
+@app.command("import")
+def import_(
+    name: Annotated[str, typer.Argument(help="blemore, ravdess, cremad, ..., or table with a card.yaml.")],
+    source: Annotated[Path, typer.Argument(help="Folder, zip or folder of zips, as published.")],
+    root: Root = Path(),
+    labels_only: Annotated[bool, typer.Option("--labels-only", help="Tables without recordings.")] = False,
+    folds: Annotated[int | None, typer.Option(min=2, help="Where no folds are published.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of those folds.")] = 0,
+) -> None:
+    """Bring a corpus into data/corpora, checked; files are hard-linked where the disk allows it."""
+    from blended.data.importing import import_corpus
     from blended.studies.commands.progress import clips_progress, say
     from blended.studies.folders import Folders
-    from blended.studies.linking import link_tree
+
+    with clips_progress(f"import {name}") as progress:
+        import_corpus(
+            name,
+            source,
+            Folders(root).corpus(name),
+            labels_only=labels_only,
+            num_folds=folds,
+            seed=seed,
+            log=say,
+            progress=progress,
+        )
+
+
+@app.command()
+def prepare(root: Root = Path(), workers: Workers = CORES) -> None:
+    """Put the corpus that params.yaml chooses into data/corpora: render the demo, or import recordings."""
+    from blended.data.demo import render
+    from blended.studies.commands.progress import clips_progress, say
+    from blended.studies.folders import Folders
     from blended.studies.params import read_params
 
     folders = Folders(root)
     params = read_params(folders.params)
-    folder = folders.corpus(params.corpus)
+    given = params.corpora.source(params.corpus)
+    if given is not None:
+        import_(params.corpus, given.source, root, given.labels_only, given.num_folds, given.seed)
+        return
     with clips_progress(params.corpus) as progress:
-        if params.corpus == "demo":
-            render(params.corpora.demo, folder, workers=workers, log=say, progress=progress)
-            return
-        settings = params.corpora.blemore
-        if settings is None:
-            raise InputError(
-                f"{folders.params}: corpus is {params.corpus!r} but corpora.{params.corpus}.source is not "
-                f"set: say in which folder the recordings lie (train/, test/, train_metadata.csv)"
-            )
-        link_tree(settings.source, folder, progress)
+        render(params.corpora.demo, folders.corpus("demo"), workers=workers, log=say, progress=progress)
 
 
 @app.command()
@@ -64,6 +83,7 @@ def index(root: Root = Path(), workers: Workers = CORES) -> None:
     from blended.data.corpora import read_corpus
     from blended.data.findings import check
     from blended.data.index import build_index, write_index
+    from blended.data.splits import write_splits
     from blended.studies.commands.findings import judge, write_findings
     from blended.studies.commands.progress import clips_progress
     from blended.studies.folders import Folders
@@ -71,13 +91,41 @@ def index(root: Root = Path(), workers: Workers = CORES) -> None:
 
     folders = Folders(root)
     params = read_params(folders.params)
-    corpus = read_corpus(params.corpus, folders.corpus(params.corpus))
+    folder = folders.corpus(params.corpus)
+    corpus = read_corpus(params.corpus, folder)
     with clips_progress("index") as progress:
-        made = build_index(corpus, folders.cache, workers=workers, progress=progress)
+        made = build_index(corpus, folders.cache, folder=folder, workers=workers, progress=progress)
     findings = check(made)
     judge(findings, max_failures=params.max_failures)
     write_findings(folders.findings(params.corpus), findings)
+    write_splits(made.corpus.clips, folders.splits(params.corpus))
     write_index(made, folders.index(params.corpus))
+
+
+@app.command()
+def card(
+    root: Root = Path(),
+    show_people: Annotated[
+        bool, typer.Option("--show-people", help="Waveforms of recordings of real people too.")
+    ] = False,
+) -> None:
+    """Write a data card of the indexed corpus into cards/, as HTML and Markdown."""
+    from blended.data.atomic import write_text
+    from blended.data.corpora import about
+    from blended.data.findings import check
+    from blended.data.index import read_index
+    from blended.eval.card import DataCard, card_html, card_markdown, examples
+    from blended.studies.folders import Folders
+    from blended.studies.params import read_params
+
+    folders = Folders(root)
+    corpus = read_params(folders.params).corpus
+    found = read_index(folders.index(corpus))
+    shown = examples(found, show_people=show_people)
+    made = DataCard(found, tuple(check(found)), about(corpus, folders.corpus(corpus)), shown, show_people)
+    write_text(root / "cards" / f"{corpus}.html", card_html(made))
+    write_text(root / "cards" / f"{corpus}.md", card_markdown(made))
+    typer.echo(f"data card: {root / 'cards' / f'{corpus}.html'}")
 
 
 @app.command("check")

@@ -71,3 +71,35 @@ def list_encoders() -> None:
             size = ("extra", "not installed")
         table.add_row(name, config.modality, *size, config.licence)
     Console().print(table)
+
+
+@app.command("import")
+def import_(
+    name: Annotated[str, typer.Argument(help="An entry of `imported` in params.yaml.")],
+    root: Annotated[Path, typer.Option(help="Folder of params.yaml.")] = Path(),
+) -> None:
+    """Bring features that somebody else extracted into a feature store of the chosen corpus."""
+    from blended.data.errors import unknown_name
+    from blended.data.foreign import import_features
+    from blended.data.index import read_index
+    from blended.studies.commands.progress import clips_progress, say
+    from blended.studies.folders import Folders
+    from blended.studies.params import read_params
+
+    folders = Folders(root)
+    params = read_params(folders.params)
+    if name not in params.imported:
+        raise unknown_name("imported features of params.yaml", name, params.imported)
+    index = read_index(folders.index(params.corpus))
+    seconds = dict(zip(index.table["id"], index.table["duration_seconds"], strict=True))
+    with clips_progress(f"import {name}") as progress:
+        import_features(
+            params.imported[name].source,
+            folders.features(params.corpus),
+            params.imported[name].config(name),
+            seconds,
+            corpus_hash=index.corpus_hash,
+            log=say,
+            progress=progress,
+            max_failures=params.max_failures,
+        )

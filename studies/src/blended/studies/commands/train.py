@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from blended.data.index import Index
     from blended.eval.protocol import Evaluation
     from blended.studies.folders import Folders
     from blended.studies.trial import TrialResult
@@ -40,21 +41,26 @@ def train(
         return
     started = time.monotonic()
     result = trial.run(config, log=say, device=device, folders=folders)
-    _keep(result, recipe, folders, device, time.monotonic() - started)
+    _keep(result, recipe, folders, index, device, time.monotonic() - started)
     typer.echo(f"{recipe}: {result.cross_fold.protocol.label}: score {result.cross_fold.estimates.score}")
 
 
-def _keep(result: "TrialResult", recipe: str, folders: "Folders", device: str, seconds: float) -> None:
+def _keep(
+    result: "TrialResult", recipe: str, folders: "Folders", index: "Index", device: str, seconds: float
+) -> None:
     """Writes the run's files, tracks it, and then writes the record that makes it complete."""
     from blended.eval.figures.confusion import confusion_figure, count_confusion
     from blended.eval.figures.saving import png
-    from blended.studies import provenance, runs, tracking
+    from blended.studies import models, pipeline, provenance, runs, tracking
 
     folder = folders.run(result.config.corpus, recipe)
     space = result.corpus.space
     truth = [mixture for mixture in result.train.truth if mixture is not None]
     confusion = confusion_figure(count_confusion(truth, result.cross_fold.decided, space))
     runs.write_run(folder, recipe, result, png(confusion))
+    commit = provenance.git_commit(folders.root)
+    record = pipeline.pipeline_record(result, recipe, index, commit)
+    files = pipeline.write_pipeline(folder / runs.ARTIFACTS, record, pipeline.fitted_decision(result))
     artifacts = [folder / runs.CONFUSION, folder / runs.METRICS]
     artifacts += [folder / runs.ARTIFACTS / name for name in (runs.PREDICTIONS, runs.MODEL)]
     run_id = tracking.log_trial(
@@ -65,11 +71,12 @@ def _keep(result: "TrialResult", recipe: str, folders: "Folders", device: str, s
         root=folders.root,
         artifacts=artifacts,
         baselines=_baselines(result),
-        commit=provenance.git_commit(folders.root),
+        commit=commit,
         data_hash=provenance.dvc_hash(folders.root, folders.corpus(result.config.corpus)),
         device=device,
         seconds=seconds,
     )
+    models.log_pipeline(record, files, run_id=run_id, uri=tracking.default_uri(folders.root))
     runs.finish_run(folder, recipe, result, run_id)
 
 

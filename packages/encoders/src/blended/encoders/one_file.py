@@ -1,0 +1,128 @@
+"""Features of a file that belongs to no corpus: the same numbers that a feature store would give."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32
+
+from blended.data.errors import InputError
+from blended.data.features import Features
+from blended.data.media import Frames, MediaInfo, Waveform, probe
+from blended.encoders.encoder import Encoder, EncoderConfig, VideoStream
+from blended.encoders.pooling import pool
+
+MAX_DECODED_BYTES = 3 * 1024**3
+"""What one file may fill of the memory; half an hour for the encoders without a network takes 0.6 GiB."""
+
+Built = Mapping[str, tuple[EncoderConfig, Encoder[Any]]]
+"""Encoder name -> its config and what it built."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decoded:
+    """A file as the encoders that can use it want it."""
+
+    inputs: Mapping[str, Any]
+    """Encoder name -> what it encodes; encoders that share a stream share the object."""
+    missing: Mapping[str, str]
+    """Encoder name -> what the file lacks, for the others: `sound`, `picture`."""
+    start_seconds: float
+    """From when on every input is there, on the file's clock."""
+    end_seconds: float
+    """Until when."""
+    has_video: bool
+
+    @property
+    def duration_seconds(self) -> float:
+        """For how long there is an input of every encoder."""
+        return self.end_seconds - self.start_seconds
+
+
+def decode(path: Path, encoders: Built) -> Decoded:
+    """Reads a file once per stream.
+
+    A track that the file does not have is reported in `missing`. Raises InputError for a file that is
+    damaged, has nothing that any of the encoders reads, or is too long to be decoded at once.
+    """
+    info = probe(path)
+    lacks = {name: lack for name, (config, _) in encoders.items() if (lack := _lacks(config, info))}
+    streams: dict[Hashable, Any] = {e.stream: e.stream for n, (_, e) in encoders.items() if n not in lacks}
+    if not streams:
+        wanted = ", ".join(encoders)
+        raise InputError(
+            f"{path} has no {next(iter(lacks.values()))}, and nothing else is read by {wanted}: give another "
+            f"file or use a run with other encoders"
+        )
+    for stream in streams.values():
+        _check_size(path, info, stream)
+    read = {key: stream.read(path) for key, stream in streams.items()}
+    return Decoded(
+        inputs={name: read[e.stream] for name, (_, e) in encoders.items() if name not in lacks},
+        missing=lacks,
+        start_seconds=max(item.start_seconds for item in read.values()),
+        end_seconds=min(item.start_seconds + item.duration_seconds for item in read.values()),
+        has_video=info.video is not None,
+    )
+
+
+def _lacks(config: EncoderConfig, info: MediaInfo) -> str:
+    """The track that an encoder needs and the file does not have; empty if it has it."""
+    if info.audio is None and config.modality != "video":
+        return "sound"
+    return "picture" if info.video is None and config.modality != "audio" else ""
+
+
+def _check_size(path: Path, info: MediaInfo, stream: object) -> None:
+    if not isinstance(stream, VideoStream) or info.video is None:
+        return
+    height, width = stream.size or (info.video.height, info.video.width)
+    size = info.video.duration_seconds * (stream.rate_hz or info.video.fps) * height * width * 3
+    if size > MAX_DECODED_BYTES:
+        raise InputError(
+            f"{path} lasts {info.video.duration_seconds / 60:.0f} minutes, which decode to "
+            f"{size / 1024**3:.1f} GiB, expected at most {MAX_DECODED_BYTES / 1024**3:.0f}: cut it into "
+            f"shorter files"
+        )
+
+
+def cut(decoded: Decoded, start_seconds: float, end_seconds: float) -> Decoded:
+    """A piece of every input, by the file's clock; at least one sample or picture of each."""
+    pieces = {id(item): _cut(item, start_seconds, end_seconds) for item in decoded.inputs.values()}
+    inputs = {name: pieces[id(item)] for name, item in decoded.inputs.items()}
+    return replace(decoded, inputs=inputs, start_seconds=start_seconds, end_seconds=end_seconds)
+
+
+def _cut(item: Waveform | Frames, start_seconds: float, end_seconds: float) -> Waveform | Frames:
+    first = round((start_seconds - item.start_seconds) * item.rate_hz)
+    first = min(max(0, first), len(item.values) - 1)
+    last = max(first + 1, round((end_seconds - item.start_seconds) * item.rate_hz))
+    return replace(
+        item, values=item.values[first:last], start_seconds=item.start_seconds + first / item.rate_hz
+    )
+
+
+def encode(pieces: Sequence[Decoded], encoders: Built) -> dict[str, Float32[np.ndarray, "piece pooled"]]:
+    """Pooled features of every piece by every encoder that has an input.
+
+    Values take the type they have on disk first, and the last layer is pooled, as for a corpus. Results do
+    not depend on the number of cores if called within `blended.encoders.threads.one_thread`.
+    """
+    pooled: dict[str, Float32[np.ndarray, "piece pooled"]] = {}
+    for name in pieces[0].inputs:
+        encoder = encoders[name][1]
+        inputs = [piece.inputs[name] for piece in pieces]
+        batches = range(0, len(inputs), encoder.batch_size)
+        encoded = [one for at in batches for one in encoder.encode(inputs[at : at + encoder.batch_size])]
+        pooled[name] = np.stack([_pooled(one[encoder.layers[-1]], encoder, name) for one in encoded])
+    return pooled
+
+
+def _pooled(features: Features, encoder: Encoder[Any], name: str) -> Float32[np.ndarray, "pooled"]:
+    peak, largest = float(np.abs(features.values).max()), float(np.finfo(encoder.dtype).max)
+    if peak > largest:
+        raise InputError(f"{name} gives {peak:.6g}, beyond the range of {encoder.dtype}: check the recording")
+    stored = features.values.astype(encoder.dtype)
+    return stored[0].astype(np.float32) if features.rate_hz == 0 else pool(stored)

@@ -1,0 +1,85 @@
+"""Every decision survives being stored as JSON, to the bit."""
+
+import json
+
+import numpy as np
+import pytest
+
+from blended.data import InputError, Mixture
+from blended.data.corpora.blemore import SPACE
+from blended.eval.decisions import DECISIONS
+from blended.eval.decisions.frozen import freeze, thaw
+from blended.eval.evidence import Evidence
+
+NUM_CLIPS = 72
+
+
+def evidence(seed: int) -> Evidence:
+    rng = np.random.default_rng(seed)
+    actors = np.arange(NUM_CLIPS) % 6
+    return Evidence(rng.normal(size=(NUM_CLIPS, 2, 6)), actors, actors % 3, SPACE)
+
+
+@pytest.mark.parametrize("name", DECISIONS)
+def test_a_stored_decision_decides_alike(name: str) -> None:
+    truth = [SPACE.states[number % 36] for number in range(NUM_CLIPS)]
+    decider = DECISIONS[name](evidence(0), truth, 0)
+    stored = json.dumps(freeze(decider))
+    again = thaw(json.loads(stored))
+    assert type(again) is type(decider)
+    assert again.decide(evidence(1)) == decider.decide(evidence(1))
+    assert again.parameters == decider.parameters
+    if hasattr(decider, "posterior"):
+        np.testing.assert_array_equal(again.posterior(evidence(1)), decider.posterior(evidence(1)))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        True,
+        3,
+        0.1,
+        "text",
+        [1, (2.5, "b")],
+        {3: "a", "b": (1,)},
+        Mixture({"a": 33.3, "b": 66.7}),
+        SPACE,
+    ],
+)
+def test_plain_values(value: object) -> None:
+    again = thaw(json.loads(json.dumps(freeze(value))))
+    assert again == value and type(again) is type(value)
+
+
+@pytest.mark.parametrize(
+    "value", [np.array([[0.1, 1e-300]]), np.zeros((0, 3)), np.array([True]), np.array(3)]
+)
+def test_arrays_keep_values_shape_and_type(value: np.ndarray) -> None:
+    again = thaw(json.loads(json.dumps(freeze(value))))
+    assert again.dtype == value.dtype
+    np.testing.assert_array_equal(again, value)
+    assert again.shape == value.shape
+
+
+@pytest.mark.parametrize("value", [print, object(), np.array([object()])])
+def test_what_is_no_data_is_not_stored(value: object) -> None:
+    with pytest.raises(TypeError, match="cannot store"):
+        freeze(value)
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        ({"record": "os:system", "fields": {}}, "names 'os:system', expected something of blended.eval"),
+        ({"estimator": "subprocess:Popen", "fields": {}}, "expected something of sklearn"),
+        ({"record": "blended.eval.decisions.bayes:fit_bayes", "fields": {}}, "which is no class"),
+        ({"estimator": "sklearn.utils:Bunch", "fields": {}}, "is no estimator"),
+        ({"record": "blended.eval.gone:Thing", "fields": {}}, "which is not installed"),
+        ({"what": 1}, "which this version cannot read"),
+        ([1], "which this version cannot read"),
+    ],
+)
+def test_an_edited_file_runs_nothing(data: object, sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        thaw(data)

@@ -1,0 +1,80 @@
+"""Predictions on a terminal."""
+
+from collections.abc import Sequence
+from itertools import groupby
+
+import numpy as np
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from blended.data import Mixture
+from blended.studies.prediction import Answer, Prediction
+from blended.studies.prediction_table import ranked
+
+
+def print_predictions(emotions: Sequence[str], predictions: Sequence[Prediction]) -> None:
+    """A row per file, timelines below, and every note once with the files that it is about."""
+    console = Console()
+    table = Table(box=SIMPLE_HEAD, caption="per emotion: calibrated probability", padding=(0, 1, 0, 0))
+    table.add_column("file", no_wrap=True)
+    for name in ("seconds", "decided", *emotions):
+        table.add_column(name, justify="left" if name == "decided" else "right")
+    for prediction in predictions:
+        whole = prediction.whole
+        table.add_row(prediction.path.name, f"{whole.end_seconds - whole.start_seconds:.1f}", *_answer(whole))
+    console.print(table)
+    for prediction in predictions:
+        if prediction.timeline:
+            console.print(_timeline(prediction, emotions))
+    for note in dict.fromkeys(note for prediction in predictions for note in prediction.notes):
+        about = [prediction.path.name for prediction in predictions if note in prediction.notes]
+        which = "" if len(about) == len(predictions) else f"{', '.join(about)}: "
+        console.print(f"{which}{note}", style="dim", highlight=False, markup=False)
+
+
+def shares_in_words(mixture: Mixture) -> str:
+    """`ang 70 %, hap 30 %`; a lone emotion without its share."""
+    if not mixture.is_blend:
+        return mixture.name
+    return ", ".join(f"{emotion} {share:g} %" for emotion, share in ranked(mixture))
+
+
+def _answer(answer: Answer) -> list[str]:
+    return [shares_in_words(answer.decided), *(f"{p:.2f}" for p in answer.calibrated)]
+
+
+def _timeline(prediction: Prediction, emotions: Sequence[str]) -> Table:
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), title=f"{prediction.path.name}: {prediction.method}")
+    for name in ("from", "to", "decided", *emotions):
+        table.add_column(name, justify="left" if name == "decided" else "right")
+    for answer in stretches(prediction.timeline):
+        table.add_row(_clock(answer.start_seconds), _clock(answer.end_seconds), *_answer(answer))
+    return table
+
+
+def stretches(timeline: Sequence[Answer]) -> list[Answer]:
+    """Neighbouring windows with one decision as one answer, with their mean probabilities."""
+    merged: list[Answer] = []
+    for decided, group in groupby(timeline, key=lambda answer: answer.decided):
+        answers = list(group)
+        merged.append(
+            Answer(
+                answers[0].start_seconds,
+                answers[-1].end_seconds,
+                decided,
+                np.mean([answer.probabilities for answer in answers], axis=0),
+                np.mean([answer.calibrated for answer in answers], axis=0),
+            )
+        )
+    return merged
+
+
+def _clock(seconds: float) -> str:
+    """Minutes and seconds.
+
+    >>> _clock(75.5)
+    '1:15.5'
+    """
+    minutes, rest = divmod(round(seconds, 1), 60)
+    return f"{minutes:.0f}:{rest:04.1f}"

@@ -1,0 +1,181 @@
+"""A trained pipeline as three small files: everything that turns a new clip into a decision.
+
+    pipeline.json       encoders with their versions, fusion, labels, temperature, scores, where it is from
+    decision.json       the decision, fitted on the run's out-of-fold predictions
+    final.safetensors   the final model
+
+They lie in a run's artifacts and, copied, in its MLflow model.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+from torch import Tensor
+
+from blended.data import InputError, LabelSpace, Mixture
+from blended.data.atomic import write_text
+from blended.data.index import Index
+from blended.data.store import Identity
+from blended.encoders.extract import identity_of
+from blended.encoders.table import encoder_config
+from blended.eval.calibration import CALIBRATIONS
+from blended.eval.decisions import DECISIONS
+from blended.eval.decisions.frozen import freeze, thaw
+from blended.eval.evidence import Evidence
+from blended.eval.intervals import Estimate
+from blended.eval.temperature import fit_temperature
+from blended.studies.params import with_name
+from blended.studies.provenance import Commit
+from blended.studies.trial import TrialConfig, TrialResult
+
+PIPELINE, DECISION, MODEL = "pipeline.json", "decision.json", "final.safetensors"
+FILES = (PIPELINE, DECISION, MODEL)
+DISTRIBUTIONS = ("blended-data", "blended-encoders", "blended-fusion", "blended-eval", "blended-studies")
+LIBRARIES = ("torch", "torchaudio", "opencv-python-headless", "av", "numpy", "scikit-learn")
+
+
+class PipelineRecord(BaseModel):
+    """pipeline.json."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[1] = 1
+    recipe: str
+    config: TrialConfig
+    encoders: dict[str, dict[str, str]]
+    """Encoder name -> the identity of the features trained on: full config, weights, version."""
+    label_space: dict[str, JsonValue]
+    synthetic: bool
+    """Trained on rendered clips."""
+    temperature: float
+    """Fitted on the out-of-fold probabilities."""
+    shortest_seconds: float
+    """Of the clips trained on."""
+    longest_seconds: float
+    clips_per_actor: float
+    """Median over the actors trained on."""
+    protocol: str
+    """How the scores came about, in words."""
+    scores: dict[str, tuple[float, float, float]]
+    """presence_accuracy, salience_accuracy, score: value, low and high end of the 95 % interval."""
+    identity: str
+    """Of the trial; equal identities give equal numbers."""
+    corpus_hash: str
+    git_commit: str
+    """With ` + changes` where the tree was dirty; empty outside a checkout."""
+    versions: dict[str, str]
+    """Distribution -> version that it was trained with."""
+
+    @property
+    def transductive(self) -> bool:
+        """Whether clips are judged against other clips of the same person."""
+        return self.config.protocol.transductive
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pipeline:
+    """A stored pipeline, read."""
+
+    folder: Path
+    record: PipelineRecord
+    space: LabelSpace
+    state: Mapping[str, Tensor]
+    """Of the final model, as the fusion strategy wrote it."""
+    decide: Callable[[Evidence], list[Mixture]]
+    """The fitted decision: evidence calibrated as in training -> one mixture per clip."""
+
+
+def pipeline_record(result: TrialResult, recipe: str, index: Index, commit: Commit) -> PipelineRecord:
+    """What pipeline.json says of a trial."""
+    space = result.corpus.space
+    train = {clip.id for clip in result.corpus.train}
+    seconds = [
+        row["duration_seconds"]
+        for row in index.table.select("id", "duration_seconds").iter_rows(named=True)
+        if row["id"] in train and row["duration_seconds"] is not None
+    ]
+    _, per_actor = np.unique(np.array(result.train.actors), return_counts=True)
+    targets = np.array([space.target(mixture) for mixture in result.train.truth if mixture is not None])
+    return PipelineRecord(
+        recipe=recipe,
+        config=result.config,
+        encoders={
+            name: json.loads(identity_of(encoder_config(with_name(name, given)), index.corpus_hash).to_json())
+            for name, given in result.config.encoders.items()
+        },
+        label_space=json.loads(json.dumps(space.to_dict())),
+        synthetic=result.corpus.synthetic,
+        temperature=fit_temperature(result.train.probabilities, targets),
+        shortest_seconds=min(seconds),
+        longest_seconds=max(seconds),
+        clips_per_actor=float(np.median(per_actor)),
+        protocol=result.cross_fold.protocol.label,
+        scores={
+            "presence_accuracy": _triple(result.cross_fold.estimates.presence),
+            "salience_accuracy": _triple(result.cross_fold.estimates.salience),
+            "score": _triple(result.cross_fold.estimates.score),
+        },
+        identity=result.identity,
+        corpus_hash=result.corpus_hash,
+        git_commit=f"{commit.sha} + changes" if commit.dirty else commit.sha,
+        versions={name: version(name) for name in (*DISTRIBUTIONS, *LIBRARIES)},
+    )
+
+
+def _triple(estimate: Estimate) -> tuple[float, float, float]:
+    return estimate.value, estimate.low, estimate.high
+
+
+def fitted_decision(result: TrialResult) -> object:
+    """The run's `Decider`, fitted on all its out-of-fold predictions: what decides new clips."""
+    decision = result.config.decision
+    evidence = CALIBRATIONS[decision.calibrate](result.train.evidence(result.corpus.space))
+    truth = [mixture for mixture in result.train.truth if mixture is not None]
+    return DECISIONS[decision.name](evidence, truth, result.config.seed)
+
+
+def write_pipeline(folder: Path, record: PipelineRecord, decider: object) -> list[Path]:
+    """Writes two of the three files beside the final model; returns all three."""
+    write_text(folder / PIPELINE, record.model_dump_json(indent=1) + "\n")
+    write_text(folder / DECISION, json.dumps(freeze(decider)) + "\n")
+    return [folder / name for name in FILES]
+
+
+def read_pipeline(folder: Path) -> Pipeline:
+    """Reads what was stored; raises InputError for a folder without a complete pipeline."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    if missing := [name for name in FILES if not (folder / name).is_file()]:
+        raise InputError(
+            f"{folder} holds no trained pipeline ({', '.join(missing)} not there): name the artifacts of a "
+            f"run, or train it anew with `blended train RECIPE --again`"
+        )
+    try:
+        record = PipelineRecord.model_validate_json((folder / PIPELINE).read_bytes())
+        decision = json.loads((folder / DECISION).read_bytes())
+        state = load_file(folder / MODEL)
+    except (ValidationError, ValueError, SafetensorError) as error:
+        raise InputError(
+            f"the pipeline in {folder} is damaged or of another version ({str(error).splitlines()[0]}): "
+            f"train the run anew with `blended train RECIPE --again`"
+        ) from error
+    return Pipeline(folder, record, LabelSpace.from_dict(record.label_space), state, thaw(decision).decide)
+
+
+def version_notes(record: PipelineRecord) -> list[str]:
+    """In words, which encoders are of another version here than in training; numbers may then differ."""
+    made = {name: Identity(**fields) for name, fields in record.encoders.items()}
+    here = version("blended-encoders")
+    return [
+        f"{name} was trained with blended-encoders {identity.version}, but {here} is installed: numbers may "
+        f"differ"
+        for name, identity in made.items()
+        if identity.version != here
+    ]

@@ -1,0 +1,37 @@
+"""Long timelines on a terminal."""
+
+import numpy as np
+import pytest
+
+from blended.data import Mixture
+from blended.studies.commands.prediction_view import shares_in_words, stretches
+from blended.studies.prediction import Answer
+
+ANGRY, SAD = Mixture.single("ang"), Mixture({"sad": 70, "ang": 30})
+
+
+def answer(start: float, decided: Mixture, p: float) -> Answer:
+    row = np.array([p, 1 - p])
+    return Answer(start, start + 3.0, decided, row, row)
+
+
+def test_neighbours_with_one_decision_are_one_stretch() -> None:
+    timeline = [
+        answer(0.0, ANGRY, 0.8),
+        answer(1.0, ANGRY, 0.6),
+        answer(2.0, SAD, 0.4),
+        answer(3.0, ANGRY, 0.9),
+    ]
+    found = [
+        (one.start_seconds, one.end_seconds, one.decided, one.calibrated[0]) for one in stretches(timeline)
+    ]
+    assert found == [
+        (0.0, 4.0, ANGRY, pytest.approx(0.7)),
+        (2.0, 5.0, SAD, 0.4),
+        (3.0, 6.0, ANGRY, 0.9),
+    ]
+
+
+def test_the_larger_share_is_named_first() -> None:
+    assert shares_in_words(SAD) == "sad 70 %, ang 30 %"
+    assert shares_in_words(ANGRY) == "ang"
