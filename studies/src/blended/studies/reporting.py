@@ -99,7 +99,7 @@ def _record(
     train, truth = _kept(run.train, kept)
     return RunRecord(
         name=run.recipe,
-        strategy=run.config.fusion.name,
+        strategy=run.config.strategy,
         features=run.config.fusion.features,
         modalities=run.modalities,
         truth=truth,
@@ -107,7 +107,10 @@ def _record(
         actors=np.array(train.actors),
         folds=np.array(train.folds, dtype=np.int64),
         cross_fold=_evaluate(train, truth, corpus, run.config.protocol),
-        in_fold=_evaluate(train, truth, corpus, run.config.official_protocol),
+        # A learned decision has no in-fold counterpart: beside it, thresholds would compare two things.
+        in_fold=_evaluate(train, truth, corpus, run.config.official_protocol)
+        if run.config.decision.name == "thresholds"
+        else None,
         test=_test_estimates(run.test, truth_of_test),
         run_id=run.run_id,
     )

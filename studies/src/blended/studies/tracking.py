@@ -109,7 +109,7 @@ def _tags(result: TrialResult, recipe: str, commit: Commit, data_hash: str, devi
         "dvc_hash": data_hash,
         "synthetic": str(result.corpus.synthetic).lower(),
         "modalities": "+".join(result.modalities),
-        "strategy": result.config.fusion.name,
+        "strategy": result.config.strategy,
         "features": ", ".join(result.config.fusion.features),
         "protocol": result.cross_fold.protocol.label,
         "transductive": str(result.cross_fold.protocol.transductive).lower(),

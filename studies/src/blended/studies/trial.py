@@ -51,6 +51,13 @@ class TrialConfig(BaseModel):
     seed: int
 
     @property
+    def strategy(self) -> str:
+        """In words: `linear` or `mlp-256` on one feature set, else `early linear`, `late mlp-256`, ..."""
+        hidden = self.fusion.training.hidden
+        head = f"mlp-{hidden}" if hidden else "linear"
+        return head if len(self.fusion.features) == 1 else f"{self.fusion.name} {head}"
+
+    @property
     def protocol(self) -> Protocol:
         """How this trial's scores are decided; its result is the headline."""
         per_actor = self.fusion.standardise == "actor"

@@ -15,10 +15,14 @@ DECISION_WORDS = {
     "set-ratio": "first the set of emotions, then the ratio of that pair, decoded for the expected score",
 }
 CALIBRATION_WORDS = {
-    "none": "every clip judged by itself",
+    "none": "the scores of a clip are taken as they are",
     "actor": "scores standardised over all unlabelled clips of an actor (transductive: needs several clips "
     "of a person)",
 }
+FEATURES_WORDS = (
+    "features per actor: standardised over all unlabelled clips of an actor before training (transductive: "
+    "needs several clips of a person)"
+)
 
 
 def headline(standings: Standings) -> list[str]:
@@ -129,6 +133,7 @@ def protocols(standings: Standings) -> list[str]:
     return [
         *(f"{name}: {DECISION_WORDS.get(name, name)}" for name in decisions),
         *(f"calibration {name}: {CALIBRATION_WORDS.get(name, name)}" for name in calibrations),
+        *([FEATURES_WORDS] if any(protocol.features_per_actor for protocol in found) else []),
     ]
 
 
