@@ -21,6 +21,7 @@ corpora:
     max_seconds: 0.6
     frame_px: 64
 max_failures: 0
+imported: {}
 encoders:
   logmel: {}
 recipes:
