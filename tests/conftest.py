@@ -1,5 +1,6 @@
 """A tiny project, run once: five actors, a hundred clips of less than a second."""
 
+import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -65,7 +66,8 @@ def blended(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) 
 @pytest.fixture(scope="session")
 def finished_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which every step has run once; shared by all workers, so copy it before changing it."""
-    root = tmp_path_factory.getbasetemp().parent / "finished-project"
+    base = tmp_path_factory.getbasetemp()
+    root = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "finished-project"
     with FileLock(f"{root}.lock"):
         if not (root / "report").is_dir():
             root.mkdir(exist_ok=True)
