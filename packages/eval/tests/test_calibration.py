@@ -7,8 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from blended.data import InputError
 from blended.data.corpora.blemore import SPACE
-from blended.eval.calibration import CALIBRATIONS, none, standardise_per_actor
+from blended.eval.calibration import (
+    CALIBRATIONS,
+    MIN_ENROL_CLIPS,
+    none,
+    standardise_from_enrolment,
+    standardise_per_actor,
+)
 from blended.eval.evidence import Evidence
 
 
@@ -74,3 +81,83 @@ def test_none_returns_the_evidence_itself() -> None:
     evidence = toy()
     assert none(evidence) is evidence
     assert set(CALIBRATIONS) == {"none", "actor"}
+
+
+MANY = (0,) * 20 + (1,) * 12 + (2,) * 30
+
+
+def test_all_other_clips_are_the_leave_one_out_statistics() -> None:
+    evidence = toy(actors=MANY)
+    found = standardise_from_enrolment(evidence, 29, 0)
+    for row in (0, 17, 40):
+        others = evidence.actors == evidence.actors[row]
+        others[row] = False
+        values = evidence.logits[others]
+        expected = (evidence.logits[row] - values.mean(axis=0)) / values.std(axis=0)
+        np.testing.assert_allclose(found.logits[row], expected)
+
+
+def test_a_clip_is_standardised_by_so_many_others_of_its_actor() -> None:
+    """Changing any clip moves those that are standardised by it: found by trying."""
+    evidence = toy(actors=MANY)
+    before = standardise_from_enrolment(evidence, 8, 3).logits
+    used = np.zeros((len(MANY), len(MANY)), dtype=bool)
+    for other in range(len(MANY)):
+        logits = evidence.logits.copy()
+        logits[other] += 5.0
+        used[:, other] = (
+            (standardise_from_enrolment(replace(evidence, logits=logits), 8, 3).logits != before)
+            .reshape(len(MANY), -1)
+            .any(axis=1)
+        )
+    np.fill_diagonal(used, False)
+    assert (used.sum(axis=1) == 8).all()
+    assert (used <= (evidence.actors[:, None] == evidence.actors)).all()
+
+
+def test_the_draw_follows_the_seed() -> None:
+    evidence = toy(actors=MANY)
+    first, again, other = (standardise_from_enrolment(evidence, 8, seed).logits for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+
+
+def test_below_the_minimum_nothing_is_calibrated() -> None:
+    evidence = toy(actors=MANY)
+    assert standardise_from_enrolment(evidence, MIN_ENROL_CLIPS - 1, 0) is evidence
+    assert standardise_from_enrolment(evidence, MIN_ENROL_CLIPS, 0) is not evidence
+    assert standardise_from_enrolment(toy(actors=(0,) * 8), MIN_ENROL_CLIPS, 0).logits.shape == (8, 2, 6)
+
+
+def test_an_actor_with_few_clips_is_standardised_like_the_average_actor() -> None:
+    """Two others have one clip's worth of statistics each, so the average is known."""
+    evidence = toy(actors=(0,) * 20 + (1,) * 20 + (2,) * 3)
+    few = evidence.actors == 2
+    moved = replace(evidence, logits=np.where(few[:, None, None], evidence.logits + 7.0, evidence.logits))
+    near, far = (standardise_from_enrolment(one, 8, 0).logits[few] for one in (evidence, moved))
+    shift = (far - near).reshape(3, -1)
+    np.testing.assert_allclose(shift, np.broadcast_to(shift[0], shift.shape))
+    assert (shift > 0).all()
+
+
+def test_clips_of_as_few_groups_as_possible() -> None:
+    """Eight of twenty clips in groups of five come from two groups."""
+    evidence = toy(actors=(0,) * 20)
+    groups = [f"set {row % 4}" for row in range(20)]
+    before = standardise_from_enrolment(evidence, 8, 0, groups=groups).logits
+    used: set[str] = set()
+    for row in range(20):
+        logits = evidence.logits.copy()
+        logits[row] += 5.0
+        after = standardise_from_enrolment(replace(evidence, logits=logits), 8, 0, groups=groups).logits
+        touched = (after != before).reshape(20, -1).any(axis=1)
+        used |= {groups[row]} if touched.sum() > 10 else set()
+    assert len(used) == 2
+
+
+@pytest.mark.parametrize("num_clips", [-1, 0, 1])
+def test_one_clip_has_no_spread(num_clips: int) -> None:
+    with pytest.raises(
+        InputError, match=f"^{num_clips} clips to enrol a person from: one clip has no spread"
+    ):
+        standardise_from_enrolment(toy(), num_clips, 0)

@@ -21,13 +21,19 @@ from blended.eval.figures import (
     count_confusion,
     forest_figure,
     kinship_order,
+    pair_points,
     pair_results,
     pairs_figure,
     png,
+    reliability_figure,
     save,
     shares_figure,
     svg,
+    target_shares,
+    ternary_figure,
+    two_readings,
 )
+from blended.eval.figures.ternary import HEIGHT, on_plane
 from blended.eval.intervals import actor_bootstrap
 from blended.eval.metrics import correctness
 from blended.eval.protocol import Evaluation, Protocol
@@ -177,3 +183,50 @@ def test_labels_of_the_matrices(run: RunRecord, width_inches: float) -> None:
         label.get_text() for label in pairs_figure(pairs, width_inches=width_inches).axes[0].get_yticklabels()
     ]
     assert sorted(named) == sorted(pair.name for pair in pairs)
+
+
+def made_up_probabilities() -> np.ndarray:
+    return np.random.default_rng(0).dirichlet(np.ones(len(SPACE.emotions)), NUM)
+
+
+def test_target_shares_are_the_truth() -> None:
+    targets = target_shares(TRUTH, SPACE)
+    for row, column in itertools.product(range(40), range(len(SPACE.emotions))):
+        wanted = dict(TRUTH[row].shares).get(SPACE.emotions[column], 0.0) / 100
+        assert targets[row, column] == pytest.approx(wanted)
+
+
+def test_right_probabilities_are_reliable_as_shares_and_too_small_as_presence() -> None:
+    found = two_readings(TRUTH, target_shares(TRUTH, SPACE), SPACE)
+    assert found.shares.error == pytest.approx(0)
+    # 30 blends of 36 states are off by what the other emotion has: 100 percent per blend, of 6 emotions.
+    assert found.presence.error == pytest.approx(30 / 36 / 6)
+
+
+def test_places_on_the_triangle() -> None:
+    corners = on_plane(np.eye(3))
+    assert corners.tolist() == [[0, 0], [1, 0], [0.5, HEIGHT]]
+    points = pair_points(TRUTH, target_shares(TRUTH, SPACE), SPACE)
+    assert len(points) == 10
+    for pair in points:
+        assert pair.places[:, 0] == pytest.approx(pair.shares / 100)
+        assert pair.places[:, 2] == pytest.approx(0)
+    for pair in pair_points(TRUTH, made_up_probabilities(), SPACE):
+        assert pair.places.sum(axis=1) == pytest.approx(np.ones(len(pair.places)))
+
+
+@pytest.mark.parametrize("width_inches", [WIDE_INCHES, NARROW_INCHES])
+def test_figures_of_probabilities_name_what_they_show(width_inches: float) -> None:
+    probabilities = made_up_probabilities()
+    points = pair_points(TRUTH, probabilities, SPACE)
+    first, second = (ternary_figure(points, width_inches=width_inches) for _ in range(2))
+    assert png(first) == png(second)
+    drawn = [axes for axes in first.axes if axes.texts]
+    corners = [[text.get_text() for text in axes.texts] for axes in drawn]
+    assert corners == [[pair.first, pair.second, "others"] for pair in points]
+    found = two_readings(TRUTH, probabilities, SPACE)
+    figure = reliability_figure(found, width_inches=width_inches)
+    titles = [axes.get_title(loc="left") for axes in figure.axes[:2]]
+    assert [title.split("error ")[1] for title in titles] == [
+        f"{one.error:.3f}" for one in (found.presence, found.shares)
+    ]

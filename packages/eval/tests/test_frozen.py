@@ -1,6 +1,7 @@
 """Every decision survives being stored as JSON, to the bit."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ def evidence(seed: int) -> Evidence:
 @pytest.mark.parametrize("name", DECISIONS)
 def test_a_stored_decision_decides_alike(name: str) -> None:
     truth = [SPACE.states[number % 36] for number in range(NUM_CLIPS)]
-    decider = DECISIONS[name](evidence(0), truth, 0)
+    decider: Any = DECISIONS[name](evidence(0), truth, 0)
     stored = json.dumps(freeze(decider))
     again = thaw(json.loads(stored))
     assert type(again) is type(decider)

@@ -1,6 +1,7 @@
 """Who sees which labels: leakage, chance level, and what the protocol refuses."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from blended.eval.evidence import Evidence
 from blended.eval.protocol import Protocol, evaluate
 
 LEARNED = ("thresholds", "bayes", "set-ratio")
+NEVER_BLENDS = ("argmax", "most-frequent-single")
 
 
 @pytest.fixture(autouse=True)
@@ -52,6 +54,39 @@ def test_labels_of_the_reported_fold_do_not_touch_its_decisions(decision: str, c
     assert [honest.decided[row] for row in fold] == [blind.decided[row] for row in fold]
     assert honest.folds[2].parameters == blind.folds[2].parameters
     assert honest.folds[2].presence_accuracy > blind.folds[2].presence_accuracy or "most" in decision
+
+
+@pytest.mark.parametrize("probabilities", ["temperature", "vector", "isotonic"])
+@pytest.mark.parametrize("calibrate", ["none", "actor"])
+@pytest.mark.parametrize("decision", ["thresholds", "bayes"])
+def test_labels_of_the_reported_fold_do_not_touch_its_probabilities(
+    decision: str, calibrate: str, probabilities: str
+) -> None:
+    evidence, truth = toy()
+    fold = np.flatnonzero(evidence.folds == 2)
+    protocol = Protocol(decision, calibrate, probabilities=probabilities)
+    honest = evaluate(evidence, truth, protocol)
+    blind = evaluate(evidence, shuffled(truth, fold, 1), protocol)
+    assert [honest.decided[row] for row in fold] == [blind.decided[row] for row in fold]
+    assert honest.folds[2].parameters == blind.folds[2].parameters
+    # A shift and a scale per emotion is undone by the standardisation that bayes starts with.
+    changes = decision == "thresholds" or probabilities == "isotonic"
+    assert changes is (honest.decided != evaluate(evidence, truth, Protocol(decision, calibrate)).decided)
+
+
+def test_too_few_enrolment_clips_are_no_calibration_and_many_nearly_all() -> None:
+    evidence, truth = toy()
+    none, few, many, everything = (
+        evaluate(evidence, truth, protocol)
+        for protocol in (
+            Protocol("templates"),
+            Protocol("templates", "actor", enrol_clips=4),
+            Protocol("templates", "actor", enrol_clips=35),
+            Protocol("templates", "actor"),
+        )
+    )
+    assert few.decided == none.decided
+    assert many.estimates.score.value == pytest.approx(everything.estimates.score.value, abs=0.03)
 
 
 @pytest.mark.parametrize("decision", DECISIONS)
@@ -133,7 +168,7 @@ def test_folds_without_blends(decision: str, all_folds: bool) -> None:
     rows = np.flatnonzero(is_single | ((evidence.folds > 0) & (not all_folds)))
     result = evaluate(evidence.take(rows), [truth[row] for row in rows], Protocol(decision))
     assert result.folds[0].salience_accuracy == 0.0
-    assert all_folds is (result.estimates.salience.value == 0.0) or decision == "most-frequent-single"
+    assert all_folds is (result.estimates.salience.value == 0.0) or decision in NEVER_BLENDS
 
 
 def test_no_blend_anywhere_has_no_most_frequent_one() -> None:
@@ -170,9 +205,16 @@ def test_labels_and_scores_must_be_of_as_many_clips() -> None:
             "another decision fitted on the fold that it is judged on reports its own training labels. "
             "Use --tune cross-fold with --decision bayes",
         ),
+        ({"probabilities": "isotone"}, "unknown probabilities 'isotone': did you mean 'isotonic'?"),
+        (
+            {"probabilities": "vector", "tune": "in-fold"},
+            "--probabilities vector is fitted on other folds only: use --tune cross-fold",
+        ),
+        ({"enrol_clips": 8}, "but --calibrate is 'none': use --calibrate actor"),
+        ({"enrol_clips": 1, "calibrate": "actor"}, "1 clips to enrol a person from: one clip has no spread"),
     ],
 )
-def test_a_wrong_protocol_is_refused(arguments: dict[str, str], sentence: str) -> None:
+def test_a_wrong_protocol_is_refused(arguments: dict[str, Any], sentence: str) -> None:
     with pytest.raises(InputError) as raised:
         replace(Protocol(), **arguments)
     assert sentence in str(raised.value)
@@ -189,6 +231,15 @@ def test_a_negative_seed_is_refused() -> None:
         (Protocol(), "thresholds, cross-fold"),
         (Protocol(tune="in-fold"), "thresholds, in-fold, optimistic"),
         (Protocol("bayes", "actor"), "bayes, cross-fold, scores per actor, transductive"),
+        (Protocol(probabilities="vector"), "thresholds, cross-fold, vector probabilities"),
+        (
+            Protocol(calibrate="actor", enrol_clips=12),
+            "thresholds, cross-fold, scores per actor from 12 clips, transductive",
+        ),
+        (
+            Protocol(calibrate="actor", enrol_clips=4),
+            "thresholds, cross-fold, scores per actor from 4 clips (below 8: not calibrated), transductive",
+        ),
     ],
 )
 def test_the_label_carries_every_caveat(protocol: Protocol, label: str) -> None:

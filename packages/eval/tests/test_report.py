@@ -22,6 +22,7 @@ from blended.eval.report import (
     Provenance,
     Report,
     UnreadableClip,
+    clip_results,
     corpus_facts,
     render_html,
     render_markdown,
@@ -29,6 +30,7 @@ from blended.eval.report import (
     report_tables,
     to_csv,
     to_latex,
+    worst_and_best,
 )
 
 BANNER = "Rendered clips. These numbers say nothing about people."
@@ -74,6 +76,7 @@ RUNS = (
     make_run("most-frequent-blend", 0.0, ()),
 )
 FACTS = CorpusFacts("demo", "0123456789abcdef", True, NUM, 36, 12, 3, 8)
+PROBABILITIES = np.random.default_rng(0).dirichlet(np.ones(len(EMOTIONS)), NUM)
 REPORT = Report(
     title="All <runs>",
     corpus=FACTS,
@@ -85,6 +88,7 @@ REPORT = Report(
     unreadable=(UnreadableClip("A1_<x>", "no video stream"),),
     findings=("Actor A7 has 6 clips.",),
     frames=(ExampleFrame(ONE_PIXEL, "A1, anger"),),
+    probabilities={"late-twin": PROBABILITIES, NASTY: PROBABILITIES},
     emotion_names={"ang": "anger"},
     num_resamples=200,
 )
@@ -193,7 +197,8 @@ def test_markdown_table_has_a_line_per_run() -> None:
 def test_csv_has_full_precision_and_latex_compiles_in_its_braces() -> None:
     tables = report_tables(REPORT)
     assert set(tables) == {
-        "runs", "differences", "confusion", "pairs", "shares", "actors", "references", "unreadable",
+        "runs", "differences", "confusion", "pairs", "shares", "actors", "references", "unreadable", "clips",
+        "reliability",
     }  # fmt: skip
     rows = list(csv.DictReader(io.StringIO(to_csv(tables["runs"]))))
     assert {row["run"] for row in rows} == {run.name for run in RUNS if run.modalities}
@@ -240,7 +245,11 @@ def test_a_corpus_without_blends_and_a_single_run() -> None:
     perfect = Evaluation(Protocol(), truth, compared, [], estimates)
     ids = tuple(f"clip_{row}" for row in rows)
     run = RunRecord("only", "linear", ("clip",), ("video",), truth, ids, actors, folds, perfect)
-    text = render_html(replace(REAL, space=single, records=(run,), ceilings={}, unreadable=()))
+    bare = replace(REAL, space=single, records=(run,), ceilings={}, unreadable=())
+    given = replace(bare, probabilities={"only": PROBABILITIES[rows]})
+    assert "reliability" in report_figures(given)
+    assert "ternary" not in report_figures(given)
+    text = render_html(given)
     assert "The only run, only, reaches" in text
     assert "There is no multimodal run" in text
     assert "Salience, pair by pair" not in text
@@ -262,3 +271,85 @@ def test_corpus_facts_count() -> None:
     ]
     corpus = Corpus("toy", SPACE, tuple(clips))
     assert corpus_facts(corpus) == CorpusFacts("toy", corpus.label_hash(), False, 2, 1, 2, 2, 1)
+
+
+def test_published_numbers_only_beside_real_runs_of_their_corpus(page: str, real_page: str) -> None:
+    assert "VideoMAEv2 + HuBERT" in real_page
+    assert "ours, in-fold" in real_page
+    assert "VideoMAEv2 + HuBERT" not in page
+    assert "Published numbers of BLEMORE are left out on purpose" in page
+    assert "left out on purpose" not in real_page
+    elsewhere = render_html(replace(REAL, corpus=replace(FACTS, name="other", synthetic=False)))
+    assert "VideoMAEv2 + HuBERT" not in elsewhere
+    assert "published" not in report_tables(REPORT)
+    pretended = replace(REPORT, corpus=replace(FACTS, name="blemore"))
+    assert "published" not in report_tables(pretended)
+
+
+def test_published_table_has_spreads_and_our_intervals() -> None:
+    table = report_tables(REAL)["published"]
+    rows = {row["system"]: row for row in csv.DictReader(io.StringIO(to_csv(table)))}
+    theirs = rows["CLIP"]
+    assert [theirs[f"val_presence{end}"] for end in ("", "_low", "_std")] == ["0.266", "", "0.021"]
+    assert theirs["source"] == "arXiv 2601.13225"
+    top = max((run for run in RUNS if run.modalities), key=lambda run: run.score)
+    ours = rows[top.name]
+    assert float(ours["val_presence"]) == top.cross_fold.estimates.presence.value
+    assert ours["val_presence_low"]
+    assert ours["val_presence_std"] == ""
+    assert r"0.266 $\pm$ 0.021" in to_latex(table)
+
+
+def test_a_transductive_top_run_stands_beside_the_best_that_is_not() -> None:
+    run = RUNS[3]
+    protocol = Protocol(features_per_actor=True)
+    top = replace(
+        run, name="over-actors", cross_fold=replace(run.cross_fold, protocol=protocol), in_fold=None
+    )
+    table = report_tables(replace(REAL, records=(top, RUNS[0], RUNS[4])))["published"]
+    assert [row[0] for row in table.rows[:3]] == ["over-actors", "one-audio", "one-audio, in-fold"]
+    assert str(table.rows[0][7]).endswith("transductive")
+
+
+def test_clips_are_measured_as_loops_measure_them() -> None:
+    results = clip_results(RUNS[0], PROBABILITIES, SPACE)
+    for row, one in enumerate(results):
+        shares = dict(TRUTH[row].shares)
+        given: dict[str, float] = dict(zip(EMOTIONS, PROBABILITIES[row].tolist(), strict=True))
+        overlap = sum(min(given[name], shares.get(name, 0) / 100) for name in EMOTIONS)
+        assert one.overlap == pytest.approx(overlap)
+        assert one.true_emotions == pytest.approx(sum(given[name] for name in shares))
+    worst, best = worst_and_best(results, 4)
+    assert not {one.clip_id for one in worst} & {one.clip_id for one in best}
+    values = sorted(one.overlap for one in results)
+    assert [one.overlap for one in worst] == values[:4]
+    assert [one.overlap for one in best] == values[:-5:-1]
+    assert [len(some) for some in worst_and_best(results[:3])] == [1, 1]
+    with pytest.raises(InputError, match=r"probabilities are of shape \(72, 2\), expected \(72, 3\)"):
+        clip_results(RUNS[0], PROBABILITIES[:, :2], SPACE)
+
+
+def test_clips_have_pictures_only_if_rendered(page: str, real_page: str) -> None:
+    clip_id = worst_and_best(clip_results(RUNS[2], PROBABILITIES, SPACE))[0][0].clip_id
+    assert f"A frame of {clip_id}" not in page
+    pictured = render_html(replace(REPORT, clip_pictures={clip_id: ONE_PIXEL}))
+    assert f"A frame of {clip_id}" in pictured
+    assert clip_id in real_page
+    with pytest.raises(InputError, match=r"frames were given for 'blemore', which shows real people"):
+        replace(REAL, clip_pictures={clip_id: ONE_PIXEL})
+    with pytest.raises(InputError, match=r"the example frame 'c' is not a PNG"):
+        replace(REPORT, clip_pictures={"c": b"GIF89a"})
+
+
+def test_without_probabilities_nothing_is_said_of_them() -> None:
+    bare = replace(REPORT, probabilities={})
+    assert not {"ternary", "reliability"} & set(report_figures(bare))
+    assert not {"clips", "reliability"} & set(report_tables(bare))
+    assert "worst and best" not in render_html(bare)
+
+
+def test_many_findings_are_folded(page: str) -> None:
+    many = render_html(replace(REPORT, findings=tuple(f"Finding {number}." for number in range(40))))
+    assert "<summary>34 more findings</summary>" in many
+    assert all(f"<li>Finding {number}.</li>" in many for number in range(40))
+    assert "<details>" not in page

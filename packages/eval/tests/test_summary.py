@@ -57,3 +57,9 @@ def test_score_and_intervals_are_consistent() -> None:
         low, high = interval
         value = read[name if name == "score" else f"{name}_accuracy"]
         assert 0 <= low <= value <= high <= 1
+
+
+def test_what_is_not_the_default_is_named() -> None:
+    read = result(Protocol("templates", "actor", probabilities="vector", enrol_clips=8))
+    assert read.keys() == KEYS | {"probabilities", "enrol_clips"}
+    assert (read["probabilities"], read["enrol_clips"]) == ("vector", 8)

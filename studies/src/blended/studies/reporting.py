@@ -7,19 +7,29 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float
 
-from blended.data import Corpus, InputError, Mixture
+from blended.data import Clip, Corpus, InputError, Mixture
 from blended.data.corpora import demo
 from blended.data.index import Index, read_index
 from blended.data.media import read_frames
-from blended.eval.comparison import RunRecord
-from blended.eval.decisions import TRIVIAL
+from blended.eval.comparison import RunRecord, rank
+from blended.eval.decisions import trivial_decisions
 from blended.eval.figures.picture import picture_png
 from blended.eval.intervals import ScoreEstimates, actor_bootstrap
 from blended.eval.metrics import correctness
 from blended.eval.predictions import Predictions
 from blended.eval.protocol import Evaluation, Protocol, evaluate
-from blended.eval.report import CorpusFacts, ExampleFrame, Provenance, Report, UnreadableClip, corpus_facts
+from blended.eval.report import (
+    CorpusFacts,
+    ExampleFrame,
+    Provenance,
+    Report,
+    UnreadableClip,
+    clip_results,
+    corpus_facts,
+    worst_and_best,
+)
 from blended.studies.folders import Folders
 from blended.studies.params import Params
 from blended.studies.provenance import git_commit
@@ -51,7 +61,10 @@ def gather_report(params: Params, folders: Folders) -> Report:
     knows_test = params.corpus == demo.NAME and index.corpus.test
     truth_of_test = demo.test_truth(folders.corpus(params.corpus)) if knows_test else {}
     records = [_record(run, index.corpus, kept, truth_of_test) for run in runs]
-    records += [_trivial(records[0], runs[0], index.corpus, kept, name) for name in TRIVIAL]
+    top = rank(records)[0]
+    probabilities = _probabilities(runs, kept, top.name)
+    trivial = trivial_decisions(index.corpus.space)
+    records += [_trivial(records[0], runs[0], index.corpus, kept, name) for name in trivial]
     return Report(
         title=f"Blended emotions: {params.corpus}",
         corpus=_facts(index),
@@ -68,6 +81,8 @@ def gather_report(params: Params, folders: Folders) -> Report:
         unreadable=tuple(UnreadableClip(*pair) for pair in sorted(_unreadable(params, folders).items())),
         findings=_findings(folders.findings(params.corpus)),
         frames=_example_frames(index.corpus) if index.corpus.synthetic else (),
+        probabilities={top.name: probabilities},
+        clip_pictures=_clip_pictures(index.corpus, top, probabilities) if index.corpus.synthetic else {},
         emotion_names=EMOTION_NAMES,
     )
 
@@ -145,6 +160,14 @@ def _kept(predictions: Predictions, kept: frozenset[str]) -> tuple[Predictions, 
     return chosen, [mixture for mixture in chosen.truth if mixture is not None]
 
 
+def _probabilities(
+    runs: Sequence[StoredRun], kept: frozenset[str], name: str
+) -> Float[np.ndarray, "clip emotion"]:
+    """Of the run of that name, before any decision."""
+    run = next(run for run in runs if run.recipe == name)
+    return _kept(run.train, kept)[0].probabilities
+
+
 def _evaluate(
     predictions: Predictions, truth: Sequence[Mixture], corpus: Corpus, protocol: Protocol
 ) -> Evaluation:
@@ -188,8 +211,23 @@ def _unreadable(params: Params, folders: Folders) -> dict[str, str]:
 def _findings(path: Path) -> tuple[str, ...]:
     fields = json.loads(path.read_text(encoding="utf-8"))
     return tuple(
-        f"{one['level']}: {one['clip_id'] + ': ' if one['clip_id'] else ''}{one['message']}" for one in fields
+        f"{one['level'].capitalize()}: {one['clip_id'] + ': ' if one['clip_id'] else ''}{one['message']}"
+        for one in fields
     )
+
+
+def _clip_pictures(
+    corpus: Corpus, top: RunRecord, probabilities: Float[np.ndarray, "clip emotion"]
+) -> dict[str, bytes]:
+    """One frame, half way, of every clip that the top run reads worst or best."""
+    clips = {clip.id: clip for clip in corpus.train}
+    worst, best = worst_and_best(clip_results(top, probabilities, corpus.space))
+    return {one.clip_id: _middle_frame(clips[one.clip_id]) for one in (*worst, *best)}
+
+
+def _middle_frame(clip: Clip) -> bytes:
+    pixels = read_frames(clip.path).values
+    return picture_png(pixels[len(pixels) // 2])
 
 
 def _example_frames(corpus: Corpus) -> tuple[ExampleFrame, ...]:
@@ -202,8 +240,7 @@ def _example_frames(corpus: Corpus) -> tuple[ExampleFrame, ...]:
         if clip is None:
             continue
         actors.add(clip.actor)
-        pixels = read_frames(clip.path).values
-        frames.append(ExampleFrame(picture_png(pixels[len(pixels) // 2]), f"{clip.actor}: {state.name}"))
+        frames.append(ExampleFrame(_middle_frame(clip), f"{clip.actor}: {state.name}"))
     return tuple(frames)
 
 

@@ -8,11 +8,18 @@ import numpy as np
 
 from blended.data import InputError, Mixture
 from blended.data.errors import unknown_name
-from blended.eval.calibration import CALIBRATIONS, TRANSDUCTIVE
+from blended.eval.calibration import (
+    CALIBRATIONS,
+    MIN_ENROL_CLIPS,
+    TRANSDUCTIVE,
+    check_enrol_clips,
+    standardise_from_enrolment,
+)
 from blended.eval.decisions import DECISIONS
 from blended.eval.evidence import Evidence
 from blended.eval.intervals import ScoreEstimates, actor_bootstrap
 from blended.eval.metrics import Correctness, correctness
+from blended.eval.probabilities import PROBABILITIES, fit_probabilities
 
 TUNES = ("cross-fold", "in-fold")
 
@@ -30,15 +37,26 @@ class Protocol:
     seed: int = 0
     features_per_actor: bool = False
     """The scores come from features standardised per actor: transductive, so the label says it."""
+    probabilities: str = "raw"
+    """A name in PROBABILITIES: how they are mapped, after `calibrate`, by what other folds teach."""
+    enrol_clips: int | None = None
+    """Calibrate per actor from so many random clips of each only; None: from all."""
 
     def __post_init__(self) -> None:
-        """Raises InputError for an unknown name, a negative seed, or in-fold tuning without thresholds."""
+        """Raises InputError for an unknown name, a negative seed, or what cannot be combined."""
         if self.decision not in DECISIONS:
             raise unknown_name("decision", self.decision, DECISIONS)
         if self.calibrate not in CALIBRATIONS:
             raise unknown_name("calibration", self.calibrate, CALIBRATIONS)
         if self.tune not in TUNES:
             raise unknown_name("tuning", self.tune, TUNES)
+        if self.probabilities not in PROBABILITIES:
+            raise unknown_name("probabilities", self.probabilities, PROBABILITIES)
+        self._check_enrolment()
+        if self.tune == "in-fold" and self.probabilities != "raw":
+            raise InputError(
+                f"--probabilities {self.probabilities} is fitted on other folds only: use --tune cross-fold"
+            )
         if self.tune == "in-fold" and self.decision != "thresholds":
             raise InputError(
                 f"--tune in-fold exists only to compare thresholds with published numbers: another decision "
@@ -47,6 +65,16 @@ class Protocol:
             )
         if self.seed < 0:
             raise InputError(f"seed must be 0 or more, got {self.seed}")
+
+    def _check_enrolment(self) -> None:
+        if self.enrol_clips is None:
+            return
+        if self.calibrate != "actor":
+            raise InputError(
+                f"--enrol-clips {self.enrol_clips} says what an actor is calibrated from, but --calibrate "
+                f"is {self.calibrate!r}: use --calibrate actor"
+            )
+        check_enrol_clips(self.enrol_clips)
 
     @property
     def transductive(self) -> bool:
@@ -58,10 +86,18 @@ class Protocol:
         """In words, with every caveat that a reader must see."""
         notes = [self.decision, self.tune]
         notes += ["optimistic"] if self.tune == "in-fold" else []
-        notes += [f"scores per {self.calibrate}"] if self.calibrate in TRANSDUCTIVE else []
+        notes += [f"scores per {self.calibrate}{self._enrolment}"] if self.calibrate in TRANSDUCTIVE else []
+        notes += [f"{self.probabilities} probabilities"] if self.probabilities != "raw" else []
         notes += ["features per actor"] if self.features_per_actor else []
         notes += ["transductive"] if self.transductive else []
         return ", ".join(notes)
+
+    @property
+    def _enrolment(self) -> str:
+        if self.enrol_clips is None:
+            return ""
+        few = f" (below {MIN_ENROL_CLIPS}: not calibrated)" if self.enrol_clips < MIN_ENROL_CLIPS else ""
+        return f" from {self.enrol_clips} clips{few}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +124,13 @@ class Evaluation:
     """Unweighted means over folds with 95 % intervals, actors resampled within folds."""
 
 
+def calibrated(evidence: Evidence, protocol: Protocol) -> Evidence:
+    """The scores that decisions are made from, before any probabilities are mapped; needs no labels."""
+    if protocol.enrol_clips is None:
+        return CALIBRATIONS[protocol.calibrate](evidence)
+    return standardise_from_enrolment(evidence, protocol.enrol_clips, protocol.seed)
+
+
 def evaluate(evidence: Evidence, truth: Sequence[Mixture], protocol: Protocol) -> Evaluation:
     """Fits and decides fold by fold, and measures.
 
@@ -96,7 +139,7 @@ def evaluate(evidence: Evidence, truth: Sequence[Mixture], protocol: Protocol) -
     """
     if len(truth) != len(evidence.folds):
         raise InputError(f"got {len(truth)} labels for the scores of {len(evidence.folds)} clips")
-    calibrated = CALIBRATIONS[protocol.calibrate](evidence)
+    scores = calibrated(evidence, protocol)
     numbers = np.unique(evidence.folds)
     if protocol.tune == "cross-fold" and len(numbers) < 2:
         raise InputError(
@@ -108,10 +151,10 @@ def evaluate(evidence: Evidence, truth: Sequence[Mixture], protocol: Protocol) -
     for fold in numbers:
         held = evidence.folds == fold
         fit = held if protocol.tune == "in-fold" else ~held
-        decider = DECISIONS[protocol.decision](
-            calibrated.take(fit), list(compress(truth, fit)), protocol.seed
-        )
-        predicted = decider.decide(calibrated.take(held))
+        fit_scores, fit_truth = scores.take(fit), list(compress(truth, fit))
+        adjust = fit_probabilities(protocol.probabilities, fit_scores, fit_truth)
+        decider = DECISIONS[protocol.decision](adjust(fit_scores), fit_truth, protocol.seed)
+        predicted = decider.decide(adjust(scores.take(held)))
         decided.update(zip(np.flatnonzero(held).tolist(), predicted, strict=True))
         held_truth = list(compress(truth, held))
         folds.append(_fold_result(int(fold), held_truth, predicted, decider.parameters))

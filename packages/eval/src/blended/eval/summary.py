@@ -6,8 +6,15 @@ from blended.eval.protocol import Evaluation
 
 
 def summary(evaluation: Evaluation) -> dict[str, object]:
-    """The keys of `blended evaluate --json`: folds, means over folds, intervals and the protocol."""
+    """The keys of `blended evaluate --json`: folds, means over folds, intervals and the protocol.
+
+    `probabilities` and `enrol_clips` are there only where they are not the default.
+    """
     estimates, protocol = evaluation.estimates, evaluation.protocol
+    unusual = {
+        **({"probabilities": protocol.probabilities} if protocol.probabilities != "raw" else {}),
+        **({"enrol_clips": protocol.enrol_clips} if protocol.enrol_clips is not None else {}),
+    }
     return {
         "folds": [
             {
@@ -29,5 +36,6 @@ def summary(evaluation: Evaluation) -> dict[str, object]:
         "tune": protocol.tune,
         "calibrate": protocol.calibrate,
         "seed": protocol.seed,
+        **unusual,
         "blended_version": version("blended-eval"),
     }

@@ -81,9 +81,11 @@ def _keep(
 
 
 def _baselines(result: "TrialResult") -> dict[str, "Evaluation"]:
-    from blended.eval.decisions import TRIVIAL
+    from blended.eval.decisions import trivial_decisions
     from blended.eval.protocol import Protocol, evaluate
 
     evidence = result.train.evidence(result.corpus.space)
     truth = [mixture for mixture in result.train.truth if mixture is not None]
-    return {name: evaluate(evidence, truth, Protocol(name)) for name in TRIVIAL}
+    return {
+        name: evaluate(evidence, truth, Protocol(name)) for name in trivial_decisions(result.corpus.space)
+    }

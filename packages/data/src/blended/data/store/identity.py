@@ -17,7 +17,7 @@ class Identity:
     corpus: str
     """Hash of the corpus whose clips were encoded."""
     version: str
-    """Version of the distribution that holds the encoder."""
+    """Of the code that made the features: distribution, and the encoder's own file where there is one."""
 
     def __post_init__(self) -> None:
         """Raises InputError unless `encoder` is a JSON object; rewrites it with sorted keys."""

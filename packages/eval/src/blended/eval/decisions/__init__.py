@@ -3,6 +3,8 @@
 Every entry is fitted on evidence and truth of clips that are not reported and returns a `Decider`.
 """
 
+from blended.data import LabelSpace
+from blended.eval.decisions.argmax import fit_argmax
 from blended.eval.decisions.bayes import fit_bayes
 from blended.eval.decisions.constant import fit_most_frequent_blend, fit_most_frequent_single
 from blended.eval.decisions.decider import Decider, Fit
@@ -15,11 +17,15 @@ DECISIONS: dict[str, Fit] = {
     "templates": fit_templates,
     "bayes": fit_bayes,
     "set-ratio": fit_set_ratio,
+    "argmax": fit_argmax,
     "most-frequent-single": fit_most_frequent_single,
     "most-frequent-blend": fit_most_frequent_blend,
 }
 
-TRIVIAL = ("most-frequent-single", "most-frequent-blend")
-"""Entries that look at nothing: what every other number is compared with."""
+__all__ = ["DECISIONS", "Decider", "Fit", "trivial_decisions"]
 
-__all__ = ["DECISIONS", "TRIVIAL", "Decider", "Fit"]
+
+def trivial_decisions(space: LabelSpace) -> tuple[str, ...]:
+    """Entries that look at nothing: what every other number is compared with."""
+    has_blends = any(state.is_blend for state in space.states)
+    return ("most-frequent-single", "most-frequent-blend") if has_blends else ("most-frequent-single",)

@@ -1,12 +1,13 @@
 """What a fitted decision is."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from blended.data import Mixture
 from blended.eval.evidence import Evidence
 
 
+@runtime_checkable
 class Decider(Protocol):
     """A fitted decision."""
 

@@ -6,15 +6,24 @@ No global state of matplotlib is left changed and no window system is needed.
 from blended.eval.figures.actors import actor_results, actors_figure
 from blended.eval.figures.confusion import Confusion, confusion_figure, count_confusion, kinship_order
 from blended.eval.figures.forest import forest_figure
+from blended.eval.figures.reliability import (
+    TwoReadings,
+    reliability_figure,
+    target_shares,
+    two_readings,
+)
 from blended.eval.figures.salience import PairResult, pair_results, pairs_figure, shares_figure
 from blended.eval.figures.saving import png, save, svg
 from blended.eval.figures.style import NARROW_INCHES, WIDE_INCHES, footnote
+from blended.eval.figures.ternary import PairPoints, pair_points, ternary_figure
 
 __all__ = [
     "NARROW_INCHES",
     "WIDE_INCHES",
     "Confusion",
+    "PairPoints",
     "PairResult",
+    "TwoReadings",
     "actor_results",
     "actors_figure",
     "confusion_figure",
@@ -22,10 +31,15 @@ __all__ = [
     "footnote",
     "forest_figure",
     "kinship_order",
+    "pair_points",
     "pair_results",
     "pairs_figure",
     "png",
+    "reliability_figure",
     "save",
     "shares_figure",
     "svg",
+    "target_shares",
+    "ternary_figure",
+    "two_readings",
 ]

@@ -3,6 +3,7 @@
 `Report` holds plain inputs; nothing here reads a file but the template.
 """
 
+from blended.eval.report.clips import ClipResult, clip_results, worst_and_best
 from blended.eval.report.formats import Table, to_csv, to_latex, to_markdown
 from blended.eval.report.records import (
     CorpusFacts,
@@ -15,12 +16,14 @@ from blended.eval.report.records import (
 from blended.eval.report.render import render_html, render_markdown, report_figures, report_tables
 
 __all__ = [
+    "ClipResult",
     "CorpusFacts",
     "ExampleFrame",
     "Provenance",
     "Report",
     "Table",
     "UnreadableClip",
+    "clip_results",
     "corpus_facts",
     "render_html",
     "render_markdown",
@@ -29,4 +32,5 @@ __all__ = [
     "to_csv",
     "to_latex",
     "to_markdown",
+    "worst_and_best",
 ]

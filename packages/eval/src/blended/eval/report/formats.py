@@ -5,8 +5,9 @@ import io
 from dataclasses import dataclass
 
 from blended.eval.intervals import Estimate
+from blended.eval.published import Spread
 
-Cell = str | int | float | Estimate | None
+Cell = str | int | float | Estimate | Spread | None
 MINUS, DASH, NO_BREAK = "\N{MINUS SIGN}", "\N{EN DASH}", "\N{NO-BREAK SPACE}"
 
 _LATEX_ESCAPES = str.maketrans(
@@ -67,6 +68,8 @@ def cell_text(cell: Cell, column: Column) -> str:
         return DASH
     if isinstance(cell, Estimate):
         return f"{number(cell.value, signed=column.signed)} {interval(cell, signed=column.signed)}"
+    if isinstance(cell, Spread):
+        return number(cell.value) + (f" ± {number(cell.std)}" if cell.std is not None else "")
     if not isinstance(cell, float):
         return str(cell)
     if column.p_value and cell < 0.001:
@@ -75,24 +78,36 @@ def cell_text(cell: Cell, column: Column) -> str:
 
 
 def to_csv(table: Table) -> str:
-    """One header line; an estimate takes three columns, `x`, `x_low` and `x_high`, in full precision."""
-    wide = {place for row in table.rows for place, cell in enumerate(row) if isinstance(cell, Estimate)}
+    """One header line; an estimate takes three columns, `x`, `x_low` and `x_high`, in full precision, a
+    spread two, `x` and `x_std`."""
+    endings = [_csv_endings(table, place) for place in range(len(table.columns))]
     heads: list[str] = []
-    for place, column in enumerate(table.columns):
-        key = column.name.lower().replace(" ", "_").replace("-", "_")
-        heads += [key, f"{key}_low", f"{key}_high"] if place in wide else [key]
+    for column, own in zip(table.columns, endings, strict=True):
+        key = column.name.lower().replace(" ", "_").replace("-", "_").replace(".", "")
+        heads += [f"{key}{ending}" for ending in own]
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(heads)
     for row in table.rows:
-        writer.writerow([x for place, cell in enumerate(row) for x in _csv_values(cell, place in wide)])
+        writer.writerow([x for cell, own in zip(row, endings, strict=True) for x in _csv_values(cell, own)])
     return buffer.getvalue()
 
 
-def _csv_values(cell: Cell, is_wide: bool) -> list[Cell]:
+def _csv_endings(table: Table, place: int) -> list[str]:
+    cells = [row[place] for row in table.rows]
+    endings = [""]
+    endings += ["_low", "_high"] if any(isinstance(cell, Estimate) for cell in cells) else []
+    endings += ["_std"] if any(isinstance(cell, Spread) for cell in cells) else []
+    return endings
+
+
+def _csv_values(cell: Cell, endings: list[str]) -> list[Cell]:
+    values: dict[str, Cell] = {"": cell}
     if isinstance(cell, Estimate):
-        return [cell.value, cell.low, cell.high]
-    return [cell, None, None] if is_wide else [cell]
+        values = {"": cell.value, "_low": cell.low, "_high": cell.high}
+    elif isinstance(cell, Spread):
+        values = {"": cell.value, "_std": cell.std}
+    return [values.get(ending) for ending in endings]
 
 
 def to_latex(table: Table) -> str:
@@ -154,6 +169,7 @@ def _latex(text: str) -> str:
         .replace(NO_BREAK, "~")
         .replace("\n", " ")
         .replace("≈", r"$\approx$")
+        .replace("±", r"$\pm$")
     )
 
 

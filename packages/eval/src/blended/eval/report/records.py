@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from jaxtyping import Float
+from numpy import ndarray
+
 from blended.data import Corpus, InputError, LabelSpace
 from blended.eval.comparison import RunRecord
 from blended.eval.intervals import NUM_RESAMPLES
@@ -77,6 +80,11 @@ class Report:
     """Sentences about the data: what was odd and what was done about it."""
     frames: tuple[ExampleFrame, ...] = ()
     """Of rendered corpora only."""
+    probabilities: Mapping[str, Float[ndarray, "clip emotion"]] = field(default_factory=dict[str, ndarray])
+    """Name of a run -> what its models gave, before any decision; clips in the order of its record, emotions
+    in that of the space. For a run without, the page has no figures of probabilities and no single clips."""
+    clip_pictures: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
+    """Clip id -> PNG, for the tables of the worst and the best clips; of rendered corpora only."""
     emotion_names: Mapping[str, str] = field(default_factory=dict[str, str])
     """Column of the label space -> word, such as `ang` -> `anger`."""
     seed: int = 0
@@ -85,14 +93,15 @@ class Report:
 
     def __post_init__(self) -> None:
         """Raises InputError for frames of real people or for frames that are no PNG."""
-        if self.frames and not self.corpus.synthetic:
+        if (self.frames or self.clip_pictures) and not self.corpus.synthetic:
             raise InputError(
                 f"example frames were given for {self.corpus.name!r}, which shows real people; a report is "
                 f"passed on, so it has pictures of rendered corpora only"
             )
-        for frame in self.frames:
-            if not frame.png.startswith(PNG_SIGNATURE):
-                raise InputError(f"the example frame {frame.caption!r} is not a PNG")
+        pictures = [(frame.caption, frame.png) for frame in self.frames]
+        for name, content in (*pictures, *self.clip_pictures.items()):
+            if not content.startswith(PNG_SIGNATURE):
+                raise InputError(f"the example frame {name!r} is not a PNG")
 
 
 def corpus_facts(corpus: Corpus) -> CorpusFacts:

@@ -7,24 +7,31 @@ from dataclasses import dataclass, replace
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
-from blended.eval.comparison import Standings, standings
+from blended.eval.comparison import RunRecord, Standings, standings
 from blended.eval.figures import (
     NARROW_INCHES,
     WIDE_INCHES,
     Confusion,
+    PairPoints,
     PairResult,
+    TwoReadings,
     actors_figure,
     confusion_figure,
     count_confusion,
     footnote,
     forest_figure,
+    pair_points,
     pair_results,
     pairs_figure,
+    reliability_figure,
     shares_figure,
     svg,
+    ternary_figure,
+    two_readings,
 )
 from blended.eval.figures.style import look_of
 from blended.eval.report import sentences, tables
+from blended.eval.report.clips import ClipResult, check_probabilities, clip_results, worst_and_best
 from blended.eval.report.formats import (
     Column,
     Table,
@@ -36,11 +43,14 @@ from blended.eval.report.formats import (
     to_latex,
     to_markdown,
 )
+from blended.eval.report.published_table import is_comparable, published_table
 from blended.eval.report.records import Report
 
 PACKAGE = "blended.eval.report"
 ROWS_SHOWN = 20
 """Of the table of unreadable clips; its CSV has them all."""
+FINDINGS_SHOWN = 6
+"""Of the findings; the others are folded away on a screen and all there in print."""
 
 USED_BY_TEMPLATE: tuple[Callable[..., object], ...] = (
     tables.beneath,
@@ -57,6 +67,16 @@ SHORT_COLUMNS = {"in_fold": Column("In-fold, optimistic"), "gap": Column("Gap", 
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Probabilities:
+    """What the probabilities of the top run show."""
+
+    reliability: TwoReadings
+    points: list[PairPoints]
+    worst: list[ClipResult]
+    best: list[ClipResult]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Contents:
     """What is computed once from a report and shown in several places."""
 
@@ -65,6 +85,8 @@ class Contents:
     confusion: Confusion
     """Of the top run, as are the pairs."""
     pairs: list[PairResult]
+    given: Probabilities | None
+    """None where the probabilities of the top run were not given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +103,7 @@ def contents(report: Report) -> Contents:
     top = table.top
     confusion = count_confusion(top.truth, top.cross_fold.decided, report.space)
     pairs = pair_results(top, report.space, seed=report.seed, num_resamples=report.num_resamples)
-    return Contents(report, table, confusion, pairs)
+    return Contents(report, table, confusion, pairs, _probabilities(report, top))
 
 
 def render_html(report: Report) -> str:
@@ -105,6 +127,9 @@ def render_html(report: Report) -> str:
         answers=sentences.answers(made.confusion),
         columns=SHORT_COLUMNS,
         rows_shown=ROWS_SHOWN,
+        findings_shown=FINDINGS_SHOWN,
+        given=made.given,
+        published=is_comparable(report),
         **{function.__name__: function for function in USED_BY_TEMPLATE},
     )
 
@@ -141,6 +166,16 @@ def data_uri(content: bytes | str, kind: str) -> str:
     return f"data:{kind};base64,{base64.b64encode(raw).decode()}"
 
 
+def _probabilities(report: Report, top: RunRecord) -> Probabilities | None:
+    if top.name not in report.probabilities:
+        return None
+    values = report.probabilities[top.name]
+    check_probabilities(top, values, report.space)
+    worst, best = worst_and_best(clip_results(top, values, report.space))
+    points = pair_points(top.truth, values, report.space)
+    return Probabilities(two_readings(top.truth, values, report.space), points, worst, best)
+
+
 def _tables(made: Contents) -> dict[str, Table]:
     found = [
         tables.runs_table(made.report, made.standings),
@@ -152,6 +187,11 @@ def _tables(made: Contents) -> dict[str, Table]:
         tables.references_table(made.report, made.standings),
         tables.unreadable_table(made.report),
     ]
+    if made.given is not None:
+        found.append(tables.clips_table(made.standings.top, made.given.worst, made.given.best))
+        found.append(tables.reliability_table(made.given.reliability))
+    if is_comparable(made.report):
+        found.append(published_table(made.report, made.standings))
     warning = sentences.BANNER if made.report.corpus.synthetic else ""
     return {table.name: replace(table, warning=warning) for table in found}
 
@@ -170,6 +210,10 @@ def _figures(made: Contents) -> dict[str, Callable[[float], Figure]]:
     if pairs:
         found["pairs"] = lambda width: pairs_figure(pairs, width_inches=width)
         found["shares"] = lambda width: shares_figure(pairs, width_inches=width)
+    if (given := made.given) is not None:
+        found["reliability"] = lambda width: reliability_figure(given.reliability, width_inches=width)
+        if given.points:
+            found["ternary"] = lambda width: ternary_figure(given.points, width_inches=width)
     return found
 
 

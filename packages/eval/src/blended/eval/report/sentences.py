@@ -1,7 +1,7 @@
 """What the numbers say, in sentences that do not claim more than they show."""
 
 from blended.eval.comparison import Comparison, RunRecord, Standings
-from blended.eval.figures import Confusion
+from blended.eval.figures import Confusion, TwoReadings
 from blended.eval.intervals import Estimate
 from blended.eval.report.formats import interval, number
 from blended.eval.report.records import Report
@@ -155,6 +155,16 @@ def optimism(standings: Standings) -> str:
     return (
         f"In-fold scores are tuned on the fold that they report, as published validation tables are; here "
         f"that adds {added}. They are for comparison only."
+    )
+
+
+def calibration(found: TwoReadings) -> str:
+    """How far probabilities are from what was there, in words."""
+    presence, shares = found.presence.error, found.shares.error
+    closer = "true shares" if shares <= presence else "presence"
+    return (
+        f"Read as the chance that an emotion is present, the probabilities are off by {number(presence)} on "
+        f"average; read as its share, by {number(shares)}: they are closer to {closer}."
     )
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 
 from blended.eval.comparison import Comparison, RunRecord, Standings
-from blended.eval.figures import Confusion, PairResult, actor_results
+from blended.eval.figures import Confusion, PairResult, TwoReadings, actor_results
+from blended.eval.report.clips import ClipResult
 from blended.eval.report.formats import Cell, Column, Table
 from blended.eval.report.records import Report
 
@@ -166,6 +167,31 @@ def actors_table(record: RunRecord) -> Table:
     columns = tuple(Column(name) for name in ("Actor", "Fold", "Clips", "Presence"))
     rows = tuple((one.actor, one.fold, one.num_clips, one.presence_accuracy) for one in actor_results(record))
     return Table("actors", f"Presence accuracy of {record.name} per actor.", columns, rows)
+
+
+def clips_table(record: RunRecord, worst: list[ClipResult], best: list[ClipResult]) -> Table:
+    """The clips that one run reads worst, then those that it reads best."""
+    heads = ("Clip", "Kind", "Actor", "True", "Decided", "On true emotions", "Where it belongs")
+    rows = tuple(
+        (one.clip_id, kind, one.actor, one.true.name, one.decided.name, one.true_emotions, one.overlap)
+        for kind, some in (("worst", worst), ("best", best))
+        for one in some
+    )
+    caption = (
+        f"Clips that {record.name} reads worst and best: probability on the true emotions together, and "
+        f"where it belongs, by the true shares."
+    )
+    return Table("clips", caption, tuple(Column(head) for head in heads), rows)
+
+
+def reliability_table(found: TwoReadings) -> Table:
+    """Per bin of probabilities, how often the emotion was present and its mean true share."""
+    heads = ("Probability", "Present", "True share", "Count")
+    presence, shares = found.presence, found.shares
+    columns = (presence.said, presence.found, shares.found, presence.counts)
+    rows = tuple(zip(*(column.tolist() for column in columns), strict=True))
+    caption = "Mean probability per bin, and how often the emotion was there."
+    return Table("reliability", caption, tuple(Column(head) for head in heads), rows)
 
 
 def unreadable_table(report: Report) -> Table:

@@ -1,0 +1,132 @@
+"""Score against the number of clips that a person is calibrated from: how many are needed, when it hurts.
+
+For every number K, each actor's scores are standardised with mean and spread of K random other clips of
+theirs, without the fallback to no calibration that `Protocol.enrol_clips` has: the curve is to show it.
+The actors that a decision is fitted on are calibrated from as few clips as those it is judged on.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from blended.data import InputError, Mixture
+from blended.data.atomic import replacing
+from blended.data.labels import set_name
+from blended.eval.calibration import standardise_from_enrolment, standardise_per_actor
+from blended.eval.evidence import Evidence
+from blended.eval.intervals import Estimate, resample
+from blended.eval.protocol import Evaluation, Protocol, evaluate
+
+CLIPS = (2, 4, 8, 12, 16, 24)
+REPEATS = 5
+NUM_RESAMPLES = 2000
+"""Per draw of clips."""
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolmentPoint:
+    """One number of clips."""
+
+    clips: str
+    """`none` (no calibration), a number, or `all` (with the clip that is judged)."""
+    drawn: str
+    """`any`: at random; `few sets`: clips of as few sets of emotions as possible; empty: nothing drawn."""
+    repeats: int
+    """Draws of clips."""
+    score: Estimate
+    """Mean over draws; the interval holds the luck of the draw and that of the actors."""
+    gain: Estimate
+    """Score minus that of `none`, actors resampled together."""
+
+
+def enrolment_curve(
+    evidence: Evidence,
+    truth: Sequence[Mixture],
+    protocol: Protocol,
+    ks: Sequence[int] | None = None,
+    repeats: int = REPEATS,
+    seed: int = 0,
+) -> list[EnrolmentPoint]:
+    """`none`, every K drawn at random and drawn from few sets, and `all`, under the protocol's decision.
+
+    Without `ks`: those of CLIPS that some actor has beside the clip judged. Labels are used to draw from few
+    sets, which imitates a user with unbalanced clips, never to calibrate. Raises InputError for K below 2 or
+    more than any actor has, no repeats, or in-fold tuning.
+    """
+    if protocol.tune != "cross-fold":
+        raise InputError(f"an enrolment curve is cross-fold, got --tune {protocol.tune}: use cross-fold")
+    if repeats < 1:
+        raise InputError(f"repeats must be 1 or more, got {repeats}")
+    most = int(np.unique(evidence.actors, return_counts=True)[1].max()) - 1
+    ks = [k for k in CLIPS if k <= most] if ks is None else ks
+    if too_many := [k for k in ks if k > most]:
+        raise InputError(f"no actor has {too_many[0]} clips beside the one judged: give at most {most}")
+    plain = replace(protocol, calibrate="none", enrol_clips=None)
+    rules = {"none": evidence, "all": standardise_per_actor(evidence)}
+    fixed = {name: evaluate(one, truth, plain) for name, one in rules.items()}
+    zero = _samples(evidence, [fixed["none"]], seed)
+    points = [_point("none", "", [fixed["none"]], evidence, zero, seed)]
+    sets = [set_name(mixture.emotions) for mixture in truth]
+    for drawn, groups in (("any", None), ("few sets", sets)):
+        for k in ks:
+            draws = _draws(evidence, k, groups, range(seed, seed + repeats))
+            results = [evaluate(one, truth, plain) for one in draws]
+            points.append(_point(str(k), drawn, results, evidence, zero, seed))
+    return [*points, _point("all", "", [fixed["all"]], evidence, zero, seed)]
+
+
+def write_curve(path: Path, points: Sequence[EnrolmentPoint]) -> None:
+    """A CSV with one row per point."""
+    import polars as pl
+
+    rows = [
+        {"clips": point.clips, "drawn": point.drawn, "repeats": point.repeats}
+        | {
+            name if part == "value" else f"{name}_{part}": getattr(estimate, part)
+            for name, estimate in (("score", point.score), ("gain", point.gain))
+            for part in ("value", "low", "high")
+        }
+        for point in points
+    ]
+    with replacing(path) as temporary:
+        pl.DataFrame(rows).write_csv(temporary)
+
+
+def _draws(
+    evidence: Evidence, num_clips: int, groups: Sequence[str] | None, seeds: Sequence[int]
+) -> Iterator[Evidence]:
+    for seed in seeds:
+        yield standardise_from_enrolment(evidence, num_clips, seed, minimum=2, groups=groups)
+
+
+def _point(
+    clips: str,
+    drawn: str,
+    results: Sequence[Evaluation],
+    evidence: Evidence,
+    zero: Float[ndarray, "1 sample"],
+    seed: int,
+) -> EnrolmentPoint:
+    samples = _samples(evidence, results, seed)
+    value = float(np.mean([result.estimates.score.value for result in results]))
+    gain = _estimate(value - float(zero[0, 0]), samples[:, 1:] - zero[:, 1:])
+    return EnrolmentPoint(clips, drawn, len(results), _estimate(value, samples[:, 1:]), gain)
+
+
+def _samples(evidence: Evidence, results: Sequence[Evaluation], seed: int) -> Float[ndarray, "result sample"]:
+    """Per result the score itself, then resampled scores; one seed draws the same actors for all."""
+    rows = [
+        resample(one.compared, evidence.actors, evidence.folds, seed=seed, num_resamples=NUM_RESAMPLES)[:, 2]
+        for one in results
+    ]
+    values = [one.estimates.score.value for one in results]
+    return np.column_stack([values, np.stack(rows)])
+
+
+def _estimate(value: float, samples: ndarray) -> Estimate:
+    low, high = np.percentile(samples, [2.5, 97.5])
+    return Estimate(value, float(low), float(high))

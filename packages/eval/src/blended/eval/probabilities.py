@@ -1,0 +1,151 @@
+"""Probability calibration: every model's probabilities mapped so that they mean what they say.
+
+A map is fitted on clips with labels and applied to others, per model and before models are fused or
+anything is decided. `temperature` and `vector` are from Guo et al. 2017 (ICML), with shares as soft targets;
+`isotonic` is Zadrozny and Elkan 2002 (KDD), one regression per emotion, then divided by the sum. The mean
+of several calibrated models is less sure than each of them.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+from sklearn.isotonic import IsotonicRegression
+
+from blended.data import InputError, Mixture
+from blended.data.errors import unknown_name
+from blended.eval.evidence import Evidence
+from blended.eval.reliability import classwise_error, confidence
+from blended.eval.temperature import fit_temperature
+
+# Keeps separable clips from an infinite scale; far below the loss of a thousand clips.
+RIDGE = 1e-4
+
+Adjust = Callable[[Evidence], Evidence]
+"""A fitted map."""
+Logits = Float[ndarray, "clip emotion"]
+FitModel = Callable[[Logits, Float[ndarray, "clip emotion"]], Callable[[Logits], Logits]]
+"""(logits, targets) of one model -> map of its logits."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReliabilityChange:
+    """Expected calibration errors, in [0, 1], before and after a map; targets are shares."""
+
+    classwise_before: float
+    """Mean over emotions."""
+    classwise_after: float
+    confidence_before: float
+    """Of the most probable emotion."""
+    confidence_after: float
+
+
+def fit_probabilities(name: str, evidence: Evidence, truth: Sequence[Mixture]) -> Adjust:
+    """Fits the map called `name` on the given clips; `raw` changes nothing.
+
+    Raises InputError for an unknown name or no clips.
+    """
+    if name not in PROBABILITIES:
+        raise unknown_name("probabilities", name, PROBABILITIES)
+    fit = PROBABILITIES[name]
+    if fit is None:
+        return lambda others: others
+    if not truth:
+        raise InputError(f"probabilities {name!r} need clips to be fitted on, got none")
+    targets = np.array([evidence.space.target(mixture) for mixture in truth])
+    maps = [fit(evidence.logits[:, model], targets) for model in range(evidence.logits.shape[1])]
+    return lambda others: replace(
+        others,
+        logits=np.stack([one(others.logits[:, model]) for model, one in enumerate(maps)], axis=1),
+        given_probabilities=None,
+    )
+
+
+def cross_fitted(name: str, evidence: Evidence, truth: Sequence[Mixture]) -> Evidence:
+    """Every fold mapped by what was fitted on the other folds; raises InputError for one fold only."""
+    folds = np.unique(evidence.folds)
+    if len(folds) < 2 and name != "raw":
+        raise InputError(f"probabilities {name!r} are fitted on other folds: got only {folds.tolist()}")
+    if name == "raw":
+        return evidence
+    logits = np.empty_like(evidence.logits)
+    for fold in folds:
+        held = evidence.folds == fold
+        fit_truth = [mixture for mixture, out in zip(truth, held, strict=True) if not out]
+        adjust = fit_probabilities(name, evidence.take(~held), fit_truth)
+        logits[held] = adjust(evidence.take(held)).logits
+    return replace(evidence, logits=logits, given_probabilities=None)
+
+
+def reliability_change(name: str, evidence: Evidence, truth: Sequence[Mixture]) -> ReliabilityChange:
+    """Of the models' mean probabilities, all folds pooled, each mapped by what other folds teach."""
+    targets = np.array([evidence.space.target(mixture) for mixture in truth])
+    before = evidence.mean_probabilities()
+    after = cross_fitted(name, evidence, truth).mean_probabilities()
+    classwise = [classwise_error(one, targets) for one in (before, after)]
+    return ReliabilityChange(*classwise, *(confidence(one, targets).error for one in (before, after)))
+
+
+def softmax(logits: Logits) -> Logits:
+    """Rows that add up to 1.
+
+    >>> softmax(np.log(np.array([[3.0, 1.0]])))
+    array([[0.75, 0.25]])
+    """
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def _fit_temperature(logits: Logits, targets: Float[ndarray, "clip emotion"]) -> Callable[[Logits], Logits]:
+    """One number divides all logits."""
+    temperature = fit_temperature(softmax(logits), targets)
+    return lambda others: others / temperature
+
+
+def _fit_vector(logits: Logits, targets: Float[ndarray, "clip emotion"]) -> Callable[[Logits], Logits]:
+    """A scale and a shift per emotion, with the smallest mean cross-entropy; convex."""
+    from scipy.optimize import minimize  # half a second that nobody else needs to wait for
+
+    num_emotions = logits.shape[1]
+    start = np.concatenate([np.ones(num_emotions), np.zeros(num_emotions)])
+
+    def loss(flat: ndarray) -> tuple[float, ndarray]:
+        scaled = logits * flat[:num_emotions] + flat[num_emotions:]
+        shifted = scaled - scaled.max(axis=1, keepdims=True)
+        log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+        off = np.exp(log_p) - targets
+        slope = np.concatenate([(off * logits).mean(axis=0), off.mean(axis=0)])
+        away = flat - start
+        return float(-(targets * log_p).sum(axis=1).mean() + RIDGE * away @ away), slope + 2 * RIDGE * away
+
+    found: Any = minimize(loss, start, jac=True, method="L-BFGS-B")
+    scale, shift = found.x[:num_emotions], found.x[num_emotions:]
+    return lambda others: others * scale + shift
+
+
+def _fit_isotonic(logits: Logits, targets: Float[ndarray, "clip emotion"]) -> Callable[[Logits], Logits]:
+    """A monotonous step function per emotion, kept off 0 and 1 by what so many clips cannot exclude."""
+    least = 1 / (len(logits) + 2)
+    columns = [
+        IsotonicRegression(y_min=least, y_max=1 - least, out_of_bounds="clip").fit(p, t)
+        for p, t in zip(softmax(logits).T, targets.T, strict=True)
+    ]
+
+    def apply(others: Logits) -> Logits:
+        p = softmax(others)
+        found = np.stack([one.predict(p[:, k]) for k, one in enumerate(columns)], axis=1)
+        return np.log(found / found.sum(axis=1, keepdims=True))
+
+    return apply
+
+
+PROBABILITIES: dict[str, FitModel | None] = {
+    "raw": None,
+    "temperature": _fit_temperature,
+    "vector": _fit_vector,
+    "isotonic": _fit_isotonic,
+}
+"""None leaves everything as it is."""
