@@ -53,6 +53,9 @@ def test_recordings_become_recalls(reference: Path, tmp_path: Path, blended: Com
         assert done.code == 0, f"{step}: {done.err}"
     findings = json.loads((tmp_path / "data" / "index" / "ravdess_findings.json").read_text())
     assert any("byte for byte" in finding["message"] for finding in findings)
+    written = json.loads((tmp_path / "runs" / "ravdess" / "face" / "metrics.json").read_text())["cross_fold"]
+    assert written["unweighted_recall_low"] < written["unweighted_recall"] < written["unweighted_recall_high"]
+    assert "unweighted recall" in blended("runs", "--root", tmp_path).out
     voice, face, both = (recall(tmp_path, recipe) for recipe in ("voice", "face", "both"))
     assert face > 0.55
     assert voice > 0.3

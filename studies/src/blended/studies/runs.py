@@ -40,7 +40,20 @@ class StoredRun:
 
 def metrics(result: TrialResult) -> dict[str, Any]:
     """Numbers for `dvc metrics show`: the headline, the folds, and apart from them the optimistic way."""
-    return {"cross_fold": _numbers(result.cross_fold), "in_fold_optimistic": _numbers(result.in_fold)}
+    headline = {**_numbers(result.cross_fold), **recall_numbers(result)}
+    return {"cross_fold": headline, "in_fold_optimistic": _numbers(result.in_fold)}
+
+
+def recall_numbers(result: TrialResult) -> dict[str, float]:
+    """Unweighted and weighted recall with interval ends; nothing for tasks with blends."""
+    if result.recalls is None:
+        return {}
+    named = (("unweighted_recall", result.recalls.unweighted), ("weighted_recall", result.recalls.weighted))
+    return {
+        f"{name}{end}": value
+        for name, estimate in named
+        for end, value in (("", estimate.value), ("_low", estimate.low), ("_high", estimate.high))
+    }
 
 
 def _numbers(evaluation: Evaluation) -> dict[str, Any]:

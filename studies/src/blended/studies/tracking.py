@@ -12,6 +12,7 @@ from blended.data import Corpus
 from blended.eval.protocol import Evaluation
 from blended.studies import saved_view
 from blended.studies.provenance import Commit
+from blended.studies.runs import recall_numbers
 from blended.studies.trial import TrialResult
 
 MAX_PARAM_CHARACTERS = 6000
@@ -137,6 +138,7 @@ def _metrics(result: TrialResult) -> dict[str, float]:
         values[f"fold{fold.fold}/presence_accuracy"] = fold.presence_accuracy
         values[f"fold{fold.fold}/salience_accuracy"] = fold.salience_accuracy
         values |= {f"fold{fold.fold}/{name}": value for name, value in fold.parameters.items()}
+    values |= recall_numbers(result)
     values |= {f"fitted/{name}": value for name, value in result.fused.fitted.items()}
     return values
 

@@ -23,6 +23,7 @@ from blended.encoders.extract import identity_of
 from blended.encoders.pooling import pool_store
 from blended.encoders.table import encoder_config
 from blended.encoders.threads import one_thread
+from blended.eval.agreement import RecallEstimates, recall_bootstrap
 from blended.eval.calibration import CALIBRATIONS
 from blended.eval.decisions import DECISIONS
 from blended.eval.evidence import Evidence, gather
@@ -96,6 +97,8 @@ class TrialResult:
     cross_fold: Evaluation
     in_fold: Evaluation
     """Two thresholds tuned on the reported fold: optimistic, to compare with published numbers."""
+    recalls: RecallEstimates | None
+    """Unweighted and weighted average recall, for single-label tasks."""
     train: Predictions
     test: Predictions | None
     """By the final model, refitted on all training clips; None without a test partition, or where the
@@ -134,6 +137,9 @@ def run(config: TrialConfig, *, log: Log, device: str, folders: Folders | None =
         modalities=_modalities(config),
         cross_fold=cross_fold,
         in_fold=in_fold,
+        recalls=recall_bootstrap(truth, cross_fold.decided, evidence.actors, evidence.folds, seed=config.seed)
+        if corpus.space.task == "single"
+        else None,
         train=_predictions(corpus, "train", fused.out_of_fold, cross_fold.decided),
         test=_decide_test(config, corpus, fused, evidence, truth),
         fused=fused,

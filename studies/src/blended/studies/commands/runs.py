@@ -6,6 +6,17 @@ from typing import Annotated
 
 import typer
 
+ACCURACIES = {
+    "presence": ("presence_accuracy", "presence"),
+    "salience": ("salience_accuracy", "salience"),
+    "score": ("score", "score"),
+}
+RECALLS = {
+    "unweighted recall": ("unweighted_recall", "unweighted_recall"),
+    "weighted recall": ("weighted_recall", "weighted_recall"),
+}
+"""Column -> keys of the value and of its interval in metrics.json."""
+
 
 def runs(root: Annotated[Path, typer.Option(help="Folder of params.yaml.")] = Path()) -> None:
     """Print every trained recipe, best first, and where the report is."""
@@ -18,16 +29,19 @@ def runs(root: Annotated[Path, typer.Option(help="Folder of params.yaml.")] = Pa
 
     folders = Folders(root)
     params = read_params(folders.params)
-    table = Table(title=f"{params.corpus}: cross-fold means with 95 % intervals, actors resampled")
-    for column in ("recipe", "presence", "salience", "score"):
-        table.add_column(column, justify="left" if column == "recipe" else "right")
     rows = [
         (name, json.loads(path.read_text(encoding="utf-8"))["cross_fold"])
         for name in params.recipes
         if (path := folders.run(params.corpus, name) / METRICS).is_file()
     ]
-    for name, numbers in sorted(rows, key=lambda row: -row[1]["score"]):
-        table.add_row(name, *(_with_interval(numbers, key) for key in ("presence", "salience", "score")))
+    single = any("unweighted_recall" in numbers for _, numbers in rows)
+    columns = RECALLS if single else ACCURACIES
+    table = Table(title=f"{params.corpus}: cross-fold means with 95 % intervals, actors resampled")
+    for column in ("recipe", *columns):
+        table.add_column(column, justify="left" if column == "recipe" else "right")
+    rank_by = "unweighted_recall" if single else "score"
+    for name, numbers in sorted(rows, key=lambda row: -row[1][rank_by]):
+        table.add_row(name, *(_with_interval(numbers, *keys) for keys in columns.values()))
     console = Console()
     console.print(table)
     page = folders.report / "index.html"
@@ -36,6 +50,5 @@ def runs(root: Annotated[Path, typer.Option(help="Folder of params.yaml.")] = Pa
         console.print("compare runs in MLflow: make ui")
 
 
-def _with_interval(numbers: dict[str, float], name: str) -> str:
-    value = numbers[name if name == "score" else f"{name}_accuracy"]
-    return f"{value:.3f} [{numbers[f'{name}_low']:.3f}, {numbers[f'{name}_high']:.3f}]"
+def _with_interval(numbers: dict[str, float], value: str, bounds: str) -> str:
+    return f"{numbers[value]:.3f} [{numbers[f'{bounds}_low']:.3f}, {numbers[f'{bounds}_high']:.3f}]"

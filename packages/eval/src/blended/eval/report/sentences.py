@@ -10,6 +10,7 @@ BANNER = "Rendered clips. These numbers say nothing about people."
 
 DECISION_WORDS = {
     "thresholds": "two thresholds on the two largest probabilities, as the organisers of BLEMORE decide",
+    "argmax": "the most probable emotion alone",
     "templates": "the nearest label state, with nothing fitted",
     "bayes": "a regularised multinomial model over the label states, decoded for the expected score",
     "set-ratio": "first the set of emotions, then the ratio of that pair, decoded for the expected score",
