@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from blended.data import Clip, Corpus, InputError, Mixture
 from blended.data.corpora import demo
+from blended.data.corpora.emotion_names import EMOTION_NAMES
 from blended.data.index import Index, read_index
 from blended.data.media import read_frames
 from blended.eval.comparison import RunRecord, rank
@@ -35,14 +36,6 @@ from blended.studies.params import Params
 from blended.studies.provenance import git_commit
 from blended.studies.runs import StoredRun, read_run
 
-EMOTION_NAMES = {
-    "ang": "anger",
-    "disg": "disgust",
-    "fea": "fear",
-    "hap": "happiness",
-    "sad": "sadness",
-    "neu": "neutral",
-}
 TRAINING_PROTOCOL = (
     "For every reported fold the number of epochs was chosen on the fold after it, by a model that saw "
     "neither; the model was then trained again without the reported fold for that long."
@@ -83,7 +76,7 @@ def gather_report(params: Params, folders: Folders) -> Report:
         frames=_example_frames(index.corpus) if index.corpus.synthetic else (),
         probabilities={top.name: probabilities},
         clip_pictures=_clip_pictures(index.corpus, top, probabilities) if index.corpus.synthetic else {},
-        emotion_names=EMOTION_NAMES,
+        emotion_names={name: EMOTION_NAMES.get(name, name) for name in index.corpus.space.emotions},
     )
 
 
