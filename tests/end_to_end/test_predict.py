@@ -96,6 +96,21 @@ def test_the_table_names_emotions_shares_and_the_synthetic_warning(
     assert "18/18" in done.err
 
 
+def test_a_changed_encoder_is_noted_and_an_unchanged_one_is_not(
+    project: Path, tmp_path: Path, blended: Command
+) -> None:
+    clip = next((project / TEST_CLIPS).glob("*.mp4"))
+    same = blended("predict", clip, "--run", "linear-logmel", "--root", project)
+    assert same.code == 0 and "numbers may differ" not in " ".join((same.out + same.err).split())
+    record = artifacts(project, "linear-logmel") / "pipeline.json"
+    fields = json.loads(record.read_text())
+    fields["encoders"]["logmel"]["version"] = "0.0.1+abc"
+    record.write_text(json.dumps(fields))
+    other = blended("predict", clip, "--run", "linear-logmel", "--root", project)
+    flat = " ".join((other.out + other.err).split())
+    assert "logmel was trained with blended-encoders 0.0.1+abc" in flat and "numbers may differ" in flat
+
+
 def test_one_bad_file_does_not_stop_the_others(
     finished_project: Path, tmp_path: Path, blended: Command
 ) -> None:

@@ -22,7 +22,7 @@ from blended.data import InputError, LabelSpace, Mixture
 from blended.data.atomic import write_text
 from blended.data.index import Index
 from blended.data.store import Identity
-from blended.encoders.extract import identity_of
+from blended.encoders.extract import code_version, identity_of
 from blended.encoders.table import encoder_config
 from blended.eval.calibration import CALIBRATIONS
 from blended.eval.decisions import DECISIONS
@@ -171,11 +171,12 @@ def read_pipeline(folder: Path) -> Pipeline:
 
 def version_notes(record: PipelineRecord) -> list[str]:
     """In words, which encoders are of another version here than in training; numbers may then differ."""
-    made = {name: Identity(**fields) for name, fields in record.encoders.items()}
-    here = version("blended-encoders")
-    return [
-        f"{name} was trained with blended-encoders {identity.version}, but {here} is installed: numbers may "
-        f"differ"
-        for name, identity in made.items()
-        if identity.version != here
-    ]
+    notes: list[str] = []
+    for name, fields in record.encoders.items():
+        made = Identity(**fields).version
+        here = code_version(encoder_config(with_name(name, record.config.encoders[name])))
+        if made != here:
+            notes.append(
+                f"{name} was trained with blended-encoders {made}, but {here} is here: numbers may differ"
+            )
+    return notes

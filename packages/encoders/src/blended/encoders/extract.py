@@ -56,10 +56,10 @@ def identity_of(config: EncoderConfig, corpus_hash: str, weights: Path | None = 
         if weights is not None:
             with weights.open("rb") as file:
                 checksum = hashlib.file_digest(file, "sha256").hexdigest()
-    return Identity(config.model_dump_json(), checksum, corpus_hash, _code_version(config))
+    return Identity(config.model_dump_json(), checksum, corpus_hash, code_version(config))
 
 
-def _code_version(config: EncoderConfig) -> str:
+def code_version(config: EncoderConfig) -> str:
     """Version of the distribution and hash of the encoder's file: who edits an encoder gets new features."""
     source = Path(inspect.getfile(type(config))).read_bytes()
     return f"{version('blended-encoders')}+{hashlib.sha256(source).hexdigest()[:12]}"

@@ -1,0 +1,45 @@
+"""The shipped params.yaml, and what is wrong with others."""
+
+from pathlib import Path
+
+import pytest
+
+from blended.data import InputError
+from blended.studies.params import read_params
+
+SHIPPED = Path(__file__).parents[2] / "params.yaml"
+
+
+def test_the_shipped_recipes_cover_each_kind() -> None:
+    params = read_params(SHIPPED)
+    assert params.corpus == "demo"
+    heads = {recipe.fusion.training.hidden for recipe in params.recipes.values()}
+    assert heads == {0, 256, 512}
+    assert {recipe.fusion.name for recipe in params.recipes.values()} == {"early", "late"}
+
+
+def test_every_recipe_states_its_seed_so_that_dvc_can_set_it() -> None:
+    """`dvc exp run -S recipes.NAME.seed=1` only overrides keys that are there."""
+    text = SHIPPED.read_text()
+    assert text.count("    seed: 0") - 1 == len(read_params(SHIPPED).recipes)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (("corpus: demo", "corpus: blemor"), "did you mean 'blemore'"),
+        (("  logmel: {}", "  logmell: {}"), "unknown encoder 'logmell': did you mean 'logmel'?"),
+        (("  logmel: {}", "  logmel: {num_bins: -1}"), "num_bins"),
+        (("imported: {}", "imported: {x: {source: y}}"), "imported.x.settings: modality"),
+        (("name: set-ratio", "name: set-ration"), "did you mean 'set-ratio'?"),
+        (("name: late,", "name: latte,"), "latte"),
+    ],
+)
+def test_a_wrong_choice_is_named(tmp_path: Path, change: tuple[str, str], sentence: str) -> None:
+    text = SHIPPED.read_text()
+    assert change[0] in text
+    path = tmp_path / "params.yaml"
+    path.write_text(text.replace(*change))
+    with pytest.raises(InputError) as error:
+        read_params(path)
+    assert sentence in str(error.value)
