@@ -93,6 +93,14 @@ def test_one_recipe_reruns_alone_and_metrics_plots_and_experiments_work(checkout
     params.write_text(params.read_text().replace("max_epochs: 4", "max_epochs: 5"))
     assert stages_run(call(checkout, "dvc", "repro")) == {"train@longer", "compare"}
 
+    # A comment in the code asks for every training again; the runs know that nothing has changed.
+    before = (checkout / "runs" / "demo" / "short" / "metrics.json").read_text()
+    (checkout / "studies/src/blended/studies/trial.py").open("a").write("# touched\n")
+    output = call(checkout, "dvc", "repro")
+    assert {"train@short", "train@longer"} <= stages_run(output)
+    assert output.count("those of the existing run; kept") == 2
+    assert (checkout / "runs" / "demo" / "short" / "metrics.json").read_text() == before
+
     shown = call(checkout, "dvc", "metrics", "show")
     assert "cross_fold.score" in shown and "runs/demo/short/metrics.json" in shown
     call(checkout, "dvc", "plots", "show")

@@ -66,7 +66,9 @@ def test_training_again_changes_nothing(project: Path, blended: Command) -> None
     kept = blended("train", "late-both-actor", "--root", project)
     assert kept.code == 0
     assert "those of the existing run; kept" in kept.err
-    again = blended("train", "late-both-actor", "--root", project, "--again")
+    (run_folder(project, "late-both-actor") / "confusion.png").unlink()
+    again = blended("train", "late-both-actor", "--root", project)
+    assert "kept" not in again.err, "a run that lacks a file is not complete"
     assert again.code == 0
     assert metrics(project, "late-both-actor") == before
 

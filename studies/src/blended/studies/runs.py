@@ -112,9 +112,11 @@ def finish_run(folder: Path, recipe: str, result: TrialResult, run_id: str) -> N
 
 
 def read_record(folder: Path) -> Mapping[str, Any] | None:
-    """The record of a complete run; None if there is none."""
-    record = folder / ARTIFACTS / RECORD
-    return json.loads(record.read_text(encoding="utf-8")) if record.is_file() else None
+    """The record of a complete run; None if there is none, or if a file of it is gone."""
+    parts = (METRICS, CONFUSION, *(f"{ARTIFACTS}/{name}" for name in (RECORD, PREDICTIONS, MODEL)))
+    if not all((folder / part).is_file() for part in parts):
+        return None
+    return json.loads((folder / ARTIFACTS / RECORD).read_text(encoding="utf-8"))
 
 
 def read_run(folder: Path, space: LabelSpace) -> StoredRun | None:
