@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from tests.conftest import Command, Outcome
 
+from blended.data.testing import write_clip
+
 METADATA = "data/corpora/demo/train_metadata.csv"
 
 
@@ -100,6 +102,16 @@ def test_an_unreadable_clip_stops_the_index(
     clip = first_clip(project)
     clip.write_bytes(content)
     refused(blended("data", "index", "--root", project), clip.stem, fragment, "more than max_failures = 0")
+    assert fingerprint(project) == before
+
+
+@pytest.mark.parametrize("track", ["audio", "video"])
+def test_a_clip_without_a_track_stops_the_index(project: Path, blended: Command, track: str) -> None:
+    before = fingerprint(project)
+    clip = first_clip(project)
+    clip.unlink()
+    write_clip(clip, with_audio=track != "audio", with_video=track != "video")
+    refused(blended("data", "index", "--root", project), clip.stem, f"no {track} track", "max_failures = 0")
     assert fingerprint(project) == before
 
 

@@ -45,8 +45,8 @@ def test_a_sound_corpus_has_notes_only(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "level", "sentence"),
     [
-        ({"with_audio": False}, "warning", "no audio track, while other clips have one"),
-        ({"with_video": False}, "warning", "no video track, while other clips have one"),
+        ({"with_audio": False}, "error", "no audio track, while other clips have one"),
+        ({"with_video": False}, "error", "no video track, while other clips have one"),
         ({"amplitude": 0.0}, "warning", "the sound is silent (-120 dBFS): check the recording"),
         ({"amplitude": 4.0}, "warning", "of the sound is at full scale: it is clipped"),
         ({"audio_seconds": 0.4}, "warning", "the sound lasts 0.40 s, the picture 1.00 s: check whether"),

@@ -51,7 +51,7 @@ def _tracks(index: Index) -> Iterator[Finding]:
         else:
             for clip_id in lacking:
                 message = f"no {what} track, while other clips have one: restore it or leave the clip out"
-                yield Finding("warning", clip_id, message)
+                yield Finding("error", clip_id, message)
 
 
 def _sound(row: dict[str, Any]) -> Iterator[Finding]:
