@@ -10,7 +10,14 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
-from blended.fusion.training import Job, TrainingConfig, train
+from blended.data import LabelSpace
+from blended.fusion.bodies.concatenation import Concatenation
+from blended.fusion.config import TrainingConfig
+from blended.fusion.inputs import Inputs
+from blended.fusion.plan import Job
+from blended.fusion.run import Run
+from blended.fusion.strategies.pooled import pooled_problem
+from blended.fusion.training import Problem, train
 
 NUM_CLIPS, NUM_FOLDS, EPOCHS = 1080, 5, 10
 
@@ -29,7 +36,7 @@ def plain(x: torch.Tensor, targets: torch.Tensor, jobs: list[Job], config: Train
                 torch.nn.Linear(config.hidden, 6),
             ]
         model = torch.nn.Sequential(*layers)
-        optimiser = torch.optim.AdamW(model.parameters(), lr=config.learning_rate)
+        optimiser = torch.optim.AdamW(model.parameters(), lr=config.rates[0])
         for _ in range(job.epochs):
             for batch, batch_targets in loader:
                 log_p = model(batch).log_softmax(dim=-1)
@@ -39,6 +46,20 @@ def plain(x: torch.Tensor, targets: torch.Tensor, jobs: list[Job], config: Train
                 optimiser.step()
 
 
+def problem(x: torch.Tensor, targets: torch.Tensor, config: TrainingConfig) -> Problem:
+    """The same for `train`."""
+    inputs = Inputs(
+        space=LabelSpace(tuple("abcdef")),
+        targets=targets,
+        folds=np.arange(NUM_CLIPS) % NUM_FOLDS,
+        clips=tuple(map(str, range(NUM_CLIPS))),
+        actors=tuple(str(clip % NUM_FOLDS) for clip in range(NUM_CLIPS)),
+        modality_of={"noise": "video"},
+        features={"noise": x},
+    )
+    return pooled_problem(inputs, ["noise"], "training", config, None, Concatenation)
+
+
 def compare(dim: int, hidden: int) -> None:
     """Prints both times and their ratio for one architecture."""
     generator = torch.Generator().manual_seed(0)
@@ -46,10 +67,12 @@ def compare(dim: int, hidden: int) -> None:
     targets = torch.rand(NUM_CLIPS, 6, generator=generator).softmax(dim=-1)
     folds = np.arange(NUM_CLIPS) % NUM_FOLDS
     config = TrainingConfig(hidden=hidden)
-    jobs = [Job(np.flatnonzero(folds != fold), EPOCHS, fold) for fold in range(NUM_FOLDS)]
+    rate = config.rates[0]
+    jobs = [Job(np.flatnonzero(folds != fold), EPOCHS, fold, rate) for fold in range(NUM_FOLDS)]
+    given, run = problem(x, targets, config), Run(lambda _: None)
     times: dict[str, float] = {}
     for name, action in (
-        ("together", lambda: train(x, targets, jobs, config, lambda _: None)),
+        ("together", lambda: train(given, jobs, config, run)),
         ("one by one", lambda: plain(x, targets, jobs, config)),
     ):
         action()

@@ -13,12 +13,15 @@ from torch import Tensor
 
 from blended.data.index import read_index
 from blended.data.store import FeatureStore
-from blended.encoders.pooling import pool_store
+from blended.fusion.bodies.concatenation import Concatenation
+from blended.fusion.config import TrainingConfig
 from blended.fusion.inputs import Inputs
 from blended.fusion.losses import kl_to_soft_labels
 from blended.fusion.nested import train_nested
-from blended.fusion.training import TrainingConfig
+from blended.fusion.run import Run
+from blended.fusion.strategies.pooled import pooled_problem
 from blended.studies.folders import Folders
+from blended.studies.gathering import gather
 from blended.studies.params import read_params
 
 SETTINGS = (
@@ -33,17 +36,11 @@ SETTINGS = (
 
 
 def inputs(folders: Folders) -> Inputs:
-    """All features of the chosen corpus, side by side, under the name `all`."""
+    """The features of all encoders of the chosen corpus."""
     params = read_params(folders.params)
     corpus = read_index(folders.index(params.corpus)).corpus
-    ids = [clip.id for clip in corpus.train]
-    stores = [FeatureStore(folders.features(params.corpus) / name) for name in params.encoders]
-    return Inputs(
-        features={"all": torch.from_numpy(np.concatenate([pool_store(s, ids) for s in stores], axis=1))},
-        targets=torch.tensor([corpus.target(clip) for clip in corpus.train]),
-        folds=np.array([clip.fold for clip in corpus.train]),
-        actors=tuple(clip.actor for clip in corpus.train),
-    )
+    stores = {name: FeatureStore(folders.features(params.corpus) / name) for name in params.encoders}
+    return gather(corpus, stores, dict.fromkeys(stores, "any"), "vectors", "cpu")
 
 
 def loss(probabilities: np.ndarray, targets: Tensor) -> float:
@@ -58,9 +55,11 @@ def main() -> None:
     print(f"{'hidden':>6} {'rate':>8} {'decay':>6} {'inner KL':>9}  epochs")
     for hidden, rate, decay in SETTINGS:
         config = TrainingConfig(hidden=hidden, learning_rate=rate, weight_decay=decay, max_epochs=40)
-        nested = train_nested(given.features["all"], given, config, 0, lambda _: None)
-        epochs = [*nested.epochs.values()]
-        print(f"{hidden:>6} {rate:>8g} {decay:>6g} {loss(nested.inner, given.targets):>9.4f}  {epochs}")
+        problem = pooled_problem(given, [*given.features], "training", config, None, Concatenation)
+        nested = train_nested(problem, given.folds, len(given.clips), config, 0, Run(lambda _: None))
+        epochs = [choice.epochs for choice in nested.choices.values()]
+        inner = loss(nested.inner["emotions"], given.targets)
+        print(f"{hidden:>6} {rate:>8g} {decay:>6g} {inner:>9.4f}  {epochs}")
 
 
 if __name__ == "__main__":

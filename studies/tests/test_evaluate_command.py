@@ -101,7 +101,7 @@ def test_the_table_and_the_json(blended: Blended, files: tuple[Path, Path], tmp_
     result = json.loads((tmp_path / "out.json").read_text())
     assert set(result) == {
         "folds", "presence_accuracy", "salience_accuracy", "score", "presence_interval", "salience_interval",
-        "score_interval", "decision", "tune", "calibrate", "seed", "blended_version",
+        "score_interval", "decision", "tune", "calibrate", "seed", "blended_version", "detail",
     }  # fmt: skip
     assert [fold["clips"] for fold in result["folds"]] == [72, 72]
     assert set(result["folds"][0]) == {
@@ -110,6 +110,54 @@ def test_the_table_and_the_json(blended: Blended, files: tuple[Path, Path], tmp_
     assert (result["decision"], result["tune"], result["calibrate"], result["seed"]) == (
         "thresholds", "cross-fold", "none", 0,
     )  # fmt: skip
+
+
+def test_results_are_taken_apart(blended: Blended, files: tuple[Path, Path], tmp_path: Path) -> None:
+    scores, metadata = files
+    status, stdout, _ = blended(scores, "--metadata", metadata, "--json", tmp_path / "out.json")
+    assert status == 0
+    for words in (
+        "macro presence", "salience given presence", "Pearson, shares", "EMD, probabilities to shares",
+        "calibration error, emotions", "by emotion", "by pair", "by shares", "by intensity level",
+        "intensity 1", "situation 1", "70/30", "disg+sad",
+    ):  # fmt: skip
+        assert words in stdout, words
+    detail = json.loads((tmp_path / "out.json").read_text())["detail"]
+    assert set(detail) == {"overall", "emotions", "pairs", "shares", "groups"}
+    assert [detail["emotions"][name]["clips"] for name in EMOTIONS] == [52] * 5 + [4]
+    assert len(detail["pairs"]) == 10 and detail["shares"]["70/30"]["clips"] == 80
+    levels = detail["groups"]["intensity level"]
+    assert {name: one["clips"] for name, one in levels.items()} == {
+        "blend": 120, "intensity 1": 20, "situation 1": 4,
+    }  # fmt: skip
+    status, brief, _ = blended(scores, "--metadata", metadata, "--no-details")
+    assert status == 0 and "by emotion" not in brief
+
+
+def test_the_optimistic_way_prints_what_it_adds(
+    blended: Blended, files: tuple[Path, Path], tmp_path: Path
+) -> None:
+    scores, metadata = files
+    rows = {}
+    for tune in ("in-fold", "cross-fold"):
+        out = tmp_path / f"{tune}.json"
+        status, stdout, _ = blended(scores, "--metadata", metadata, "--tune", tune, "--json", out)
+        assert status == 0
+        rows[tune] = json.loads(out.read_text())
+        assert ("optimistic" in stdout) is ("is the gap" in stdout) is (tune == "in-fold")
+    assert rows["in-fold"]["optimistic"] is True and "optimistic" not in rows["cross-fold"]
+    assert rows["in-fold"]["cross_fold_score"] == rows["cross-fold"]["score"]
+
+
+def test_the_weight_of_presence_is_an_option(
+    blended: Blended, files: tuple[Path, Path], tmp_path: Path
+) -> None:
+    scores, metadata = files
+    out = tmp_path / "out.json"
+    weighted = ("--decision", "bayes", "--presence-weight", "0.9", "--json", out)
+    status, stdout, _ = blended(scores, "--metadata", metadata, *weighted)
+    assert status == 0 and "bayes, cross-fold, presence weight 0.9" in stdout
+    assert json.loads(out.read_text())["presence_weight"] == 0.9
 
 
 def test_order_of_columns_and_rows_changes_nothing(
@@ -146,6 +194,8 @@ def test_one_sentence_for_a_broken_cell(blended: Blended, files: tuple[Path, Pat
         (("--decision", "treshold"), "unknown decision 'treshold': did you mean 'thresholds'?"),
         (("--decision", "bayes", "--tune", "in-fold"), "reports its own training labels"),
         (("--scores", "probabilities"), "expected 1; if these are logits, say `--scores logits`"),
+        (("--presence-weight", "0.9"), "changes nothing under 'thresholds'"),
+        (("--decision", "expected-score"), "use set-ratio or bayes, or a model that scores states"),
         (("--calibrate", "actr"), "unknown calibration 'actr': did you mean 'actor'?"),
     ],
 )

@@ -1,11 +1,13 @@
 """The shipped params.yaml, and what is wrong with others."""
 
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from blended.data import InputError
-from blended.studies.params import read_params
+from blended.eval.protocol import Protocol
+from blended.studies.params import DecisionConfig, read_params
 
 SHIPPED = Path(__file__).parents[2] / "params.yaml"
 
@@ -24,6 +26,20 @@ def test_every_recipe_states_its_seed_so_that_dvc_can_set_it() -> None:
     assert text.count("    seed: 0") - 1 == len(read_params(SHIPPED).recipes)
 
 
+def test_every_choice_of_a_decision_is_in_its_protocol() -> None:
+    chosen = DecisionConfig(
+        name="bayes", calibrate="actor", probabilities="isotonic", enrol_clips=12, presence_weight=0.25
+    )
+    protocol = chosen.protocol(3, features_per_actor=True)
+    assert protocol == Protocol("bayes", "actor", "cross-fold", 3, True, "isotonic", 12, 0.25)
+    assert {field.name for field in fields(Protocol)} - {
+        "tune",
+        "seed",
+        "features_per_actor",
+        "decision",
+    } == {*DecisionConfig.model_fields} - {"name"}
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
@@ -33,6 +49,13 @@ def test_every_recipe_states_its_seed_so_that_dvc_can_set_it() -> None:
         (("imported: {}", "imported: {x: {source: y}}"), "imported.x.settings: modality"),
         (("name: set-ratio", "name: set-ration"), "did you mean 'set-ratio'?"),
         (("name: late,", "name: latte,"), "latte"),
+        (("{name: set-ratio}", "{name: set-ratio, probabilities: vectr}"), "'raw', 'temperature', 'vector'"),
+        (("{name: set-ratio}", "{name: bayes, presence_weight: 2}"), "presence_weight: Input should be less"),
+        (("{name: set-ratio}", "{name: thresholds, presence_weight: 0.7}"), "changes nothing under 'thresholds'"),
+        (
+            ("{name: set-ratio}", "{name: bayes, enrol_clips: 8}"),
+            "recipes.audio-actor.decision: --enrol-clips 8 says what an actor is calibrated from",
+        ),
     ],
 )
 def test_a_wrong_choice_is_named(tmp_path: Path, change: tuple[str, str], sentence: str) -> None:

@@ -73,7 +73,7 @@ def test_the_card_says_what_a_user_must_know(registered: Path) -> None:
         "Synthetic corpus: these numbers say nothing about people",
         "90 labelled clips",
         "5 actor-disjoint folds",
-        "thresholds, cross-fold",
+        "set-ratio, cross-fold",
         "95 %, actors resampled",
         "| presence | 5 |",
         "says nothing about what a person truly feels",

@@ -54,7 +54,8 @@ def test_evaluate_gives_a_runs_own_numbers(finished_project: Path, tmp_path: Pat
     table.select("filename", "fold", *columns).write_csv(scores)
     metadata = finished_project / "data" / "corpora" / "demo" / "train_metadata.csv"
     out = tmp_path / "out.json"
-    done = blended("evaluate", scores, "--metadata", metadata, "--scores", "probabilities", "--json", out)
+    given = ("--scores", "probabilities", "--decision", "set-ratio", "--json", out)
+    done = blended("evaluate", scores, "--metadata", metadata, *given)
     assert done.code == 0, done.err
     result, written = json.loads(out.read_text()), metrics(finished_project, "linear-logmel")["cross_fold"]
     for key in ("presence_accuracy", "salience_accuracy", "score"):

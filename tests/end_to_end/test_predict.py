@@ -64,6 +64,35 @@ def test_a_clip_of_the_corpus_is_predicted_as_in_training(
     assert found["pipeline"]["recipe"] == recipe and found["pipeline"]["synthetic"]
 
 
+def test_every_choice_of_a_decision_reaches_new_files(project: Path, blended: Command) -> None:
+    """Mapped probabilities and a weight of presence, trained, stored and applied again."""
+    params = project / "params.yaml"
+    choices = "{name: set-ratio, probabilities: vector, presence_weight: 0.8}"
+    recipe = "{name: early, features: [motion], training: {max_epochs: 10}}"
+    params.write_text(params.read_text() + f"  chosen:\n    fusion: {recipe}\n    decision: {choices}\n")
+    done = blended("train", "chosen", "--root", project)
+    assert done.code == 0, done.err
+    assert "set-ratio, cross-fold, vector probabilities, presence weight 0.8" in " ".join(done.out.split())
+    found = predicted(blended, project / TEST_CLIPS, "--run", "chosen", "--root", project)
+    expected = stored(project, "chosen")
+    for one, row in zip(found["predictions"], expected.values(), strict=True):
+        decided = {entry["emotion"]: entry["share"] for entry in one["emotions"]}
+        assert decided == json.loads(row["decided"])
+        assert one["calibrated_probabilities"] != pytest.approx(one["probabilities"], abs=1e-3)
+    decision = json.loads((artifacts(project, "chosen") / "decision.json").read_text())
+    assert "ScaleAndShift" in json.dumps(decision) and '"presence_weight": 0.8' in json.dumps(decision)
+
+
+def test_a_pipeline_of_an_older_format_says_so(project: Path, blended: Command) -> None:
+    path = artifacts(project, "linear-motion") / "pipeline.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 1}))
+    clip = next((project / TEST_CLIPS).glob("*.mp4"))
+    refused(
+        blended, "predict", clip, "--run", "linear-motion", "--root", project,
+        sentence="has format 1, this version of blended reads 2: train the run anew",
+    )  # fmt: skip
+
+
 def test_three_files_elsewhere_are_enough(finished_project: Path, tmp_path: Path, blended: Command) -> None:
     model = tmp_path / "model"
     model.mkdir()

@@ -1,63 +1,91 @@
-"""Adding a corpus is one file with an `ADAPTER` and one line in `CORPORA`: this is all of such a file."""
+"""Adding a corpus, as docs/adding_a_corpus.md shows it: its code and its card are what is tested here."""
 
+import importlib.util
 import re
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from blended.data.clip import Clip, Corpus
-from blended.data.corpora import CORPORA
-from blended.data.corpora.adapter import About, Adapter, Reading
+from blended.data.corpora import CORPORA, read_corpus
 from blended.data.errors import InputError
-from blended.data.finding import Finding
 from blended.data.importing import import_corpus
-from blended.data.labels import LabelSpace, Mixture
+from blended.data.labels import Mixture
 
-# --- the file ---
-
-SPACE = LabelSpace(("ang", "hap", "neu"), "single", tuple(map(Mixture.single, ("ang", "hap", "neu"))))
-NAME = re.compile(r"(?P<actor>[A-Z]{2})_(?P<emotion>ang|hap|neu)\d+")
+PAGE = Path(__file__).parents[3] / "docs" / "adding_a_corpus.md"
+MOST_LINES = 60
 
 
-def read_corpus(reading: Reading) -> Corpus:
-    """`XY_ang01.wav`: actor, emotion, number."""
-    clips: list[Clip] = []
-    remarks: list[Finding] = []
-    for path in sorted(reading.folder.glob("*.wav")):
-        if reading.excluded.drop(path.stem, path.relative_to(reading.folder)):
-            continue
-        match = NAME.fullmatch(path.stem)
-        if match is None:
-            remarks.append(
-                Finding("error", path.stem, f"{path} is misnamed: rename it, or list it in exclude.yaml")
-            )
-        else:
-            clips.append(Clip(path.stem, path, match["actor"], mixture=Mixture.single(match["emotion"])))
-    if not clips:
-        raise InputError(f"{reading.folder} has no clip named like XY_ang01.wav: check the folder")
-    return Corpus("small", SPACE, reading.folded(clips, 3), remarks=tuple(remarks))
+def _blocks(language: str) -> list[str]:
+    """The code of that language on the page."""
+    return re.findall(rf"```{language}\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
 
 
-def place(path: PurePosixPath) -> PurePosixPath | None:
-    """All clips in one folder."""
-    return PurePosixPath(path.name) if path.suffix == ".wav" else None
+@pytest.fixture
+def small(tmp_path: Path) -> ModuleType:
+    """The file on the page, imported."""
+    file, line = _blocks("python")
+    assert len(file.splitlines()) + len(line.splitlines()) < MOST_LINES
+    path = tmp_path / "small.py"
+    path.write_text(file)
+    spec = importlib.util.spec_from_file_location("small", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
-ADAPTER = Adapter(
-    read_corpus, About("A small corpus", "CC0-1.0", "Nobody (2026)"), place, "clips like XY_ang01.wav"
-)
-
-# --- the line: CORPORA["small"] = small.ADAPTER ---
-
-
-def test_it_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(CORPORA, "small", ADAPTER)
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    folder = tmp_path / "source"
     for actor in ("AB", "CD", "EF", "GH"):
-        for emotion in SPACE.emotions:
-            path = tmp_path / "source" / actor / f"{actor}_{emotion}01.wav"
+        for emotion in ("ang", "hap", "neu"):
+            path = folder / actor / f"{actor}_{emotion}01.wav"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
-    (tmp_path / "source" / "odd.wav").touch()
-    corpus = import_corpus("small", tmp_path / "source", tmp_path / "c", log=lambda text: None)
-    assert (len(corpus.clips), corpus.folds) == (12, (0, 1, 2))
-    assert [remark.clip_id for remark in corpus.remarks] == ["odd"]
+    return folder
+
+
+def _register(small: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the line on the page, in a copy of the table."""
+    monkeypatch.setattr("blended.data.corpora.CORPORA", {**CORPORA})
+    exec(
+        _blocks("python")[1],
+        {"CORPORA": __import__("blended.data.corpora").data.corpora.CORPORA, "small": small},
+    )
+
+
+def test_the_file_and_the_line(
+    small: ModuleType, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _register(small, monkeypatch)
+    (source / "odd.wav").touch()
+    corpus = import_corpus("small", source, tmp_path / "c", log=lambda text: None)
+    assert (len(corpus.clips), corpus.folds, corpus.space.task) == (12, (0, 1, 2), "single")
+    assert [(remark.level, remark.clip_id) for remark in corpus.remarks] == [("error", "odd")]
+    (tmp_path / "c" / "exclude.yaml").write_text("- {clip: odd, reason: a slip of the pen}\n")
+    assert [remark.level for remark in read_corpus("small", tmp_path / "c").remarks] == ["note"]
+    (tmp_path / "none").mkdir()
+    with pytest.raises(
+        InputError, match=r"none has nothing of the corpus: expected clips like XY_ang01\.wav"
+    ):
+        import_corpus("small", tmp_path / "none", tmp_path / "d", log=lambda text: None)
+
+
+def test_the_card(tmp_path: Path) -> None:
+    (card,) = _blocks("yaml")
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "card.yaml").write_text(card)
+    rows = [
+        f"{person}{k},{person},{word}"
+        for person in "ABCDE"
+        for k, word in enumerate(("anger", "joy", "calm"))
+    ]
+    (folder / "labels.csv").write_text("\n".join(["file,person,emotion", *rows]))
+    for row in rows:
+        (folder / f"{row.split(',')[0]}.mp4").touch()
+    corpus = import_corpus("table", folder, tmp_path / "c", log=lambda text: None)
+    assert (corpus.name, len(corpus.clips), corpus.folds) == ("mine", 15, (0, 1, 2, 3, 4))
+    assert corpus.clips[1].mixture == Mixture.single("hap")
+    assert read_corpus("mine", tmp_path / "c").label_hash() == corpus.label_hash()

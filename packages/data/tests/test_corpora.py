@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from blended.data.corpora import CORPORA, blemore, demo, read_corpus
+from blended.data.corpora import CORPORA, blemore, ceiling, demo, held_out_truth, read_corpus
 from blended.data.errors import InputError
 from blended.data.labels import Mixture
 from blended.data.testing import TOY_LABELS, toy_corpus
@@ -56,6 +56,16 @@ def test_the_truth_of_test_clips_is_kept_apart(folder: Path) -> None:
     assert len(read_corpus("demo", folder).test) == 10
     with pytest.raises(InputError, match=r"test_metadata\.csv does not exist"):
         demo.test_truth(folder)
+
+
+def test_only_who_keeps_the_truth_tells_it(folder: Path) -> None:
+    assert held_out_truth("demo", folder) == demo.test_truth(folder)
+    assert ceiling("demo", folder) == {}
+    (folder / "ceiling.json").write_text('{"train": {"oracle": {"voice": {"score": 0.5}}}}')
+    assert ceiling("demo", folder) == {"voice": {"score": 0.5}}
+    assert (held_out_truth("blemore", folder), ceiling("blemore", folder)) == ({}, {})
+    shutil.rmtree(folder / "test")
+    assert held_out_truth("demo", folder) == {}
 
 
 def test_the_released_layout(folder: Path) -> None:
@@ -129,10 +139,6 @@ BLEND = 8
             r"csv, line 52: clip 'A101_disg_int1_ver1' is already on line 3; exp",
         ),
         (
-            _set(3, fold="1"),
-            r"csv, line 3: actor 'A101' is in fold 1, but in fold 0 on line 2; expected every",
-        ),
-        (
             _set(2, emotion_1="anger"),
             r"csv, line 2 must be corrected: unknown emotion 'anger': did you mean 'ang'",
         ),
@@ -149,7 +155,7 @@ BLEND = 8
         (_set(2, video_id=""), r"line 2 must be corrected: filename and video_id must be filled"),
         (
             _set(2, filename="test_0001"),
-            r"csv, line 2: 'test_0001' is a test clip, expected training clips only",
+            r"csv names the test clip 'test_0001', expected training clips only; move its row",
         ),
         (lambda rows: rows.clear(), r"train_metadata\.csv has no rows below its header"),
     ],

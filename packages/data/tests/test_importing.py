@@ -69,8 +69,10 @@ def test_zips_and_folders_give_the_same_corpus(zipped: Path, released: Path, tmp
     ]  # fmt: skip
     other = _import(released, tmp_path / "d")
     assert other.label_hash() == corpus.label_hash() == read_corpus("blemore", tmp_path / "d").label_hash()
-    # Linked, not doubled.
-    assert (tmp_path / "d" / "train_metadata.csv").samefile(released / "train_metadata.csv")
+    # Recordings are linked, not doubled; a table that is edited later leaves the corpus as it is.
+    clip = corpus.train[0].path.relative_to(tmp_path / "c")
+    assert (tmp_path / "d" / clip).samefile(released / clip)
+    assert not (tmp_path / "d" / "train_metadata.csv").samefile(released / "train_metadata.csv")
     assert [path.name for path in tmp_path.glob(".*.tmp")] == []
 
 
@@ -108,6 +110,13 @@ def test_a_wrong_source_changes_nothing(released: Path, tmp_path: Path) -> None:
         _import(folder, folder)
     assert sorted(path.as_posix() for path in folder.rglob("*")) == before
     assert [path.name for path in tmp_path.glob(".*.tmp")] == []
+
+
+def test_a_card_alone_is_no_corpus(tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "card.yaml").write_text("name: other\n")
+    with pytest.raises(InputError, match=r"source has nothing of the corpus: expected recordings named like"):
+        _import(tmp_path / "source", tmp_path / "c", "ravdess")
 
 
 @pytest.mark.parametrize("can_exchange", [True, False])
@@ -171,6 +180,8 @@ def test_ravdess_brings_its_exclusions_and_folds(tmp_path: Path) -> None:
     assert [remark.message[:26] for remark in corpus.remarks if "misfiled" in remark.message] == [
         "left out: a misfiled copy "
     ]
+    # The shipped list knows a clip that is not in this part of the corpus, which is no mistake of its owner.
+    assert [remark.level for remark in corpus.remarks] == ["note"]
     # What was written is read back, whatever seed is usual then.
     assert read_corpus("ravdess", tmp_path / "c").label_hash() == corpus.label_hash()
     with pytest.raises(InputError, match=r"RAVDESS has its labels in the names of its recordings"):

@@ -3,19 +3,20 @@
 import hashlib
 import json
 import os
+from collections.abc import Container
 from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from blended.data import measuring
+from blended.data import measurement_cache, measuring, sharing
 from blended.data.clip import Clip, Corpus
 from blended.data.corpora import read_corpus
 from blended.data.errors import InputError
 from blended.data.index import SCHEMA, Index, build_index, read_index, write_index
 from blended.data.labels import LabelSpace, Mixture, SoftLabel
-from blended.data.measurement import Measurement, measure
+from blended.data.measurement import Measurement, decode, inspect, measure
 from blended.data.testing import toy_corpus, write_clip
 
 
@@ -104,60 +105,137 @@ def test_hash_follows_labels_and_media_only(toys: Path, index: Index, tmp_path: 
         assert other.corpus_hash != index.corpus_hash
 
 
-def _counting(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    read: list[str] = []
+def _counting(monkeypatch: pytest.MonkeyPatch) -> tuple[list[str], list[str]]:
+    """Names of files as they are hashed, and as they are decoded."""
+    inspected: list[str] = []
+    decoded: list[str] = []
 
-    def counted(path: Path) -> Measurement:
-        read.append(path.name)
-        return measure(path)
+    def counted(path: Path, known: Container[str] = ()) -> Measurement:
+        inspected.append(path.name)
+        return inspect(path, known)
 
-    monkeypatch.setattr(measuring, "measure", counted)
-    return read
+    def counted_too(path: Path, found: Measurement) -> Measurement:
+        decoded.append(path.name)
+        return decode(path, found)
+
+    monkeypatch.setattr(measuring, "inspect", counted)
+    monkeypatch.setattr(measuring, "decode", counted_too)
+    return inspected, decoded
 
 
 def test_a_second_run_reads_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    read = _counting(monkeypatch)
+    inspected, decoded = _counting(monkeypatch)
     paths = [write_clip(tmp_path / f"{k}.wav", seconds=0.1, tone_hz=200 + k) for k in range(4)]
     cache = tmp_path / "cache"
     progress: list[tuple[int, int]] = []
     first = measuring.measure_all(paths, cache, progress=lambda done, total: progress.append((done, total)))
-    assert (len(read), progress) == (4, [(0, 4), (4, 4)])
+    assert first == [measure(path) for path in paths]
+    assert inspected == decoded == ["0.wav", "1.wav", "2.wav", "3.wav"]
+    assert progress == [(0, 4), (4, 4)] * 2
     assert measuring.measure_all(paths[::-1], cache) == first[::-1]
-    assert len(read) == 4
+    assert len(inspected) == len(decoded) == 4
     write_clip(paths[2], seconds=0.3)
     changed = measuring.measure_all(paths, cache)
-    assert read[4:] == ["2.wav"]
+    assert (inspected[4:], decoded[4:]) == (["2.wav"], ["2.wav"])
     assert changed[2].sha256 != first[2].sha256
+
+
+def test_what_was_touched_or_moved_is_hashed_and_not_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [write_clip(tmp_path / f"{k}.mp4", seconds=0.1, tone_hz=200 + k) for k in range(3)]
+    paths[2].write_bytes(b"nothing")
+    first = measuring.measure_all(paths, tmp_path / "cache")
+    inspected, decoded = _counting(monkeypatch)
     os.utime(paths[0], ns=(1, 1))
-    assert measuring.measure_all(paths, cache) == changed
-    assert read[5:] == ["0.wav"]
+    moved = [paths[0], *(path.rename(tmp_path / f"moved-{path.name}") for path in paths[1:])]
+    again = measuring.measure_all(moved, tmp_path / "cache")
+    assert (inspected, decoded) == (["0.mp4", "moved-1.mp4", "moved-2.mp4"], [])
+    assert again[:2] == first[:2]
+    # The words name the file as it is called now.
+    assert "moved-2.mp4 cannot be opened" in str(again[2].problem)
+    # A suffix is a hint to whoever opens a file: under another one it is looked into again.
+    other = measuring.measure_all([moved[1].rename(tmp_path / "1.mov")], tmp_path / "cache")
+    assert (other, decoded) == ([first[1]], ["1.mov"])
+
+
+def test_the_first_pass_decodes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_clip(tmp_path / "a.mp4", rotation_degrees=90, size=(32, 48))
+    inspected, decoded = _counting(monkeypatch)
+    (found,) = measuring.inspect_all([path], tmp_path / "cache")
+    assert (inspected, decoded) == (["a.mp4"], [])
+    assert (found.fps, found.video_seconds, found.audio_codec, found.rate_hz) == (25.0, 1.0, "aac", 16000)
+    assert (found.rotation_degrees, found.audio_seconds, found.is_seen, found.is_heard) == (
+        None,
+        None,
+        False,
+        False,
+    )
+    (whole,) = measuring.measure_all([path], tmp_path / "cache")
+    assert (inspected, decoded) == (["a.mp4"], ["a.mp4"])
+    assert (whole.width, whole.height, whole.rotation_degrees) == (32, 48, 90)
+    assert whole.is_seen and whole.is_heard
 
 
 def test_a_killed_run_loses_a_chunk_at_most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(measuring, "CHUNK", 2)
+    monkeypatch.setattr(sharing, "CHUNK", 2)
+    monkeypatch.setattr(measurement_cache, "SAVE_EVERY_SECONDS", 0.0)
     paths = [write_clip(tmp_path / f"{k}.wav", seconds=0.1, tone_hz=200 + k) for k in range(7)]
     undisturbed = measuring.measure_all(paths, tmp_path / "other")
+    with monkeypatch.context() as patched:
 
-    def killed(path: Path) -> Measurement:
-        if path.name == "5.wav":
-            raise KeyboardInterrupt
-        return measure(path)
+        def killed(path: Path, known: Container[str] = ()) -> Measurement:
+            if path.name == "5.wav":
+                # As after kill -9: what is not on disk by now is lost.
+                patched.setattr(measurement_cache.MeasurementCache, "save", lambda self, now=False: None)
+                raise KeyboardInterrupt
+            return inspect(path, known)
 
-    monkeypatch.setattr(measuring, "measure", killed)
-    with pytest.raises(KeyboardInterrupt):
-        measuring.measure_all(paths, tmp_path / "cache")
-    read = _counting(monkeypatch)
+        patched.setattr(measuring, "inspect", killed)
+        with pytest.raises(KeyboardInterrupt):
+            measuring.measure_all(paths, tmp_path / "cache")
+    inspected, _ = _counting(monkeypatch)
     assert measuring.measure_all(paths, tmp_path / "cache") == undisturbed
-    assert read == ["4.wav", "5.wav", "6.wav"]
+    assert inspected == ["4.wav", "5.wav", "6.wav"]
+
+
+def test_an_interrupted_run_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sharing, "CHUNK", 1)
+    paths = [write_clip(tmp_path / f"{k}.wav", seconds=0.1, tone_hz=200 + k) for k in range(3)]
+
+    def interrupted(path: Path, found: Measurement) -> Measurement:
+        if path.name == "2.wav":
+            raise KeyboardInterrupt
+        return decode(path, found)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(measuring, "decode", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            measuring.measure_all(paths, tmp_path / "cache")
+    inspected, decoded = _counting(monkeypatch)
+    measuring.measure_all(paths, tmp_path / "cache")
+    assert (inspected, decoded) == ([], ["2.wav"])
 
 
 def test_processes_find_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(measuring, "CHUNK", 2)
-    monkeypatch.setattr(measuring, "WORTH_PROCESSES_SECONDS", 0.0)
-    paths = [write_clip(tmp_path / f"{k}.mp4", seconds=0.1) for k in range(4)]
-    paths[3].write_bytes(b"nothing")
+    monkeypatch.setattr(sharing, "CHUNK", 1)
+    monkeypatch.setattr(sharing, "WORTH_PROCESSES_SECONDS", 0.0)
+    paths = [write_clip(tmp_path / f"{k}.mp4", seconds=0.1) for k in range(8)]
+    paths[7].write_bytes(b"nothing")
     here = measuring.measure_all(paths, tmp_path / "a")
     assert measuring.measure_all(paths, tmp_path / "b", workers=2) == here
+
+
+def test_other_processes_do_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sharing, "CHUNK", 1)
+    monkeypatch.setattr(sharing, "WORTH_PROCESSES_SECONDS", 0.0)
+    # Another process cannot import this file, but it has `eval`.
+    jobs = [f"({k}, __import__('time').sleep(0.02), __import__('os').getpid())[2]" for k in range(100)]
+    done = [pair for piece in sharing.share_out(eval, jobs, 2) for pair in piece]
+    assert sorted(job for job, _ in done) == sorted(jobs)
+    assert len({process for _, process in done}) == 2
+    alone = [pair for piece in sharing.share_out(eval, jobs[:3], 1) for pair in piece]
+    assert alone == [(job, os.getpid()) for job in jobs[:3]]
 
 
 def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:

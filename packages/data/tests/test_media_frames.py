@@ -177,6 +177,58 @@ def test_ranges_and_depths(
     assert abs(values.astype(int) - grey).max() <= 1
 
 
+MATRICES = {
+    # Name of the matrix: FFmpeg's number, share of red and of blue in luma (ITU-R BT.601, BT.709).
+    "bt601": (6, 0.299, 0.114),
+    "bt709": (1, 0.2126, 0.0722),
+}
+
+
+@pytest.mark.parametrize("matrix", MATRICES)
+@pytest.mark.parametrize("rgb", [(200, 40, 60), (30, 180, 70), (50, 60, 210), (190, 180, 40)])
+def test_colours_by_their_matrix(tmp_path: Path, matrix: str, rgb: tuple[int, int, int]) -> None:
+    """Written as luma and chroma by the definition, and read back as what they were."""
+    number, red, blue = MATRICES[matrix]
+    r, g, b = (value / 255 for value in rgb)
+    luma = red * r + (1 - red - blue) * g + blue * b
+    planes = (
+        round(16 + 219 * luma),
+        round(128 + 224 * (b - luma) / (2 * (1 - blue))),
+        round(128 + 224 * (r - luma) / (2 * (1 - red))),
+    )
+    path = tmp_path / "a.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10, options={"crf": "1"})
+        assert isinstance(stream, av.VideoStream)
+        stream.width = stream.height = 64
+        stream.pix_fmt = "yuv420p"
+        stream.codec_context.colorspace = number
+        frame = av.VideoFrame(64, 64, "yuv420p")
+        frame.colorspace = number
+        for plane, value in zip(frame.planes, planes, strict=True):
+            plane.update(np.full(plane.buffer_size, value, np.uint8).tobytes())
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    # One level of luma or chroma is up to two of a colour.
+    assert np.abs(read_frames(path).values[0].astype(int) - rgb).max() <= 2
+    assert np.abs(read_frames(path, size=(20, 20)).values[0].astype(int) - rgb).max() <= 2
+
+
+@pytest.mark.parametrize("turn", [0, 90])
+def test_what_is_kept_can_be_made_from_the_whole_picture(tmp_path: Path, turn: int) -> None:
+    path = write_clip(tmp_path / "a.mp4", seconds=0.4, size=(32, 64), rotation_degrees=turn)
+    asked: list[tuple[float, tuple[int, ...]]] = []
+
+    def corner(seconds: float, whole: np.ndarray) -> np.ndarray:
+        asked.append((seconds, whole.shape))
+        return whole[:8, :10]
+
+    kept = read_frames(path, 5, size=(8, 10), change=corner)
+    np.testing.assert_array_equal(kept.values, read_frames(path, 5).values[:, :8, :10])
+    upright = (32, 64, 3) if turn == 0 else (64, 32, 3)
+    assert asked == [(0.0, upright), (0.2, upright)]
+
+
 def test_twice_the_same(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "a.mp4")
     np.testing.assert_array_equal(read_frames(path, 8).values, read_frames(path, 8).values)

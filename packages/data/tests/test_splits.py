@@ -124,14 +124,15 @@ def test_planted_leaks() -> None:
         forbid_shared_actors(["A"], [0, 1])
 
 
-def test_a_corpus_refuses_leaks() -> None:
+def test_a_corpus_with_a_leak_is_refused_where_it_is_asked() -> None:
     space = LabelSpace(("ang",))
     train = Clip("a", Path("a"), "A", fold=0)
     for other in (replace(train, id="b", fold=1), Clip("b", Path("b"), "A", "test")):
         with pytest.raises(
             InputError, match=r"own: actor 'A' is in folds 0 and .*; every actor must be in one"
         ):
-            Corpus("own", space, (train, other))
+            Corpus("own", space, (train, other)).forbid_leaks()
+    Corpus("own", space, (train, Clip("b", Path("b"), "B", "test"))).forbid_leaks()
 
 
 def test_labels_must_belong_to_the_task() -> None:

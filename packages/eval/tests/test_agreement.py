@@ -10,7 +10,7 @@ from scipy.stats import pearsonr
 from sklearn.metrics import balanced_accuracy_score, recall_score
 
 from blended.data import InputError, Mixture
-from blended.eval import agreement
+from blended.eval import agreement, recall
 
 
 def values(seed: int, num_clips: int = 60) -> tuple[np.ndarray, np.ndarray]:
@@ -80,19 +80,19 @@ def named(mixtures: list[Mixture]) -> list[str]:
 
 def test_recalls_are_scikit_learns() -> None:
     truth, decided, _, _ = singles(0)
-    found = agreement.recalls(truth, decided)
+    found = recall.recalls(truth, decided)
     assert found.unweighted == pytest.approx(balanced_accuracy_score(named(truth), named(decided)))
     assert found.weighted == pytest.approx(recall_score(named(truth), named(decided), average="weighted"))
 
 
 def test_a_decided_blend_is_wrong() -> None:
-    found = agreement.recalls([Mixture.single("ang")], [Mixture({"ang": 50, "hap": 50})])
-    assert found == agreement.Recalls(0.0, 0.0)
+    found = recall.recalls([Mixture.single("ang")], [Mixture({"ang": 50, "hap": 50})])
+    assert found == recall.Recalls(0.0, 0.0)
 
 
 def test_the_bootstrap_is_that_of_a_plain_loop() -> None:
     truth, decided, actors, folds = singles(1)
-    found = agreement.recall_bootstrap(truth, decided, actors, folds, seed=0, num_resamples=4000)
+    found = recall.recall_bootstrap(truth, decided, actors, folds, seed=0, num_resamples=4000)
     rng = np.random.default_rng(9)
     plain: list[tuple[float, float]] = []
     for _ in range(400):
@@ -100,7 +100,7 @@ def test_the_bootstrap_is_that_of_a_plain_loop() -> None:
         for fold in (0, 1):
             drawn = rng.choice(np.unique(actors[folds == fold]), size=4)
             rows = np.concatenate([np.flatnonzero(actors == actor) for actor in drawn])
-            one = agreement.recalls([truth[row] for row in rows], [decided[row] for row in rows])
+            one = recall.recalls([truth[row] for row in rows], [decided[row] for row in rows])
             per_fold.append((one.unweighted, one.weighted))
         plain.append(((per_fold[0][0] + per_fold[1][0]) / 2, (per_fold[0][1] + per_fold[1][1]) / 2))
     low, high = np.percentile(plain, [2.5, 97.5], axis=0)
@@ -108,7 +108,7 @@ def test_the_bootstrap_is_that_of_a_plain_loop() -> None:
         assert (estimate.low, estimate.high) == pytest.approx((low[number], high[number]), abs=0.02)
         assert estimate.low <= estimate.value <= estimate.high
     halves = [
-        agreement.recalls(
+        recall.recalls(
             [truth[k] for k in np.flatnonzero(folds == fold)],
             [decided[k] for k in np.flatnonzero(folds == fold)],
         )
@@ -120,18 +120,18 @@ def test_the_bootstrap_is_that_of_a_plain_loop() -> None:
 def test_ten_thousand_resamples_take_under_a_second() -> None:
     truth, decided, actors, folds = singles(2, 2400)
     start = time.perf_counter()
-    agreement.recall_bootstrap(truth, decided, actors, folds, seed=0)
+    recall.recall_bootstrap(truth, decided, actors, folds, seed=0)
     assert time.perf_counter() - start < 1
 
 
 def test_what_is_refused() -> None:
     ang, blend = Mixture.single("ang"), Mixture({"ang": 70, "hap": 30})
     with pytest.raises(InputError, match=r"1 true labels have two emotions, the first ang\+hap:70/30"):
-        agreement.recalls([blend], [ang])
+        recall.recalls([blend], [ang])
     with pytest.raises(InputError, match="got 1 true and 0 decided labels"):
-        agreement.recalls([ang], [])
+        recall.recalls([ang], [])
     with pytest.raises(InputError, match="recall of no clips"):
-        agreement.recalls([], [])
+        recall.recalls([], [])
     with pytest.raises(InputError, match="at least two clips, got 1"):
         agreement.pearson(np.zeros((1, 2)), np.zeros((1, 2)))
     with pytest.raises(InputError, match="distance of no clips"):

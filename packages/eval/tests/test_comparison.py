@@ -50,7 +50,7 @@ def plain_draws(record: RunRecord, seed: int, num_resamples: int) -> list[float]
                 for actor, times in zip(actors, drawn[number], strict=True)
                 for row in np.flatnonzero(actor == ACTORS).tolist() * int(times)
             ]
-            compared = record.cross_fold.compared
+            compared = record.of_mixtures()[1].compared
             blends = [row for row in rows if TRUTH[row].is_blend]
             presence[number] += np.mean([compared.presence[row] for row in rows]) / 5
             salience[number] += np.mean([compared.salience[row] for row in blends]) / 5
@@ -60,7 +60,8 @@ def plain_draws(record: RunRecord, seed: int, num_resamples: int) -> list[float]
 def test_a_run_does_not_differ_from_itself() -> None:
     run = make_run("one", 0.5)
     same = compare(run, run, num_resamples=500)
-    for estimate in (same.presence, same.salience, same.score):
+    assert len(same.differences) == 3
+    for estimate in same.differences:
         assert (estimate.value, estimate.low, estimate.high) == (0, 0, 0)
     assert same.p == 1
     assert not same.distinguishable
@@ -79,8 +80,7 @@ def test_paired_difference_is_that_of_loops() -> None:
 def test_reversed_comparison_swaps_the_ends() -> None:
     first, second = make_run("first", 0.6), make_run("second", 0.5)
     forth, back = compare(first, second, num_resamples=200), compare(second, first, num_resamples=200)
-    for name in ("presence", "salience", "score"):
-        one, other = getattr(forth.reversed(), name), getattr(back, name)
+    for one, other in zip(forth.reversed().differences, back.differences, strict=True):
         assert [one.value, one.low, one.high] == pytest.approx([other.value, other.low, other.high])
     assert forth.p == pytest.approx(back.p)
 

@@ -1,5 +1,7 @@
 """What decisions do with known posteriors and known scores."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,7 +10,7 @@ from numpy import ndarray
 
 from blended.data import InputError, LabelSpace, Mixture
 from blended.data.corpora.blemore import EMOTIONS, SPACE
-from blended.eval.decisions import DECISIONS
+from blended.eval.decisions import DECISIONS, FitOptions
 from blended.eval.decisions.expected_score import maximise_expected_score, state_numbers
 from blended.eval.decisions.inner import choose, inner_splits
 from blended.eval.decisions.multinomial import fit_multinomial
@@ -28,26 +30,28 @@ def evidence(logits: ndarray, actors: list[int] | None = None, folds: list[int] 
     )
 
 
-def plain_gain(posterior: list[float], named: int, blend_share: float) -> float:
+def plain_gain(posterior: list[float], named: int, blend_share: float, weight: float) -> float:
     """Expected score of naming a state, times clips: summed over what the truth may be."""
     said = SPACE.states[named].rounded()
     gain = 0.0
     for probability, state in zip(posterior, SPACE.states, strict=True):
         true = state.rounded()
         if set(true) == set(said):
-            gain += 0.5 * probability
+            gain += weight * probability
         if len(true) == 2 and true == said:
-            gain += 0.5 * probability / blend_share
+            gain += (1 - weight) * probability / blend_share
     return gain
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.integers(0, 10_000), st.floats(0.1, 0.9))
-def test_the_state_chosen_has_the_largest_expected_score(seed: int, blend_share: float) -> None:
+@given(st.integers(0, 10_000), st.floats(0.1, 0.9), st.sampled_from([0.0, 0.2, 0.5, 0.8, 1.0]))
+def test_the_state_chosen_has_the_largest_expected_score(
+    seed: int, blend_share: float, weight: float
+) -> None:
     posterior = np.random.default_rng(seed).dirichlet([0.3] * 36, size=3)
-    chosen = maximise_expected_score(posterior, SPACE, blend_share=blend_share)
+    chosen = maximise_expected_score(posterior, SPACE, blend_share=blend_share, presence_weight=weight)
     for row, mixture in zip(posterior.tolist(), chosen, strict=True):
-        gains = [plain_gain(row, named, blend_share) for named in range(36)]
+        gains = [plain_gain(row, named, blend_share, weight) for named in range(36)]
         assert gains[STATE[mixture.name]] == pytest.approx(max(gains), abs=1e-12)
 
 
@@ -65,18 +69,94 @@ def test_a_truth_that_is_no_state_is_refused() -> None:
         state_numbers([Mixture.single("ang"), Mixture({"ang": 60.0, "hap": 40.0})], SPACE)
 
 
+@pytest.mark.parametrize("name", ["bayes", "set-ratio"])
+def test_the_weight_of_presence_moves_decisions_from_shares_to_sets(name: str) -> None:
+    """Of frequencies alone: with all weight on salience blends are named, on presence the likely set."""
+    rng = np.random.default_rng(0)
+    truth = [SPACE.states[0]] * 40 + [SPACE.states[number] for number in rng.integers(6, 36, size=80)]
+    clips = evidence(rng.normal(size=(120, 1, 6)) * 1e-3)
+    blends = []
+    for weight in (0.0, 1.0):
+        decided = DECISIONS[name](clips, truth, FitOptions(presence_weight=weight)).decide(clips)
+        blends.append(np.mean([mixture.is_blend for mixture in decided]))
+    assert blends[0] > 0.9 and blends[1] < 0.1
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from([0.0, 0.3, 0.5, 1.0]))
+def test_probabilities_of_states_are_decoded_as_by_trying_every_answer(seed: int, weight: float) -> None:
+    """Of all 36 answers the best on average, if the model is right about what is true."""
+    rng = np.random.default_rng(seed)
+    posterior = rng.dirichlet([0.3] * 36, size=4)
+    truth = [SPACE.states[number] for number in rng.integers(0, 36, size=50)] + [SPACE.states[7]]
+    blend_share = float(np.mean([mixture.is_blend for mixture in truth]))
+    clips = replace(evidence(rng.normal(size=(4, 1, 6))), states=np.log(posterior) + rng.normal(size=(4, 1)))
+    fitted = DECISIONS["expected-score"](clips, truth, FitOptions(presence_weight=weight))
+    for row, mixture in zip(posterior.tolist(), fitted.decide(clips), strict=True):
+        gains = [plain_gain(row, named, blend_share, weight) for named in range(36)]
+        assert gains[STATE[mixture.name]] == pytest.approx(max(gains), abs=1e-9)
+
+
+def test_a_decision_of_states_needs_them() -> None:
+    clips = evidence(np.zeros((2, 1, 6)))
+    fitted = DECISIONS["expected-score"](clips, [SPACE.states[0], SPACE.states[6]], FitOptions())
+    with pytest.raises(InputError, match="probabilities of emotions only: use set-ratio or bayes"):
+        fitted.decide(clips)
+
+
+@pytest.mark.parametrize("name", ["bayes", "set-ratio"])
+def test_learned_decisions_read_the_states_of_a_model_that_has_them(name: str) -> None:
+    """Emotions say nothing here, states everything."""
+    rng = np.random.default_rng(4)
+    numbers = np.tile(np.arange(36), 12)
+    states = np.full((len(numbers), 36), -6.0)
+    states[np.arange(len(numbers)), numbers] = 0.0
+    blind = evidence(
+        rng.normal(size=(len(numbers), 1, 6)), [*range(12)] * 36, [k % 3 for k in range(12)] * 36
+    )
+    truth = [SPACE.states[number] for number in numbers]
+    seeing = replace(blind, states=states + rng.normal(size=states.shape))
+    right = []
+    for clips in (blind, seeing):
+        decided = DECISIONS[name](clips, truth, FitOptions()).decide(clips)
+        right.append(np.mean([d.emotions == t.emotions for d, t in zip(decided, truth, strict=True)]))
+    assert right[0] < 0.4 and right[1] > 0.9
+
+
+@pytest.mark.parametrize("name", ["bayes", "set-ratio"])
+def test_near_certainty_is_not_carried_on_along_a_line(name: str) -> None:
+    """Beyond the surest clips that were seen nothing more is inferred, so all of them are decided alike."""
+    rng = np.random.default_rng(0)
+    actors = [row % 12 for row in range(600)]
+    truth = [SPACE.states[number % 36] for number in range(600)]
+    p = 0.6 * np.array([SPACE.target(mixture) for mixture in truth]) + 0.4 * rng.dirichlet(np.ones(6), 600)
+    fitted = DECISIONS[name](
+        evidence(np.log(p)[:, None], actors, [a % 3 for a in actors]), truth, FitOptions()
+    )
+    posteriors: list[ndarray] = []
+    for rest in (1e-6, 1e-9, 1e-12):
+        sure = np.full((1, 1, 6), np.log(rest))
+        sure[0, 0, EMOTIONS.index("sad")] = np.log1p(-5 * rest)
+        posteriors.append(fitted.posterior(evidence(sure)))  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownArgumentType]
+    assert (posteriors[0] == posteriors[1]).all() and (posteriors[1] == posteriors[2]).all()
+    assert posteriors[0][0].argmax() == STATE["sad"]
+
+
 def test_templates_return_the_state_that_a_perfect_model_gives() -> None:
     targets = np.array([SPACE.target(state) for state in SPACE.states])
     given_logits = np.log(np.maximum(targets, 1e-9))[:, None, :]
     clips = evidence(given_logits)
-    assert DECISIONS["templates"](clips, list(SPACE.states), 0).decide(clips) == list(SPACE.states)
+    assert DECISIONS["templates"](clips, list(SPACE.states), FitOptions()).decide(clips) == list(SPACE.states)
 
 
 def test_trivial_baselines_answer_the_most_frequent_and_break_ties_by_name() -> None:
     truth = [Mixture.single("sad"), Mixture.single("hap"), Mixture({"ang": 70.0, "fea": 30.0})]
     clips = evidence(np.zeros((3, 1, 6)))
-    assert DECISIONS["most-frequent-single"](clips, truth, 0).decide(clips) == [Mixture.single("hap")] * 3
-    assert DECISIONS["most-frequent-blend"](clips, truth, 0).decide(clips) == [truth[2]] * 3
+    assert (
+        DECISIONS["most-frequent-single"](clips, truth, FitOptions()).decide(clips)
+        == [Mixture.single("hap")] * 3
+    )
+    assert DECISIONS["most-frequent-blend"](clips, truth, FitOptions()).decide(clips) == [truth[2]] * 3
 
 
 def test_pairs_list_their_states_by_share_of_the_first_emotion() -> None:
@@ -113,7 +193,7 @@ def test_a_space_of_singles_needs_no_ratio() -> None:
     clips = Evidence(logits, folds, folds, space)
     truth = [space.states[number] for number in numbers]
     for name in ("bayes", "set-ratio", "thresholds", "templates"):
-        decided = DECISIONS[name](clips, truth, 0).decide(clips)
+        decided = DECISIONS[name](clips, truth, FitOptions()).decide(clips)
         assert np.mean([d == t for d, t in zip(decided, truth, strict=True)]) > 0.9, name
 
 

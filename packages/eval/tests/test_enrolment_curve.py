@@ -8,7 +8,7 @@ import pytest
 
 from blended.data import InputError, Mixture
 from blended.data.corpora.blemore import SPACE
-from blended.eval.enrolment_curve import enrolment_curve, write_curve
+from blended.eval.enrolment_curve import enrolment_curve, read_curve, write_curve
 from blended.eval.evidence import Evidence
 from blended.eval.protocol import Protocol, evaluate
 
@@ -61,6 +61,7 @@ def test_the_csv_has_a_row_per_point(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert table["clips"].to_list() == ["none", "2", "2", "all"]
     assert table["score"][1] == points[1].score.value
+    assert read_curve(tmp_path / "curve.csv") == points
 
 
 def test_what_is_refused() -> None:

@@ -71,7 +71,7 @@ def test_kinship_order_has_every_set_once_and_relatives_side_by_side() -> None:
 
 
 def test_confusion_rates_add_up_and_count_what_loops_count(run: RunRecord) -> None:
-    confusion = count_confusion(TRUTH, run.cross_fold.decided, SPACE)
+    confusion = count_confusion(TRUTH, run.of_mixtures()[1].decided, SPACE)
     assert confusion.rates.sum(axis=1) == pytest.approx(np.ones(16))
     assert confusion.columns == confusion.rows
     for (row, true), (column, decided) in itertools.product(
@@ -131,7 +131,7 @@ def test_actors_are_all_there(run: RunRecord) -> None:
     results = actor_results(run)
     assert sorted(one.actor for one in results) == sorted(set(ACTORS.tolist()))
     for one in results:
-        right = run.cross_fold.compared.presence[one.actor == ACTORS]
+        right = run.of_mixtures()[1].compared.presence[one.actor == ACTORS]
         assert one.presence_accuracy == pytest.approx(right.mean())
         assert one.num_clips == 36
 
@@ -170,7 +170,7 @@ def test_bytes_are_the_same_each_time_and_settings_are_left_alone(run: RunRecord
 
 @pytest.mark.parametrize("width_inches", [WIDE_INCHES, NARROW_INCHES])
 def test_labels_of_the_matrices(run: RunRecord, width_inches: float) -> None:
-    confusion = count_confusion(TRUTH, run.cross_fold.decided, SPACE)
+    confusion = count_confusion(TRUTH, run.of_mixtures()[1].decided, SPACE)
     axes = confusion_figure(confusion, width_inches=width_inches).axes[0]
     assert tuple(label.get_text() for label in axes.get_yticklabels()) == confusion.rows
     assert tuple(label.get_text() for label in axes.get_xticklabels()) == confusion.columns

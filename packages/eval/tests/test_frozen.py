@@ -8,9 +8,11 @@ import pytest
 
 from blended.data import InputError, Mixture
 from blended.data.corpora.blemore import SPACE
-from blended.eval.decisions import DECISIONS
+from blended.eval.decisions import DECISIONS, FitOptions
 from blended.eval.decisions.frozen import freeze, thaw
 from blended.eval.evidence import Evidence
+from blended.eval.probabilities import PROBABILITIES
+from blended.eval.protocol import Protocol, fit_decision
 
 NUM_CLIPS = 72
 
@@ -18,13 +20,14 @@ NUM_CLIPS = 72
 def evidence(seed: int) -> Evidence:
     rng = np.random.default_rng(seed)
     actors = np.arange(NUM_CLIPS) % 6
-    return Evidence(rng.normal(size=(NUM_CLIPS, 2, 6)), actors, actors % 3, SPACE)
+    states = np.log(rng.dirichlet(np.ones(len(SPACE.states)), NUM_CLIPS))
+    return Evidence(rng.normal(size=(NUM_CLIPS, 2, 6)), actors, actors % 3, SPACE, states=states)
 
 
 @pytest.mark.parametrize("name", DECISIONS)
 def test_a_stored_decision_decides_alike(name: str) -> None:
     truth = [SPACE.states[number % 36] for number in range(NUM_CLIPS)]
-    decider: Any = DECISIONS[name](evidence(0), truth, 0)
+    decider: Any = DECISIONS[name](evidence(0), truth, FitOptions())
     stored = json.dumps(freeze(decider))
     again = thaw(json.loads(stored))
     assert type(again) is type(decider)
@@ -32,6 +35,18 @@ def test_a_stored_decision_decides_alike(name: str) -> None:
     assert again.parameters == decider.parameters
     if hasattr(decider, "posterior"):
         np.testing.assert_array_equal(again.posterior(evidence(1)), decider.posterior(evidence(1)))
+
+
+@pytest.mark.parametrize("probabilities", PROBABILITIES)
+def test_a_stored_decision_keeps_its_map_of_probabilities(probabilities: str) -> None:
+    truth = [SPACE.states[number % 36] for number in range(NUM_CLIPS)]
+    protocol = Protocol("bayes", probabilities=probabilities, presence_weight=0.9)
+    fitted = fit_decision(evidence(0), truth, protocol)
+    again: Any = thaw(json.loads(json.dumps(freeze(fitted))))
+    other = evidence(1)
+    np.testing.assert_array_equal(again.adjust(other).logits, fitted.adjust(other).logits)
+    assert again.decide(other) == fitted.decide(other)
+    assert again.decider.presence_weight == 0.9
 
 
 @pytest.mark.parametrize(
@@ -77,6 +92,10 @@ def test_what_is_no_data_is_not_stored(value: object) -> None:
         ({"record": "blended.eval.decisions.bayes:fit_bayes", "fields": {}}, "which is no class"),
         ({"estimator": "sklearn.utils:Bunch", "fields": {}}, "is no estimator"),
         ({"record": "blended.eval.gone:Thing", "fields": {}}, "which is not installed"),
+        (
+            {"record": "blended.eval.decisions.bayes:Bayes", "fields": {}},
+            "a stored decision is of another version .*missing.*: train again",
+        ),
         ({"what": 1}, "which this version cannot read"),
         ([1], "which this version cannot read"),
     ],

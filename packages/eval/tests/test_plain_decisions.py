@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from blended.data import InputError, LabelSpace
-from blended.eval.agreement import recalls
-from blended.eval.decisions import DECISIONS
+from blended.eval.decisions import DECISIONS, FitOptions
 from blended.eval.decisions.identity import intensities
 from blended.eval.evidence import Evidence
+from blended.eval.recall import recalls
 
 NAMES = ("ang", "hap", "sad")
 
@@ -20,7 +20,7 @@ def evidence(space: LabelSpace, logits: np.ndarray) -> Evidence:
 def test_argmax_is_the_largest_mean_probability() -> None:
     logits = np.random.default_rng(0).normal(size=(50, 2, 3)) * 3
     given = evidence(LabelSpace(NAMES, "single"), logits)
-    decided = DECISIONS["argmax"](given, [], 0).decide(given)
+    decided = DECISIONS["argmax"](given, [], FitOptions()).decide(given)
     for row, mixture in enumerate(decided):
         powers = np.exp(logits[row])
         mean = (powers / powers.sum(axis=1, keepdims=True)).mean(axis=0)

@@ -9,7 +9,7 @@ from numpy import ndarray
 
 from blended.data import InputError, Mixture
 from blended.data.corpora.blemore import SPACE
-from blended.eval.decisions import DECISIONS
+from blended.eval.decisions import DECISIONS, OF_STATES
 from blended.eval.evidence import Evidence
 from blended.eval.protocol import Protocol, evaluate
 
@@ -33,7 +33,9 @@ def toy(seed: int = 0, num_actors: int = 10, num_folds: int = 5) -> tuple[Eviden
     noise = rng.normal(size=(len(truth), 2, 6)) * 0.5
     habits = rng.normal(size=(num_actors, 2, 6)) * 0.3
     logits = signal[:, None, :] + noise + habits[actors]
-    return Evidence(logits, actors, actors % num_folds, SPACE), truth
+    states = np.log(rng.dirichlet(np.ones(len(SPACE.states)), len(truth)) + 1e-3)
+    states[np.arange(len(truth)), np.arange(len(truth)) % len(SPACE.states)] += 1.5
+    return Evidence(logits, actors, actors % num_folds, SPACE, states=states), truth
 
 
 def shuffled(truth: list[Mixture], rows: ndarray, seed: int) -> list[Mixture]:
@@ -43,12 +45,17 @@ def shuffled(truth: list[Mixture], rows: ndarray, seed: int) -> list[Mixture]:
     return [truth[row] for row in order]
 
 
+def rules(decision: str, calibrate: str = "actor") -> Protocol:
+    """Calibrated as asked for, except where nothing is."""
+    return Protocol(decision, "none" if decision in OF_STATES else calibrate, seed=3)
+
+
 @pytest.mark.parametrize("calibrate", ["none", "actor"])
 @pytest.mark.parametrize("decision", DECISIONS)
 def test_labels_of_the_reported_fold_do_not_touch_its_decisions(decision: str, calibrate: str) -> None:
     evidence, truth = toy()
     fold = np.flatnonzero(evidence.folds == 2)
-    protocol = Protocol(decision, calibrate)
+    protocol = rules(decision, calibrate)
     honest = evaluate(evidence, truth, protocol)
     blind = evaluate(evidence, shuffled(truth, fold, 1), protocol)
     assert [honest.decided[row] for row in fold] == [blind.decided[row] for row in fold]
@@ -115,6 +122,22 @@ def test_with_permuted_labels_the_score_falls_to_chance(decision: str) -> None:
     assert chance.value < trivial + 0.04
 
 
+@pytest.mark.parametrize("decision", ["thresholds", "bayes"])
+def test_what_is_judged_may_differ_from_what_is_fitted_on(decision: str) -> None:
+    """As where a modality is taken away: the same decisions, made on other scores of the same clips."""
+    evidence, truth = toy()
+    plain = evaluate(evidence, truth, Protocol(decision))
+    same = evaluate(evidence, truth, Protocol(decision), judged=evidence)
+    assert same.decided == plain.decided
+    rng = np.random.default_rng(1)
+    noise = replace(
+        evidence, logits=rng.normal(size=evidence.logits.shape), states=rng.normal(size=(len(truth), 36))
+    )
+    blind = evaluate(evidence, truth, Protocol(decision), judged=noise)
+    assert [fold.parameters for fold in blind.folds] == [fold.parameters for fold in plain.folds]
+    assert blind.estimates.score.value < plain.estimates.score.value / 2
+
+
 def test_in_fold_thresholds_are_never_below_cross_fold() -> None:
     evidence, truth = toy()
     inside, across = (
@@ -148,7 +171,7 @@ def test_decisions_follow_the_clips_in_any_order() -> None:
 @pytest.mark.parametrize("decision", DECISIONS)
 def test_two_runs_are_equal(decision: str) -> None:
     evidence, truth = toy()
-    first, again = (evaluate(evidence, truth, Protocol(decision, "actor", seed=3)) for _ in range(2))
+    first, again = (evaluate(evidence, truth, rules(decision)) for _ in range(2))
     assert first.decided == again.decided
     assert first.estimates == again.estimates
 
@@ -168,7 +191,7 @@ def test_folds_without_blends(decision: str, all_folds: bool) -> None:
     rows = np.flatnonzero(is_single | ((evidence.folds > 0) & (not all_folds)))
     result = evaluate(evidence.take(rows), [truth[row] for row in rows], Protocol(decision))
     assert result.folds[0].salience_accuracy == 0.0
-    assert all_folds is (result.estimates.salience.value == 0.0) or decision in NEVER_BLENDS
+    assert all_folds is (result.estimates.salience.value == 0.0) or decision in (*NEVER_BLENDS, *OF_STATES)
 
 
 def test_no_blend_anywhere_has_no_most_frequent_one() -> None:
@@ -210,7 +233,21 @@ def test_labels_and_scores_must_be_of_as_many_clips() -> None:
             {"probabilities": "vector", "tune": "in-fold"},
             "--probabilities vector is fitted on other folds only: use --tune cross-fold",
         ),
+        (
+            {"decision": "expected-score", "calibrate": "actor"},
+            "'expected-score' decodes a model's own probabilities of label states, which neither calibration",
+        ),
+        (
+            {"decision": "expected-score", "probabilities": "vector"},
+            "use calibrate none and probabilities raw",
+        ),
         ({"enrol_clips": 8}, "but --calibrate is 'none': use --calibrate actor"),
+        ({"presence_weight": 1.2, "decision": "bayes"}, "presence weight must lie in [0, 1], got 1.2"),
+        (
+            {"presence_weight": 0.7},
+            "a presence weight of 0.7 changes nothing under 'thresholds', which maximises no expected score: "
+            "leave it out, or decide with bayes",
+        ),
         ({"enrol_clips": 1, "calibrate": "actor"}, "1 clips to enrol a person from: one clip has no spread"),
     ],
 )
@@ -231,6 +268,7 @@ def test_a_negative_seed_is_refused() -> None:
         (Protocol(), "thresholds, cross-fold"),
         (Protocol(tune="in-fold"), "thresholds, in-fold, optimistic"),
         (Protocol("bayes", "actor"), "bayes, cross-fold, scores per actor, transductive"),
+        (Protocol("bayes", presence_weight=0.75), "bayes, cross-fold, presence weight 0.75"),
         (Protocol(probabilities="vector"), "thresholds, cross-fold, vector probabilities"),
         (
             Protocol(calibrate="actor", enrol_clips=12),

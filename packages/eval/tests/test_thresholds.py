@@ -12,6 +12,7 @@ from numpy import ndarray
 from blended.data import LabelSpace, Mixture
 from blended.data.corpora.blemore import EMOTIONS, SPACE
 from blended.eval import presence_accuracy, salience_accuracy
+from blended.eval.decisions.decider import FitOptions
 from blended.eval.decisions.thresholds import (
     GRID,
     Thresholds,
@@ -102,7 +103,7 @@ def test_every_cell_and_the_choice_are_the_official_ones(drawn: list[tuple[list[
     np.testing.assert_allclose(salience.ravel(), [cell[3] for cell in expected], rtol=0, atol=1e-12)
 
     best = sorted(expected, key=lambda cell: 0.5 * cell[2] + 0.5 * cell[3], reverse=True)[0]
-    fitted = fit_thresholds(evidence(table), truth, 0)
+    fitted = fit_thresholds(evidence(table), truth, FitOptions())
     assert (fitted.alpha, fitted.beta) == best[:2]
 
 

@@ -1,109 +1,154 @@
 """Stored final models on clips that they have not seen."""
 
-from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from safetensors.torch import load, save
 
 from blended.data import InputError
-from blended.fusion.apply import APPLIERS, apply_final
+from blended.fusion.apply import apply_final
+from blended.fusion.config import TrainingConfig
 from blended.fusion.inputs import Inputs
-from blended.fusion.strategies import FUSIONS, EarlyConfig, Fused, LateConfig, fit
-from blended.fusion.training import TrainingConfig
+from blended.fusion.sequences import Sequences
+from blended.fusion.strategies import FUSIONS, EarlyConfig, LateConfig, fit
+from blended.fusion.strategies.applied import NewClips
+from blended.fusion.testing import MODALITY_OF, QUIET, TOY_SPACE, toy_config, toy_inputs
 
-NUM_TRAIN, NUM_TEST = 24, 5
-TEST_ACTORS = ["x", "x", "y", "y", "y"]
-QUICK = TrainingConfig(max_epochs=4, hidden=3)
-CONFIGS = [
-    EarlyConfig(features=("ear", "eye"), training=QUICK),
-    EarlyConfig(features=("eye",), standardise="actor"),
-    LateConfig(features=("eye", "ear"), training=QUICK),
-    LateConfig(features=("ear", "eye"), standardise="actor", weights="equal"),
-]
-
-
-def inputs() -> Inputs:
-    rng = np.random.default_rng(0)
-    folds = np.arange(NUM_TRAIN) % 4
-    targets = np.eye(3)[rng.integers(0, 3, NUM_TRAIN)]
-    return Inputs(
-        features={
-            "ear": torch.tensor(rng.normal(size=(NUM_TRAIN + NUM_TEST, 4)), dtype=torch.float32),
-            "eye": torch.tensor(rng.normal(3, 5, size=(NUM_TRAIN + NUM_TEST, 2)), dtype=torch.float32),
-        },
-        targets=torch.tensor(targets, dtype=torch.float32),
-        folds=folds,
-        actors=(*map(str, folds.tolist()), *TEST_ACTORS),
-    )
+QUICK = TrainingConfig(max_epochs=3, hidden=3, learning_rate=0.02)
+NUM_TRAIN = 40
+VARIANTS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
+    "early, per actor": ("early", {}, {"standardise": "actor", "features": ("eye",)}),
+    "early, pca, seeds": ("early", {"seeds": 2}, {"pca": {"components": 3}}),
+    "early, unwhitened, folds": ("early", {"final": "folds"}, {"pca": {"components": 3, "whiten": False}}),
+    "early, set-ratio": ("early", {"scores": "set-ratio"}, {}),
+    "late, stacking": ("late", {}, {"weights": "stacking"}),
+    "late, equal, per actor": ("late", {}, {"weights": "equal", "standardise": "actor"}),
+    "late, everything": (
+        "late",
+        {"seeds": 2, "final": "folds", "scores": "set-ratio", "ema": 0.5},
+        {"pca": {"components": 2}, "top": 1},
+    ),
+} | {name: (name, {}, {}) for name in FUSIONS}
 
 
-def fitted(config: EarlyConfig | LateConfig) -> Fused:
-    return fit(config, inputs(), 0, lambda message: None)
+def given() -> Inputs:
+    inputs = toy_inputs(per_fold=10, num_test=6, dim=4)
+    return replace(inputs, actors=(*inputs.actors[:NUM_TRAIN], "x", "x", "x", "y", "y", "y"))
 
 
-def test_features(*names: str) -> Mapping[str, Tensor]:
-    return {name: inputs().features[name][NUM_TRAIN:] for name in names}
+def config_of(variant: str) -> Any:
+    name, training, settings = VARIANTS[variant]
+    return toy_config(name, QUICK.model_copy(update=training), **settings)
 
 
-test_features.__test__ = False  # pyright: ignore[reportFunctionMemberAccess]
+def clips_of(inputs: Inputs, names: tuple[str, ...], part: slice, reads: str = "vectors") -> NewClips:
+    clips = NewClips(TOY_SPACE, inputs.actors[part], MODALITY_OF)
+    if reads == "vectors":
+        return replace(clips, features={name: inputs.features[name][part] for name in names})
+    return replace(clips, sequences={name: cut(inputs.sequences[name], part) for name in names})
 
 
-def test_every_strategy_can_be_applied() -> None:
-    assert {*APPLIERS} == {*FUSIONS}
+def cut(sequences: Sequences, part: slice) -> Sequences:
+    lengths = sequences.lengths_N[part]
+    first = int(sequences.starts_N[part][0])
+    values = sequences.values_FD[first : first + int(lengths.sum())]
+    return Sequences(values, lengths.cumsum(0) - lengths, lengths, sequences.rate_hz)
 
 
-@pytest.mark.parametrize("config", CONFIGS)
-def test_the_test_partition_is_predicted_as_in_training(config: EarlyConfig | LateConfig) -> None:
-    fused = fitted(config)
-    applied = apply_final(config, fused.state, test_features(*config.features), TEST_ACTORS)
+TEST, TRAIN = slice(NUM_TRAIN, None), slice(NUM_TRAIN)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_test_partition_is_predicted_as_in_training(variant: str) -> None:
+    """From the state as a file holds it."""
+    config, inputs = config_of(variant), given()
+    fused = fit(config, inputs, 0, QUIET)
+    state = load(save({name: value.contiguous() for name, value in fused.state.items()}))
+    applied = apply_final(config, state, clips_of(inputs, config.features, TEST, FUSIONS[config.name].reads))
     np.testing.assert_allclose(applied.probabilities, fused.test, atol=1e-6)
+    assert (applied.states is None) == (fused.test_states is None)
+    if applied.states is not None and fused.test_states is not None:
+        np.testing.assert_allclose(applied.states, fused.test_states, atol=1e-6)
     assert sum(applied.weights.values()) == pytest.approx(1)
     assert applied.missing == ()
 
 
-def test_late_fusion_does_without_an_encoder() -> None:
+@pytest.mark.parametrize("name", [*FUSIONS])
+@pytest.mark.parametrize("left", ["ear", "eye"])
+def test_every_strategy_does_without_an_encoder_as_in_training(name: str, left: str) -> None:
+    """New clips without it are judged as test clips that lacked it."""
+    gone = "eye" if left == "ear" else "ear"
+    mask = np.arange(46) >= NUM_TRAIN
+    whole = given()
+    lacks = toy_inputs(per_fold=10, num_test=6, dim=4, missing={gone: mask})
+    lacks = replace(lacks, actors=whole.actors)
+    config = toy_config(name, QUICK)
+    fused = fit(config, lacks, 0, QUIET)
+    applied = apply_final(config, fused.state, clips_of(whole, (left,), TEST, FUSIONS[name].reads))
+    np.testing.assert_allclose(applied.probabilities, fused.test, atol=1e-6)
+    assert applied.weights == {left: 1.0} and applied.missing == (gone,)
+    assert {*applied.strangeness} <= {left, MODALITY_OF[left]}
+
+
+def test_late_fusion_without_an_encoder_is_the_other_one() -> None:
     config = LateConfig(features=("ear", "eye"), training=QUICK)
-    fused = fitted(config)
-    applied = apply_final(config, fused.state, test_features("eye"), TEST_ACTORS)
+    fused = fit(config, given(), 0, QUIET)
+    applied = apply_final(config, fused.state, clips_of(given(), ("eye",), TEST))
     alone = LateConfig(features=("eye",), training=QUICK)
-    expected = apply_final(alone, fused.state | {"weights": torch.ones(1)}, test_features("eye"), TEST_ACTORS)
+    state = dict(fused.state) | {"weights": torch.ones(1, dtype=torch.double)}
+    expected = apply_final(alone, state, clips_of(given(), ("eye",), TEST))
     np.testing.assert_allclose(applied.probabilities, expected.probabilities)
-    assert applied.weights == {"eye": 1.0} and applied.missing == ("ear",)
 
 
 def test_an_encoder_without_weight_answers_if_it_is_alone() -> None:
     config = LateConfig(features=("ear", "eye"), training=QUICK)
-    state = {**fitted(config).state, "weights": torch.tensor([1.0, 0.0])}
-    applied = apply_final(config, state, test_features("eye"), TEST_ACTORS)
+    state = dict(fit(config, given(), 0, QUIET).state) | {"weights": torch.tensor([1.0, 0.0])}
+    applied = apply_final(config, state, clips_of(given(), ("eye",), TEST))
     assert applied.weights == {"eye": 1.0}
     np.testing.assert_allclose(applied.probabilities.sum(axis=1), 1, atol=1e-6)
 
 
-def test_early_fusion_refuses_to_do_without() -> None:
-    config = EarlyConfig(features=("ear", "eye"), training=QUICK)
-    with pytest.raises(InputError, match="side by side and cannot do without ear: give a clip that has both"):
-        apply_final(config, fitted(config).state, test_features("eye"), TEST_ACTORS)
-
-
-def test_nothing_at_all_is_refused() -> None:
-    config = LateConfig(features=("ear", "eye"), training=QUICK)
+@pytest.mark.parametrize("name", [*FUSIONS])
+def test_nothing_at_all_is_refused(name: str) -> None:
+    nothing = NewClips(TOY_SPACE, ["x"], MODALITY_OF)
     with pytest.raises(InputError, match="no features to decide from, expected those of ear, eye"):
-        apply_final(config, fitted(config).state, {}, [])
+        apply_final(toy_config(name, QUICK), {}, nothing)
 
 
-def test_features_of_another_width_are_refused() -> None:
-    config = EarlyConfig(features=("eye",), training=QUICK)
-    with pytest.raises(InputError, match="eye have 4 columns, but the model was trained on 2"):
-        apply_final(config, fitted(config).state, {"eye": test_features("ear")["ear"]}, TEST_ACTORS)
+@pytest.mark.parametrize("name", [*FUSIONS])
+def test_features_of_another_width_are_refused(name: str) -> None:
+    config, inputs = toy_config(name, QUICK), given()
+    state = fit(config, inputs, 0, QUIET).state
+    clips = clips_of(inputs, ("ear", "eye"), TEST, FUSIONS[name].reads)
+    eye = clips.sequences.get("eye")
+    narrow = (
+        replace(clips, features=dict(clips.features) | {"eye": clips.features["eye"][:, :3]})
+        if eye is None
+        else replace(
+            clips, sequences=dict(clips.sequences) | {"eye": replace(eye, values_FD=eye.values_FD[:, :3])}
+        )
+    )
+    with pytest.raises(
+        InputError, match=r"3 columns, but the model was trained on 4: the encoder.* settings differ"
+    ):
+        apply_final(config, state, narrow)
+
+
+def test_a_wrong_name_is_answered_with_the_nearest() -> None:
+    config = EarlyConfig(features=("ear",)).model_copy(update={"name": "erly"})
+    with pytest.raises(InputError, match="early"):
+        apply_final(config, {}, clips_of(given(), ("ear",), TEST))
 
 
 def test_strangeness_is_the_distance_from_the_training_clips() -> None:
-    config = EarlyConfig(features=("ear", "eye"), training=QUICK)
-    given, fused = inputs(), fitted(config)
-    train = {name: values[:NUM_TRAIN] for name, values in given.features.items()}
-    usual = apply_final(config, fused.state, train, given.actors[:NUM_TRAIN]).strangeness["ear+eye"]
-    assert np.mean(usual**2) == pytest.approx(1, abs=1e-5)
-    far = {name: values + 100 for name, values in train.items()}
-    assert apply_final(config, fused.state, far, given.actors[:NUM_TRAIN]).strangeness["ear+eye"].min() > 10
+    config, inputs = EarlyConfig(features=("ear", "eye"), training=QUICK), given()
+    fused = fit(config, inputs, 0, QUIET)
+    clips = clips_of(inputs, config.features, TRAIN)
+    usual = apply_final(config, fused.state, clips).strangeness
+    assert {*usual} == {"ear", "eye"}
+    assert np.mean(usual["ear"] ** 2) == pytest.approx(1, abs=1e-4)
+    far = replace(clips, features={name: x + 100 for name, x in clips.features.items()})
+    assert apply_final(config, fused.state, far).strangeness["ear"].min() > 10

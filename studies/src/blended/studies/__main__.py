@@ -8,11 +8,13 @@ import typer
 from blended.studies.commands import (
     compare,
     data,
+    encoders,
     evaluate,
     features,
     predict,
     register,
     runs,
+    study,
     submit,
     train,
     ui,
@@ -26,7 +28,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(data.app, name="data")
+app.add_typer(encoders.app, name="encoders")
 app.add_typer(features.app, name="features")
+app.add_typer(study.app, name="study")
 app.command("train")(train.train)
 app.command("compare")(compare.compare)
 app.command("evaluate")(evaluate.evaluate)

@@ -13,6 +13,7 @@ from blended.data.media.writing import write_video
 from blended.eval.figures.answer import Course, answer_figure, panel
 from blended.eval.figures.saving import save
 from blended.studies.prediction import Answer, Prediction
+from blended.studies.prediction_table import name_of
 
 WIDTH_PX = 640
 """Of an annotated video: enough to see a face, little to send around."""
@@ -28,7 +29,7 @@ def picture_of(prediction: Prediction, emotions: Sequence[str], out: Path) -> No
         centres = [(answer.start_seconds + answer.end_seconds) / 2 for answer in prediction.timeline]
         course = Course(np.array(centres), np.stack([answer.calibrated for answer in prediction.timeline]))
     figure = answer_figure(
-        f"{prediction.path.name}: {whole.decided.name}",
+        f"{prediction.path.name}: {name_of(whole.decided) or 'intensities'}",
         emotions,
         whole.calibrated,
         whole.decided,
@@ -68,7 +69,7 @@ def annotate_video(prediction: Prediction, emotions: Sequence[str], out: Path) -
 
 
 def _strip(answer: Answer, emotions: Sequence[str], width_px: int) -> UInt8[np.ndarray, "height width 3"]:
-    words = f"{answer.start_seconds:.1f} to {answer.end_seconds:.1f} s: {answer.decided.name}"
+    words = f"{answer.start_seconds:.1f} to {answer.end_seconds:.1f} s: {name_of(answer.decided)}"
     return panel(width_px, words, emotions, answer.calibrated, answer.decided)
 
 

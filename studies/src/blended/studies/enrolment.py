@@ -1,13 +1,11 @@
 """Clips of the person who is judged, without labels: what transductive runs ask for."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-from torch import Tensor
-
 from blended.data import InputError
+from blended.studies.new_features import Features, stacked, taken
 from blended.studies.pipeline import PipelineRecord
 
 MIN_ENROL_CLIPS = 8
@@ -18,9 +16,6 @@ any calibration."""
 
 ENOUGH_CLIPS = 16
 """There .267 and, with all clips of a person, .280."""
-
-Features = Mapping[str, Tensor]
-"""Encoder name -> [clip, pooled]."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,7 +29,8 @@ class Enrolment:
     def beside(self, path: Path, features: Features) -> Features:
         """The person's clips, and a piece of a file as the last row; the file itself is not counted twice."""
         rows = [number for number, other in enumerate(self.paths) if other != path.resolve()]
-        return {name: torch.cat([self.features[name][rows], piece]) for name, piece in features.items()}
+        kept = {name: self.features[name] for name in features}
+        return stacked([taken(kept, rows), features])
 
 
 def enrol(paths: Sequence[Path], encode: Callable[[Path], Features]) -> Enrolment:
@@ -51,8 +47,7 @@ def enrol(paths: Sequence[Path], encode: Callable[[Path], Features]) -> Enrolmen
             raise InputError(
                 f"{path} has nothing for {lacking[0]}, which the other enrolment clips have: remove it"
             )
-    columns = {name: torch.cat([features[name] for features in encoded]) for name in names}
-    return Enrolment(tuple(path.resolve() for path in paths), columns)
+    return Enrolment(tuple(path.resolve() for path in paths), stacked(encoded))
 
 
 def check_enrolment(record: PipelineRecord, *, given: bool) -> None:

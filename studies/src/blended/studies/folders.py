@@ -45,6 +45,10 @@ class Folders:
         """What training a recipe leaves behind."""
         return self.root / "runs" / corpus / recipe
 
+    def checkpoints(self, identity: str) -> Path:
+        """Where the training of a trial goes on after an interruption; removed when it is done."""
+        return self.root / "data" / "checkpoints" / identity[:16]
+
     @property
     def report(self) -> Path:
         """The page, its tables and figures."""

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float
 
 from blended.data import InputError
 from blended.data.index import Index, read_index
 from blended.encoders.table import encoder_config
+from blended.eval.agreement import mean_pearson
 from blended.eval.metrics import correctness
 from blended.eval.predictions import Predictions
 from blended.studies.enrolment import ENOUGH_CLIPS, MIN_ENROL_CLIPS
@@ -33,6 +35,14 @@ LIMITS = """\
 - For a clip without a face or a voice an answer means nothing, though one may be given, with a note."""
 
 
+ANSWERS = {
+    "mixture": "one of them, or two with their shares",
+    "single": "one of them",
+    "intensities": "an intensity between 0 and 1 for each",
+}
+"""Task -> what a model of it says."""
+
+
 @dataclass(frozen=True, slots=True)
 class Spread:
     """How a score differs between people."""
@@ -54,7 +64,12 @@ def gather_card(artifacts: Path, folders: Folders) -> str:
 
 
 def spreads(predictions: Predictions) -> Mapping[str, Spread]:
-    """Out-of-fold accuracy per actor: presence over clips, salience over blends where there are any."""
+    """Out-of-fold accuracy per actor: presence over clips, salience over blends where there are any.
+
+    Of intensities, Pearson's correlation per actor, mean over emotions.
+    """
+    if predictions.true_intensities is not None:
+        return {"Pearson": _correlations(predictions, predictions.true_intensities)}
     truth = [mixture for mixture in predictions.truth if mixture is not None]
     compared = correctness(truth, predictions.decided)
     actors = np.array(predictions.actors)
@@ -68,6 +83,14 @@ def spreads(predictions: Predictions) -> Mapping[str, Spread]:
         for name, values in (("presence", presence), ("salience", salience))
         if values
     }
+
+
+def _correlations(predictions: Predictions, truth: Float[np.ndarray, "clip emotion"]) -> Spread:
+    actors = np.array(predictions.actors)
+    parts = [np.flatnonzero(actors == actor) for actor in np.unique(actors)]
+    # One clip of a person correlates with nothing.
+    values = [mean_pearson(predictions.probabilities[rows], truth[rows]) for rows in parts if len(rows) > 1]
+    return Spread(len(values), min(values), float(np.median(values)), max(values))
 
 
 def model_card(record: PipelineRecord, index: Index, spread: Mapping[str, Spread]) -> str:
@@ -92,10 +115,10 @@ def _model(record: PipelineRecord) -> str:
     lines = [f"- {encoder.name}: {encoder.modality}, {encoder.licence}" for encoder in encoders]
     emotions = record.label_space["emotions"]
     labels = ", ".join(map(str, emotions)) if isinstance(emotions, list) else ""
+    answer = ANSWERS[str(record.label_space["task"])]
     return (
-        f"## Model\nRecordings go through {len(lines)} encoder(s), pooled over time, {config.fusion.name} "
-        f"fusion and the decision `{config.decision.name}`. Labels: {labels}; an answer is one of them, or "
-        "two with their shares.\n\n" + "\n".join(lines)
+        f"## Model\nRecordings go through {len(lines)} encoder(s), {config.fusion.name} fusion and, as the "
+        f"decision: {record.protocol}. Labels: {labels}; an answer is {answer}.\n\n" + "\n".join(lines)
     )
 
 

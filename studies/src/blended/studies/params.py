@@ -11,8 +11,12 @@ from ruamel.yaml import YAML, YAMLError
 from blended.data.demo.config import DemoConfig
 from blended.data.errors import InputError, unknown_name
 from blended.data.foreign import ImportedConfig
-from blended.encoders.table import ENCODERS, encoder_config
+from blended.encoders.layers import parse_feature_reference
+from blended.encoders.table import encoder_config
+from blended.eval.protocol import Protocol
 from blended.fusion.strategies import FusionConfig
+
+Missing = Literal["refuse", "drop", "mask"]
 
 
 class DecisionConfig(BaseModel):
@@ -20,10 +24,29 @@ class DecisionConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = "thresholds"
-    """A name in `blended.eval.decisions.DECISIONS`."""
+    name: str = "set-ratio"
+    """A name in `blended.eval.decisions.DECISIONS`. The default is what inner folds prefer on real outputs
+    (LOG.md). Intensities are taken as they are, whatever is named here."""
     calibrate: Literal["none", "actor"] = "none"
     """`actor` is transductive: it uses all unlabelled clips of a person."""
+    probabilities: Literal["raw", "temperature", "vector", "isotonic"] = "raw"
+    """How probabilities are mapped, after `calibrate`, by what other folds teach."""
+    enrol_clips: int | None = Field(default=None, ge=2)
+    """With `calibrate: actor`: from so many random clips of each person only; None: from all."""
+    presence_weight: float = Field(default=0.5, ge=0, le=1)
+    """Of the score that learned decisions maximise; the rest is the weight of salience."""
+
+    def protocol(self, seed: int, *, features_per_actor: bool = False) -> Protocol:
+        """Cross-fold, with these choices; raises InputError for what cannot be combined."""
+        return Protocol(
+            decision=self.name,
+            calibrate=self.calibrate,
+            seed=seed,
+            features_per_actor=features_per_actor,
+            probabilities=self.probabilities,
+            enrol_clips=self.enrol_clips,
+            presence_weight=self.presence_weight,
+        )
 
 
 class Recipe(BaseModel):
@@ -33,6 +56,8 @@ class Recipe(BaseModel):
 
     fusion: FusionConfig
     decision: DecisionConfig = DecisionConfig()
+    missing: Missing = "refuse"
+    """Clips that lack the features of an encoder: `drop` them, or `mask`, which fuses what each clip has."""
     seed: int = 0
 
 
@@ -96,6 +121,9 @@ class Params(BaseModel):
     """Clips that may be unreadable before the pipeline stops."""
     encoders: dict[str, dict[str, JsonValue]]
     """Encoder name -> its settings."""
+    weights: dict[str, str] = {}
+    """Encoder name -> the file of its trained weights, or `random`, which allows untrained features in
+    recipes; for those not named, what `blended encoders fetch` got."""
     imported: dict[str, ForeignFeatures] = {}
     """Name -> features made by others, used in recipes like an encoder's."""
     recipes: dict[str, Recipe]
@@ -153,7 +181,6 @@ def _models(model: type[BaseModel]) -> set[type[BaseModel]]:
 
 def _check_names(path: Path, params: Params) -> None:
     from blended.data.corpora import CORPORA
-    from blended.eval.decisions import DECISIONS
 
     if params.corpus != "demo" and params.corpora.source(params.corpus) is None:
         hint = "" if params.corpus in CORPORA else f" ({unknown_name('corpus', params.corpus, CORPORA)})"
@@ -162,20 +189,25 @@ def _check_names(path: Path, params: Params) -> None:
             f"where its recordings are"
         )
     for name, settings in params.encoders.items():
-        if name not in ENCODERS:
-            raise InputError(f"{path}: encoders: {unknown_name('encoder', name, ENCODERS)}")
-        encoder_config(with_name(name, settings))
+        try:
+            encoder_config(with_name(name, settings))
+        except InputError as error:
+            raise InputError(f"{path}: encoders: {error}") from error
+    for name in params.weights:
+        if name not in params.encoders:
+            raise InputError(f"{path}: weights: {unknown_name('encoder', name, params.encoders)}")
     for name, given in params.imported.items():
         given.config(name)
     features = {*params.encoders, *params.imported}
     for name, recipe in params.recipes.items():
         for feature in recipe.fusion.features:
-            if feature not in features:
-                known = unknown_name("features", feature, features)
+            if (wanted := parse_feature_reference(feature).name) not in features:
+                known = unknown_name("features", wanted, features)
                 raise InputError(f"{path}: recipes.{name}.fusion.features: {known}")
-        if recipe.decision.name not in DECISIONS:
-            known = unknown_name("decision", recipe.decision.name, DECISIONS)
-            raise InputError(f"{path}: recipes.{name}.decision.name: {known}")
+        try:
+            recipe.decision.protocol(recipe.seed)
+        except InputError as error:
+            raise InputError(f"{path}: recipes.{name}.decision: {error}") from error
 
 
 def with_name(name: str, settings: Mapping[str, JsonValue]) -> dict[str, JsonValue]:

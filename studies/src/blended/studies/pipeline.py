@@ -8,7 +8,7 @@ They lie in a run's artifacts and, copied, in its MLflow model.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -18,17 +18,15 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 from torch import Tensor
 
-from blended.data import InputError, LabelSpace, Mixture
+from blended.data import InputError, LabelSpace
 from blended.data.atomic import write_text
 from blended.data.index import Index
 from blended.data.store import Identity
-from blended.encoders.extract import code_version, identity_of
+from blended.encoders.extract import code_version
 from blended.encoders.table import encoder_config
-from blended.eval.calibration import CALIBRATIONS
-from blended.eval.decisions import DECISIONS
 from blended.eval.decisions.frozen import freeze, thaw
-from blended.eval.evidence import Evidence
 from blended.eval.intervals import Estimate
+from blended.eval.protocol import FittedDecision
 from blended.eval.temperature import fit_temperature
 from blended.studies.params import with_name
 from blended.studies.provenance import Commit
@@ -36,6 +34,8 @@ from blended.studies.trial import TrialConfig, TrialResult
 
 PIPELINE, DECISION, MODEL = "pipeline.json", "decision.json", "final.safetensors"
 FILES = (PIPELINE, DECISION, MODEL)
+FORMAT = 2
+"""Of pipeline.json; 1 stored a decision without its map of probabilities."""
 DISTRIBUTIONS = ("blended-data", "blended-encoders", "blended-fusion", "blended-eval", "blended-studies")
 LIBRARIES = ("torch", "torchaudio", "opencv-python-headless", "av", "numpy", "scikit-learn")
 
@@ -45,7 +45,7 @@ class PipelineRecord(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: Literal[1] = 1
+    format: Literal[2] = FORMAT
     recipe: str
     config: TrialConfig
     encoders: dict[str, dict[str, str]]
@@ -54,7 +54,7 @@ class PipelineRecord(BaseModel):
     synthetic: bool
     """Trained on rendered clips."""
     temperature: float
-    """Fitted on the out-of-fold probabilities."""
+    """Fitted on the out-of-fold probabilities; 1 for intensities."""
     shortest_seconds: float
     """Of the clips trained on."""
     longest_seconds: float
@@ -63,7 +63,7 @@ class PipelineRecord(BaseModel):
     protocol: str
     """How the scores came about, in words."""
     scores: dict[str, tuple[float, float, float]]
-    """presence_accuracy, salience_accuracy, score: value, low and high end of the 95 % interval."""
+    """Measure by key, such as presence_accuracy: value, low and high end of the 95 % interval."""
     identity: str
     """Of the trial; equal identities give equal numbers."""
     corpus_hash: str
@@ -87,12 +87,14 @@ class Pipeline:
     space: LabelSpace
     state: Mapping[str, Tensor]
     """Of the final model, as the fusion strategy wrote it."""
-    decide: Callable[[Evidence], list[Mixture]]
-    """The fitted decision: evidence calibrated as in training -> one mixture per clip."""
+    decision: FittedDecision | None
+    """Of evidence calibrated as in training; None for intensities, which are taken as they are."""
 
 
-def pipeline_record(result: TrialResult, recipe: str, index: Index, commit: Commit) -> PipelineRecord:
-    """What pipeline.json says of a trial."""
+def pipeline_record(
+    result: TrialResult, recipe: str, index: Index, commit: Commit, made: Mapping[str, Identity]
+) -> PipelineRecord:
+    """What pipeline.json says of a trial; `made` is the identity of every encoder's features."""
     space = result.corpus.space
     train = {clip.id for clip in result.corpus.train}
     seconds = [
@@ -105,22 +107,15 @@ def pipeline_record(result: TrialResult, recipe: str, index: Index, commit: Comm
     return PipelineRecord(
         recipe=recipe,
         config=result.config,
-        encoders={
-            name: json.loads(identity_of(encoder_config(with_name(name, given)), index.corpus_hash).to_json())
-            for name, given in result.config.encoders.items()
-        },
+        encoders={name: json.loads(made[name].to_json()) for name in result.config.encoders},
         label_space=json.loads(json.dumps(space.to_dict())),
         synthetic=result.corpus.synthetic,
-        temperature=fit_temperature(result.train.probabilities, targets),
+        temperature=fit_temperature(result.train.probabilities, targets) if len(targets) else 1.0,
         shortest_seconds=min(seconds),
         longest_seconds=max(seconds),
         clips_per_actor=float(np.median(per_actor)),
         protocol=result.cross_fold.protocol.label,
-        scores={
-            "presence_accuracy": _triple(result.cross_fold.estimates.presence),
-            "salience_accuracy": _triple(result.cross_fold.estimates.salience),
-            "score": _triple(result.cross_fold.estimates.score),
-        },
+        scores={name: _triple(estimate) for name, estimate in result.cross_fold.measured.items()},
         identity=result.identity,
         corpus_hash=result.corpus_hash,
         git_commit=f"{commit.sha} + changes" if commit.dirty else commit.sha,
@@ -132,18 +127,10 @@ def _triple(estimate: Estimate) -> tuple[float, float, float]:
     return estimate.value, estimate.low, estimate.high
 
 
-def fitted_decision(result: TrialResult) -> object:
-    """The run's `Decider`, fitted on all its out-of-fold predictions: what decides new clips."""
-    decision = result.config.decision
-    evidence = CALIBRATIONS[decision.calibrate](result.train.evidence(result.corpus.space))
-    truth = [mixture for mixture in result.train.truth if mixture is not None]
-    return DECISIONS[decision.name](evidence, truth, result.config.seed)
-
-
-def write_pipeline(folder: Path, record: PipelineRecord, decider: object) -> list[Path]:
+def write_pipeline(folder: Path, record: PipelineRecord, decision: FittedDecision | None) -> list[Path]:
     """Writes two of the three files beside the final model; returns all three."""
     write_text(folder / PIPELINE, record.model_dump_json(indent=1) + "\n")
-    write_text(folder / DECISION, json.dumps(freeze(decider)) + "\n")
+    write_text(folder / DECISION, json.dumps(freeze(decision)) + "\n")
     return [folder / name for name in FILES]
 
 
@@ -158,15 +145,27 @@ def read_pipeline(folder: Path) -> Pipeline:
             f"run, or train it anew with `blended train RECIPE --again`"
         )
     try:
-        record = PipelineRecord.model_validate_json((folder / PIPELINE).read_bytes())
+        fields = json.loads((folder / PIPELINE).read_bytes())
+        _check_format(folder, fields)
+        record = PipelineRecord.model_validate(fields)
         decision = json.loads((folder / DECISION).read_bytes())
         state = load_file(folder / MODEL)
+    except InputError:
+        raise
     except (ValidationError, ValueError, SafetensorError) as error:
         raise InputError(
             f"the pipeline in {folder} is damaged or of another version ({str(error).splitlines()[0]}): "
             f"train the run anew with `blended train RECIPE --again`"
         ) from error
-    return Pipeline(folder, record, LabelSpace.from_dict(record.label_space), state, thaw(decision).decide)
+    return Pipeline(folder, record, LabelSpace.from_dict(record.label_space), state, thaw(decision))
+
+
+def _check_format(folder: Path, fields: Mapping[str, object]) -> None:
+    if fields.get("format") != FORMAT:
+        raise InputError(
+            f"the pipeline in {folder} has format {fields.get('format')!r}, this version of blended reads "
+            f"{FORMAT}: train the run anew with `blended train RECIPE --again`"
+        )
 
 
 def version_notes(record: PipelineRecord) -> list[str]:

@@ -1,5 +1,6 @@
 """From new files to decisions: decode, encode, fuse, calibrate, decide."""
 
+import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,17 +12,23 @@ import torch
 from jaxtyping import Float
 
 from blended.data import InputError, Mixture, Scores
-from blended.encoders.encoder import Encoder, EncoderConfig
-from blended.encoders.one_file import Decoded, cut, decode, encode
+from blended.encoders.encoder import RANDOM, Encoder, EncoderConfig
+from blended.encoders.one_file import Decoded, cut, decode, encode, encode_steps
 from blended.encoders.table import encoder_config
 from blended.encoders.threads import one_thread
-from blended.eval.calibration import CALIBRATIONS
-from blended.eval.evidence import gather
+from blended.encoders.weights import UNTRAINED, checksum, default_folder, resolve
+from blended.eval.evidence import Evidence, gather
+from blended.eval.protocol import calibrated
 from blended.eval.temperature import heated
 from blended.fusion.apply import apply_final
-from blended.studies.enrolment import ENOUGH_CLIPS, Enrolment, Features, check_enrolment
+from blended.fusion.sequences import Sequences
+from blended.fusion.strategies import FUSIONS
+from blended.fusion.strategies.applied import Applied, NewClips
+from blended.studies.enrolment import ENOUGH_CLIPS, Enrolment, check_enrolment
+from blended.studies.new_features import Features, num_clips, of_steps
 from blended.studies.params import with_name
-from blended.studies.pipeline import Pipeline, read_pipeline, version_notes
+from blended.studies.pipeline import Pipeline, PipelineRecord, read_pipeline, version_notes
+from blended.studies.trial import modality_of
 from blended.studies.windows import Windows, spans
 
 STRANGE = 3.0
@@ -44,11 +51,13 @@ class Answer:
     start_seconds: float
     """On the file's clock."""
     end_seconds: float
-    decided: Mixture
+    decided: Mixture | None
+    """None for intensities, which are taken as they are."""
     probabilities: Row
-    """Of the final model, in the order of the label space."""
+    """Of the final model, or intensities, in the order of the label space."""
     calibrated: Row
-    """The same with the temperature that fits out-of-fold clips best."""
+    """The same mapped so that it fits out-of-fold clips best: as the run's decision has it (`probabilities`),
+    or else with one temperature."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,7 +82,8 @@ class Scored:
     """A stretch of a file after fusion and decision."""
 
     probabilities: Row
-    decided: Mixture
+    calibrated: Row
+    decided: Mixture | None
     weights: Mapping[str, float]
     strangeness: Mapping[str, float]
 
@@ -139,36 +149,55 @@ class Predictor:
         return parts
 
     def _encode(self, decoded: Decoded) -> Features:
-        encoded = encode([decoded], self.encoders)
+        """One row per encoder, as the run's strategy reads it."""
+        if FUSIONS[self.pipeline.record.config.fusion.name].reads == "sequences":
+            return of_steps(encode_steps([decoded], self.encoders, self.device), self.device)
+        encoded = encode([decoded], self.encoders, self.device)
         return {name: torch.from_numpy(values).to(self.device) for name, values in encoded.items()}
 
     def _score(self, path: Path, features: Features, enrolment: Enrolment | None) -> Scored:
         """Of the last row: the rows before it are the person's other clips."""
         if enrolment is not None:
             features = enrolment.beside(path, features)
-        num_rows = len(next(iter(features.values())))
-        fusion, state = self.pipeline.record.config.fusion, self.pipeline.state
+        config = self.pipeline.record.config
+        people = ["person"] * num_clips(features)
+        vectors = {name: given for name, given in features.items() if isinstance(given, torch.Tensor)}
+        sequences = {name: given for name, given in features.items() if isinstance(given, Sequences)}
+        clips = NewClips(self.pipeline.space, people, modality_of(config), vectors, sequences)
         try:
-            applied = apply_final(fusion, state, features, ["person"] * num_rows)
+            applied = apply_final(config.fusion, self.pipeline.state, clips)
         except InputError as error:
             raise InputError(f"{path}: {error}") from error
         strangeness = {name: float(values[-1]) for name, values in applied.strangeness.items()}
-        decided = self._decide(applied.probabilities)[-1]
-        return Scored(applied.probabilities[-1], decided, applied.weights, strangeness)
+        decided, mapped = self._decide(applied)
+        return Scored(applied.probabilities[-1], mapped, decided, applied.weights, strangeness)
 
-    def _decide(self, probabilities: Float[np.ndarray, "clip emotion"]) -> list[Mixture]:
-        """All rows as clips of one person."""
-        ids = tuple(str(number) for number in range(len(probabilities)))
-        scores = Scores(ids, self.pipeline.space.emotions, probabilities, "probabilities")
-        evidence = gather([scores], ["person"] * len(ids), [0] * len(ids), self.pipeline.space)
-        calibrated = CALIBRATIONS[self.pipeline.record.config.decision.calibrate](evidence)
-        return self.pipeline.decide(calibrated)
+    def _decide(self, applied: Applied) -> tuple[Mixture | None, Row]:
+        """Of the last row: its mixture, if the task has any, and its probabilities mapped."""
+        decision, probabilities = self.pipeline.decision, applied.probabilities
+        if decision is None:
+            return None, probabilities[-1]
+        evidence = self._evidence(applied)
+        # The run's own map, or else one temperature, so that probabilities mean what they say.
+        if self.pipeline.record.config.decision.probabilities == "raw":
+            mapped = heated(probabilities, self.pipeline.record.temperature)
+        else:
+            mapped = decision.adjust(evidence).mean_probabilities()
+        return decision.decide(evidence)[-1], mapped[-1]
+
+    def _evidence(self, applied: Applied) -> Evidence:
+        """All rows as clips of one person, calibrated as in training."""
+        space, ids = self.pipeline.space, tuple(str(row) for row in range(len(applied.probabilities)))
+        scores = Scores(ids, space.emotions, applied.probabilities, "probabilities")
+        evidence = gather([scores], ["person"] * len(ids), [0] * len(ids), space, applied.states)
+        return calibrated(evidence, self.pipeline.record.config.protocol)
 
     def _mean(self, parts: Sequence[Scored]) -> Scored:
         """Of windows: mean probabilities, and the decision of most of them (the first of equals)."""
         counts = Counter(part.decided for part in parts)
         return Scored(
             probabilities=np.mean([part.probabilities for part in parts], axis=0),
+            calibrated=np.mean([part.calibrated for part in parts], axis=0),
             decided=counts.most_common(1)[0][0],
             weights=parts[0].weights,
             strangeness={
@@ -178,8 +207,7 @@ class Predictor:
         )
 
     def _answer(self, span: Span, scored: Scored) -> Answer:
-        calibrated = heated(scored.probabilities[None], self.pipeline.record.temperature)[0]
-        return Answer(*span, scored.decided, scored.probabilities, calibrated)
+        return Answer(*span, scored.decided, scored.probabilities, scored.calibrated)
 
     def _notes(self, decoded: Decoded, scored: Scored, enrolment: Enrolment | None) -> list[str]:
         record = self.pipeline.record
@@ -191,6 +219,12 @@ class Predictor:
         seconds, shortest, longest = decoded.duration_seconds, record.shortest_seconds, record.longest_seconds
         if not shortest - SLACK_SECONDS <= seconds <= longest + SLACK_SECONDS:
             notes.append(f"lasts {seconds:.1f} s, the clips trained on {shortest:.1f} to {longest:.1f} s")
+        notes += [
+            f"{name}: {count} {what.replace('_', ' ')}"
+            for name, counts in decoded.notes.items()
+            for what, count in counts.items()
+            if count
+        ]
         if enrolment is not None and len(enrolment.paths) < ENOUGH_CLIPS:
             notes.append(f"enrolled from {len(enrolment.paths)} clips; {ENOUGH_CLIPS} or more are better")
         notes += [
@@ -202,18 +236,47 @@ class Predictor:
         return notes
 
 
-def open_predictor(folder: Path, *, device: str = "cpu") -> Predictor:
-    """Reads a stored pipeline and builds its encoders; raises InputError if it cannot be used here."""
+def open_predictor(
+    folder: Path,
+    *,
+    device: str = "cpu",
+    weights: Mapping[str, Path] | None = None,
+    weights_folder: Path | None = None,
+) -> Predictor:
+    """Reads a stored pipeline and builds its encoders.
+
+    Trained weights are those given by encoder name, else looked for in the folder of weights. Raises
+    InputError for a run that cannot be applied here: for weights that are not there or not those trained
+    with, and for features that somebody else extracted.
+    """
     pipeline = read_pipeline(folder)
-    encoders: dict[str, tuple[EncoderConfig, Encoder[Any]]] = {}
-    for name, settings in pipeline.record.config.encoders.items():
-        weights = pipeline.record.encoders[name]["weights"]
-        if weights not in ("none", "random"):
-            raise InputError(
-                f"{name} was trained with the weights {weights[:12]}..., which are not part of the pipeline: "
-                f"this run cannot be applied to new files yet"
-            )
-        config = encoder_config(with_name(name, settings))
-        encoders[name] = (config, config.build(device=device))
+    record = pipeline.record
+    if record.config.imported:
+        names = ", ".join(record.config.imported)
+        raise InputError(
+            f"the run {record.recipe!r} was trained on imported features ({names}), which cannot be "
+            f"made from a new file: use a run of encoders"
+        )
+    configs = {n: encoder_config(with_name(n, given)) for n, given in record.config.encoders.items()}
+    files = chosen_weights(record, configs, weights or {}, weights_folder or default_folder(os.environ))
+    encoders = {n: (c, c.build(device=device, weights=files.get(n))) for n, c in configs.items()}
     state = {name: value.to(device) for name, value in pipeline.state.items()}
     return Predictor(replace(pipeline, state=state), encoders, device)
+
+
+def chosen_weights(
+    record: PipelineRecord, configs: Mapping[str, EncoderConfig], given: Mapping[str, Path], folder: Path
+) -> dict[str, Path]:
+    """Encoder name -> its weights; the very file that was trained with, by checksum."""
+    made = {name: fields["weights"] for name, fields in record.encoders.items()}
+    untrained = {
+        name: RANDOM for name, config in configs.items() if config.weighted and made[name] == UNTRAINED
+    }
+    files = resolve(configs.values(), folder, given={**untrained, **given})
+    for name, path in files.items():
+        if (here := checksum(path)) != made[name]:
+            raise InputError(
+                f"the run {record.recipe!r} was trained with weights {made[name][:12]} of {name}, but {path} "
+                f"is {here[:12]}: name the same file with --weights {name}=FILE"
+            )
+    return files

@@ -29,7 +29,7 @@ def answer_json(answer: Answer, emotions: Sequence[str]) -> dict[str, Any]:
     return {
         "start_seconds": round(answer.start_seconds, 6),
         "end_seconds": round(answer.end_seconds, 6),
-        "state": answer.decided.name,
+        "state": name_of(answer.decided),
         "emotions": [{"emotion": emotion, "share": share} for emotion, share in ranked(answer.decided)],
         "probabilities": named(answer.probabilities, emotions),
         "calibrated_probabilities": named(answer.calibrated, emotions),
@@ -50,9 +50,15 @@ def pipeline_json(record: PipelineRecord) -> dict[str, Any]:
     }
 
 
-def ranked(mixture: Mixture) -> list[tuple[str, float]]:
-    """Emotions with their shares in percent, the larger first."""
-    return sorted(mixture.shares, key=lambda item: (-item[1], item[0]))
+def name_of(decided: Mixture | None) -> str:
+    """The label state; empty for intensities."""
+    return "" if decided is None else decided.name
+
+
+def ranked(mixture: Mixture | None) -> list[tuple[str, float]]:
+    """Emotions with their shares in percent, the larger first; none for intensities."""
+    shares = () if mixture is None else mixture.shares
+    return sorted(shares, key=lambda item: (-item[1], item[0]))
 
 
 def named(row: Row, emotions: Sequence[str]) -> dict[str, float]:
@@ -91,8 +97,8 @@ def _row(predictor: Predictor, path: Path, enrolment: Enrolment | None) -> dict[
         found = predictor.predict(path, enrolment=enrolment)
     except InputError as error:
         return {**empty, "problem": str(error)}
-    shares = dict(found.whole.decided.shares)
+    shares = dict(ranked(found.whole.decided))
     values = {f"share_{emotion}": shares.get(emotion, 0.0) for emotion in emotions}
     values |= {f"p_{name}": p for name, p in named(found.whole.probabilities, emotions).items()}
     values |= {f"calibrated_{name}": p for name, p in named(found.whole.calibrated, emotions).items()}
-    return {**empty, **values, "state": found.whole.decided.name, "notes": "; ".join(found.notes)}
+    return {**empty, **values, "state": name_of(found.whole.decided), "notes": "; ".join(found.notes)}

@@ -2,15 +2,17 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 from blended.data import Clip, Corpus, InputError, Mixture
-from blended.data.corpora import demo
+from blended.data.corpora import ceiling, held_out_truth
 from blended.data.corpora.emotion_names import EMOTION_NAMES
 from blended.data.index import Index, read_index
 from blended.data.media import read_frames
@@ -20,7 +22,7 @@ from blended.eval.figures.picture import picture_png
 from blended.eval.intervals import ScoreEstimates, actor_bootstrap
 from blended.eval.metrics import correctness
 from blended.eval.predictions import Predictions
-from blended.eval.protocol import Evaluation, Protocol, evaluate
+from blended.eval.protocol import Protocol, measure
 from blended.eval.report import (
     CorpusFacts,
     ExampleFrame,
@@ -31,10 +33,12 @@ from blended.eval.report import (
     corpus_facts,
     worst_and_best,
 )
+from blended.eval.tasks import TASKS
 from blended.studies.folders import Folders
 from blended.studies.params import Params
 from blended.studies.provenance import git_commit
 from blended.studies.runs import StoredRun, read_run
+from blended.studies.single_run import groupings, labelled, truth_of
 
 TRAINING_PROTOCOL = (
     "For every reported fold the number of epochs was chosen on the fold after it, by a model that saw "
@@ -43,21 +47,23 @@ TRAINING_PROTOCOL = (
 DISTRIBUTIONS = ("blended-studies", "torch", "mlflow", "dvc")
 
 
-def gather_report(params: Params, folders: Folders) -> Report:
-    """The report of all complete runs of the chosen corpus.
+def gather_report(params: Params, folders: Folders, *, show_people: bool = False) -> Report:
+    """The report of all complete runs of the chosen corpus; pictures of real people only if asked for.
 
     Raises InputError if a recipe has no run, or a run was made from another corpus than is indexed.
     """
     index = read_index(folders.index(params.corpus))
     runs = _stored(params, folders, index)
     kept = _common_clips(runs)
-    knows_test = params.corpus == demo.NAME and index.corpus.test
-    truth_of_test = demo.test_truth(folders.corpus(params.corpus)) if knows_test else {}
+    folder = folders.corpus(params.corpus)
+    truth_of_test = held_out_truth(params.corpus, folder) if index.corpus.test else {}
     records = [_record(run, index.corpus, kept, truth_of_test) for run in runs]
     top = rank(records)[0]
-    probabilities = _probabilities(runs, kept, top.name)
-    trivial = trivial_decisions(index.corpus.space)
+    decides = TASKS[index.corpus.space.task].decides
+    probabilities = {run.recipe: _kept(run.train, kept).probabilities for run in runs} if decides else {}
+    trivial = trivial_decisions(index.corpus.space) if decides else ()
     records += [_trivial(records[0], runs[0], index.corpus, kept, name) for name in trivial]
+    seen = index.corpus.synthetic or show_people
     return Report(
         title=f"Blended emotions: {params.corpus}",
         corpus=_facts(index),
@@ -70,12 +76,19 @@ def gather_report(params: Params, folders: Folders) -> Report:
             made_on=datetime.now(UTC).strftime("%d %B %Y"),
         ),
         training_protocol=TRAINING_PROTOCOL,
-        ceilings=_ceilings(folders.corpus(params.corpus)),
+        ceilings=ceiling(params.corpus, folder),
         unreadable=tuple(UnreadableClip(*pair) for pair in sorted(_unreadable(params, folders).items())),
         findings=_findings(folders.findings(params.corpus)),
-        frames=_example_frames(index.corpus) if index.corpus.synthetic else (),
-        probabilities={top.name: probabilities},
-        clip_pictures=_clip_pictures(index.corpus, top, probabilities) if index.corpus.synthetic else {},
+        frames=_example_frames(index.corpus) if seen and index.corpus.has_media else (),
+        probabilities=probabilities,
+        clip_pictures=_clip_pictures(index.corpus, top, probabilities[top.name])
+        if seen and decides and index.corpus.has_media
+        else {},
+        show_people=show_people,
+        groups=groupings(params.corpus, top.clip_ids),
+        enrolment={run.recipe: run.extras.enrolment for run in runs if run.extras.enrolment},
+        importance={run.recipe: run.extras.importance for run in runs if run.extras.importance is not None},
+        without={run.recipe: run.extras.without for run in runs if run.extras.without},
         emotion_names={name: EMOTION_NAMES.get(name, name) for name in index.corpus.space.emotions},
     )
 
@@ -104,7 +117,8 @@ def _common_clips(runs: Sequence[StoredRun]) -> frozenset[str]:
 def _record(
     run: StoredRun, corpus: Corpus, kept: frozenset[str], truth_of_test: Mapping[str, Mixture]
 ) -> RunRecord:
-    train, truth = _kept(run.train, kept)
+    train, protocol = _kept(run.train, kept), run.config.protocol
+    truth, task = truth_of(train), corpus.space.task
     return RunRecord(
         name=run.recipe,
         strategy=run.config.strategy,
@@ -114,57 +128,50 @@ def _record(
         clip_ids=train.clip_ids,
         actors=np.array(train.actors),
         folds=np.array(train.folds, dtype=np.int64),
-        cross_fold=_evaluate(train, truth, corpus, run.config.protocol),
-        # A learned decision has no in-fold counterpart: beside it, thresholds would compare two things.
-        in_fold=_evaluate(train, truth, corpus, run.config.official_protocol)
-        if run.config.decision.name == "thresholds"
+        cross_fold=_as_decided(train, corpus, protocol),
+        # Only thresholds have an in-fold counterpart, and theirs is to be held against themselves.
+        in_fold=_evaluate(train, corpus, run.config.official_protocol) if task == "mixture" else None,
+        thresholds=_evaluate(train, corpus, replace(run.config.official_protocol, tune="cross-fold"))
+        if task == "mixture" and protocol.decision != "thresholds"
         else None,
         test=_test_estimates(run.test, truth_of_test),
         run_id=run.run_id,
+        task=task,
     )
 
 
 def _trivial(like: RunRecord, run: StoredRun, corpus: Corpus, kept: frozenset[str], name: str) -> RunRecord:
-    train, truth = _kept(run.train, kept)
+    train = _kept(run.train, kept)
     return RunRecord(
         name=name,
         strategy=name,
         features=(),
         modalities=(),
-        truth=truth,
+        truth=like.truth,
         clip_ids=like.clip_ids,
         actors=like.actors,
         folds=like.folds,
-        cross_fold=_evaluate(train, truth, corpus, Protocol(name)),
+        cross_fold=_evaluate(train, corpus, Protocol(name)),
+        task=like.task,
     )
 
 
-def _kept(predictions: Predictions, kept: frozenset[str]) -> tuple[Predictions, list[Mixture]]:
-    """The predictions of the given clips and their truth."""
-    rows = [row for row, clip_id in enumerate(predictions.clip_ids) if clip_id in kept]
-    chosen = Predictions(
-        clip_ids=tuple(predictions.clip_ids[row] for row in rows),
-        actors=tuple(predictions.actors[row] for row in rows),
-        folds=tuple(predictions.folds[row] for row in rows),
-        probabilities=predictions.probabilities[rows],
-        decided=tuple(predictions.decided[row] for row in rows),
-        truth=tuple(predictions.truth[row] for row in rows),
-    )
-    return chosen, [mixture for mixture in chosen.truth if mixture is not None]
+def _kept(predictions: Predictions, kept: frozenset[str]) -> Predictions:
+    """The predictions of the given clips."""
+    return predictions.take([row for row, clip_id in enumerate(predictions.clip_ids) if clip_id in kept])
 
 
-def _probabilities(
-    runs: Sequence[StoredRun], kept: frozenset[str], name: str
-) -> Float[np.ndarray, "clip emotion"]:
-    """Of the run of that name, before any decision."""
-    run = next(run for run in runs if run.recipe == name)
-    return _kept(run.train, kept)[0].probabilities
+def _as_decided(predictions: Predictions, corpus: Corpus, protocol: Protocol) -> Any:
+    """What the run decided when it was trained, measured on the clips that are left."""
+    if not TASKS[corpus.space.task].decides:
+        return _evaluate(predictions, corpus, protocol)
+    evidence = predictions.evidence(corpus.space)
+    return measure(evidence, labelled(predictions), [*predictions.decided], protocol)
 
 
-def _evaluate(
-    predictions: Predictions, truth: Sequence[Mixture], corpus: Corpus, protocol: Protocol
-) -> Evaluation:
-    return evaluate(predictions.evidence(corpus.space), truth, protocol)
+def _evaluate(predictions: Predictions, corpus: Corpus, protocol: Protocol) -> Any:
+    task = TASKS[corpus.space.task]
+    return task.evaluate(predictions.evidence(corpus.space), truth_of(predictions), protocol)
 
 
 def _test_estimates(test: Predictions | None, truth: Mapping[str, Mixture]) -> ScoreEstimates | None:
@@ -183,12 +190,6 @@ def _facts(index: Index) -> CorpusFacts:
 def _commit(root: Path) -> str:
     commit = git_commit(root)
     return f"{commit.sha} + changes" if commit.dirty else commit.sha
-
-
-def _ceilings(folder: Path) -> dict[str, dict[str, float]]:
-    """What the demo corpus publishes of itself."""
-    path = folder / "ceiling.json"
-    return json.loads(path.read_text(encoding="utf-8"))["train"]["oracle"] if path.is_file() else {}
 
 
 def _unreadable(params: Params, folders: Folders) -> dict[str, str]:

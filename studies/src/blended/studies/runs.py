@@ -2,15 +2,15 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from blended.data import LabelSpace
 from blended.data.atomic import replacing, write_text
 from blended.eval.predictions import Predictions, read_predictions, write_predictions
-from blended.eval.protocol import Evaluation
-from blended.eval.summary import summary
+from blended.eval.tasks import MEASURES, AnyEvaluation
+from blended.studies.extras import Extras, read_extras, write_extras
 from blended.studies.trial import TrialConfig, TrialResult
 
 METRICS = "metrics.json"
@@ -36,43 +36,23 @@ class StoredRun:
     """Of the tracked run."""
     train: Predictions
     test: Predictions | None
+    extras: Extras = field(default_factory=Extras)
 
 
 def metrics(result: TrialResult) -> dict[str, Any]:
     """Numbers for `dvc metrics show`: the headline, the folds, and apart from them the optimistic way."""
-    headline = {**_numbers(result.cross_fold), **recall_numbers(result)}
-    return {"cross_fold": headline, "in_fold_optimistic": _numbers(result.in_fold)}
+    optimistic = {} if result.in_fold is None else {"in_fold_optimistic": _numbers(result.in_fold)}
+    return {"cross_fold": _numbers(result.cross_fold), **optimistic}
 
 
-def recall_numbers(result: TrialResult) -> dict[str, float]:
-    """Unweighted and weighted recall with interval ends; nothing for tasks with blends."""
-    if result.recalls is None:
-        return {}
-    named = (("unweighted_recall", result.recalls.unweighted), ("weighted_recall", result.recalls.weighted))
-    return {
-        f"{name}{end}": value
-        for name, estimate in named
-        for end, value in (("", estimate.value), ("_low", estimate.low), ("_high", estimate.high))
-    }
-
-
-def _numbers(evaluation: Evaluation) -> dict[str, Any]:
-    fields = summary(evaluation)
-    named = ("presence", "salience", "score")
-    values = {key: fields[key] for key in ("presence_accuracy", "salience_accuracy", "score")}
+def _numbers(evaluation: AnyEvaluation) -> dict[str, Any]:
+    values = {key: estimate.value for key, estimate in evaluation.measured.items()}
     bounds = {
-        f"{name}_{side}": getattr(getattr(evaluation.estimates, name), side)
-        for name in named
+        f"{MEASURES[key].short}_{side}": getattr(estimate, side)
+        for key, estimate in evaluation.measured.items()
         for side in ("low", "high")
     }
-    folds = {
-        f"fold{fold.fold}": {
-            "presence_accuracy": fold.presence_accuracy,
-            "salience_accuracy": fold.salience_accuracy,
-            **fold.parameters,
-        }
-        for fold in evaluation.folds
-    }
+    folds = {f"fold{fold.fold}": {**fold.numbers, **fold.parameters} for fold in evaluation.folds}
     return {**values, **bounds, **folds}
 
 
@@ -86,6 +66,7 @@ def write_run(folder: Path, recipe: str, result: TrialResult, confusion_png: byt
     record.unlink(missing_ok=True)
     space = result.corpus.space
     write_predictions(artifacts / PREDICTIONS, result.train, space)
+    write_extras(artifacts, result.extras)
     (artifacts / TEST_PREDICTIONS).unlink(missing_ok=True)
     if result.test is not None:
         write_predictions(artifacts / TEST_PREDICTIONS, result.test, space)
@@ -136,4 +117,5 @@ def read_run(folder: Path, space: LabelSpace) -> StoredRun | None:
         run_id=fields["run_id"],
         train=read_predictions(artifacts / PREDICTIONS, space),
         test=read_predictions(test, space) if test.is_file() else None,
+        extras=read_extras(artifacts),
     )

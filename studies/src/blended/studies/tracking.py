@@ -1,6 +1,7 @@
 """Every training as one MLflow run. MLflow is imported here, in `models.py` and in `pyfunc_model.py` only."""
 
 import os
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,11 +9,12 @@ from typing import Any
 
 from filelock import FileLock
 
-from blended.data import Corpus
+from blended.data import Clip, Corpus
+from blended.eval.intervals import Estimate
 from blended.eval.protocol import Evaluation
+from blended.eval.tasks import TASKS
 from blended.studies import saved_view
 from blended.studies.provenance import Commit
-from blended.studies.runs import recall_numbers
 from blended.studies.trial import TrialResult
 
 MAX_PARAM_CHARACTERS = 6000
@@ -54,13 +56,14 @@ def log_trial(
     uri: str,
     root: Path,
     artifacts: Sequence[Path],
+    figures: Mapping[str, bytes],
     baselines: Mapping[str, Evaluation],
     commit: Commit,
     data_hash: str,
     device: str,
     seconds: float,
 ) -> str:
-    """Logs a trial as one finished run and returns its id."""
+    """Logs a trial as one finished run, with PNGs by name, and returns its id."""
     from mlflow import MlflowClient
     from mlflow.entities import Metric, Param, RunTag
 
@@ -81,6 +84,7 @@ def log_trial(
     _log_dataset(client, run_id, result.corpus, data_hash)
     for path in artifacts:
         client.log_artifact(run_id, str(path))
+    _log_figures(client, run_id, figures)
     client.set_terminated(run_id)
     return run_id
 
@@ -123,24 +127,22 @@ def _tags(result: TrialResult, recipe: str, commit: Commit, data_hash: str, devi
 
 def _metrics(result: TrialResult) -> dict[str, float]:
     """Means with interval ends, then folds as `fold0/...`; the optimistic figures under their own name."""
-    values: dict[str, float] = {}
-    for prefix, evaluation in (("", result.cross_fold), ("in_fold_optimistic/", result.in_fold)):
-        estimates = evaluation.estimates
-        for name, estimate in (
-            ("presence_accuracy", estimates.presence),
-            ("salience_accuracy", estimates.salience),
-            ("score", estimates.score),
-        ):
-            values[f"{prefix}{name}"] = estimate.value
-            values[f"{prefix}{name}_low"] = estimate.low
-            values[f"{prefix}{name}_high"] = estimate.high
+    values = _named("", result.cross_fold.measured)
+    if result.in_fold is not None:
+        values |= _named("in_fold_optimistic/", result.in_fold.measured)
     for fold in result.cross_fold.folds:
-        values[f"fold{fold.fold}/presence_accuracy"] = fold.presence_accuracy
-        values[f"fold{fold.fold}/salience_accuracy"] = fold.salience_accuracy
-        values |= {f"fold{fold.fold}/{name}": value for name, value in fold.parameters.items()}
-    values |= recall_numbers(result)
+        numbers = {**fold.numbers, **fold.parameters}
+        values |= {f"fold{fold.fold}/{name}": value for name, value in numbers.items()}
     values |= {f"fitted/{name}": value for name, value in result.fused.fitted.items()}
     return values
+
+
+def _named(prefix: str, estimates: Mapping[str, Estimate]) -> dict[str, float]:
+    return {
+        f"{prefix}{name}{end}": value
+        for name, estimate in estimates.items()
+        for end, value in (("", estimate.value), ("_low", estimate.low), ("_high", estimate.high))
+    }
 
 
 def _baseline_metrics(baselines: Mapping[str, Evaluation]) -> dict[str, float]:
@@ -152,15 +154,24 @@ def _baseline_metrics(baselines: Mapping[str, Evaluation]) -> dict[str, float]:
 
 
 def _note(result: TrialResult) -> str:
-    estimates = result.cross_fold.estimates
     warning = (
         "**Synthetic corpus: these numbers say nothing about people.**\n\n" if result.corpus.synthetic else ""
     )
+    shown = TASKS[result.corpus.space.task].measures
+    numbers = ", ".join(f"{one.words} {result.cross_fold.measured[one.key]}" for one in shown)
     return (
         f"{warning}{result.cross_fold.protocol.label}; means over {len(result.cross_fold.folds)} folds with "
-        f"95 % intervals, actors resampled within folds: presence {estimates.presence}, "
-        f"salience {estimates.salience}, score {estimates.score}."
+        f"95 % intervals, actors resampled within folds: {numbers}."
     )
+
+
+def _log_figures(client: Any, run_id: str, figures: Mapping[str, bytes]) -> None:
+    """PNGs by name, as artifacts below `figures`."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in figures.items():
+            path = Path(folder) / f"{name}.png"
+            path.write_bytes(content)
+            client.log_artifact(run_id, str(path), "figures")
 
 
 def _log_dataset(client: Any, run_id: str, corpus: Corpus, data_hash: str) -> None:
@@ -175,7 +186,7 @@ def _log_dataset(client: Any, run_id: str, corpus: Corpus, data_hash: str) -> No
             "clip": [clip.id for clip in train],
             "actor": [clip.actor for clip in train],
             "fold": [clip.fold for clip in train],
-            "state": [clip.mixture.name if clip.mixture else None for clip in train],
+            "state": [_label(clip) for clip in train],
         }
     )
     # MLflow cuts digests at 36 characters.
@@ -183,3 +194,22 @@ def _log_dataset(client: Any, run_id: str, corpus: Corpus, data_hash: str) -> No
     dataset = from_polars(table, name=corpus.name, digest=digest)
     entity = DatasetInput(Dataset(**dataset.to_dict()), [InputTag("mlflow.data.context", "train")])
     client.log_inputs(run_id, datasets=[entity])
+
+
+def _label(clip: Clip) -> str | None:
+    """A mixture by name, intensities as numbers."""
+    if clip.mixture is not None:
+        return clip.mixture.name
+    return None if clip.soft is None else ", ".join(f"{value:g}" for value in clip.soft.values)
+
+
+def trial_metrics(result: TrialResult) -> dict[str, float]:
+    """The numbers of a run, by the names that they have in MLflow."""
+    return _metrics(result)
+
+
+def trial_tags(result: TrialResult) -> dict[str, str]:
+    """What a run is told apart by: data, strategy, features and protocol."""
+    where = {"recipe", "identity", "dvc_hash", "git_commit", "git_dirty", "device"}
+    tags = _tags(result, "", Commit("", False), "", "")
+    return {name: value for name, value in tags.items() if name not in where}

@@ -6,33 +6,35 @@ tracked.
 
 import hashlib
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
-import numpy as np
-import torch
 from pydantic import BaseModel, ConfigDict, JsonValue
-from torch import Tensor
 
-from blended.data import Corpus, InputError, Mixture, Scores
+from blended.data import Corpus
 from blended.data.foreign import ImportedConfig, open_imported
 from blended.data.index import Index, read_index
 from blended.data.store import FeatureStore
+from blended.encoders.encoder import RANDOM
 from blended.encoders.extract import identity_of
-from blended.encoders.pooling import pool_store
+from blended.encoders.layers import parse_feature_reference
 from blended.encoders.table import encoder_config
 from blended.encoders.threads import one_thread
-from blended.eval.agreement import RecallEstimates, recall_bootstrap
-from blended.eval.calibration import CALIBRATIONS
-from blended.eval.decisions import DECISIONS
-from blended.eval.evidence import Evidence, gather
+from blended.encoders.weights import forbid_random
+from blended.eval.intervals import Estimate
 from blended.eval.predictions import Predictions
-from blended.eval.protocol import Evaluation, Protocol, evaluate
-from blended.fusion.inputs import Inputs
-from blended.fusion.strategies import Fused, FusionConfig, fit
+from blended.eval.protocol import Evaluation, FittedDecision, Protocol
+from blended.eval.tasks import TASKS, AnyEvaluation
+from blended.fusion.run import Run
+from blended.fusion.strategies import FUSIONS, Fused, FusionConfig, fit
+from blended.studies.evaluating import PartScores, evaluate_scores
+from blended.studies.extras import Extras
 from blended.studies.folders import Folders
-from blended.studies.params import DecisionConfig, Params, with_name
+from blended.studies.gathering import Memory, complete, gather, lacking
+from blended.studies.inner import InnerScore, Watch, inner_scores, watcher
+from blended.studies.params import DecisionConfig, Missing, Params, with_name
 
 Log = Callable[[str], None]
 
@@ -49,6 +51,7 @@ class TrialConfig(BaseModel):
     """Settings of the features made by others that it uses, by name."""
     fusion: FusionConfig
     decision: DecisionConfig
+    missing: Missing = "refuse"
     seed: int
 
     @property
@@ -62,23 +65,29 @@ class TrialConfig(BaseModel):
     def protocol(self) -> Protocol:
         """How this trial's scores are decided; its result is the headline."""
         per_actor = self.fusion.standardise == "actor"
-        return Protocol(self.decision.name, self.decision.calibrate, "cross-fold", self.seed, per_actor)
+        return self.decision.protocol(self.seed, features_per_actor=per_actor)
 
     @property
     def official_protocol(self) -> Protocol:
         """Two thresholds tuned on the reported fold: optimistic, to compare with published numbers."""
-        return replace(self.protocol, decision="thresholds", tune="in-fold")
+        plain = DecisionConfig(
+            name="thresholds", calibrate=self.decision.calibrate, enrol_clips=self.decision.enrol_clips
+        )
+        per_actor = self.protocol.features_per_actor
+        return replace(plain.protocol(self.seed, features_per_actor=per_actor), tune="in-fold")
 
 
 def trial_config(params: Params, recipe_name: str) -> TrialConfig:
     """The trial of a recipe of params.yaml."""
     recipe = params.recipe(recipe_name)
+    used = {parse_feature_reference(feature).name for feature in recipe.fusion.features}
     return TrialConfig(
         corpus=params.corpus,
-        encoders={n: params.encoders[n] for n in recipe.fusion.features if n in params.encoders},
-        imported={n: params.imported[n].settings for n in recipe.fusion.features if n in params.imported},
+        encoders={name: params.encoders[name] for name in params.encoders if name in used},
+        imported={name: params.imported[name].settings for name in params.imported if name in used},
         fusion=recipe.fusion,
         decision=recipe.decision,
+        missing=recipe.missing,
         seed=recipe.seed,
     )
 
@@ -94,69 +103,106 @@ class TrialResult:
     corpus_hash: str
     modalities: tuple[str, ...]
     """What the encoders look at and listen to, sorted."""
-    cross_fold: Evaluation
-    in_fold: Evaluation
-    """Two thresholds tuned on the reported fold: optimistic, to compare with published numbers."""
-    recalls: RecallEstimates | None
-    """Unweighted and weighted average recall, for single-label tasks."""
+    cross_fold: AnyEvaluation
+    in_fold: Evaluation | None
+    """Two thresholds tuned on the reported fold: optimistic, to compare with published numbers; None for
+    tasks without blends."""
     train: Predictions
     test: Predictions | None
     """By the final model, refitted on all training clips; None without a test partition, or where the
     trial is transductive and nobody says who is seen in the test clips."""
     fused: Fused
+    decision: FittedDecision | None
+    """Fitted on all out-of-fold predictions: what decided the test clips and will decide new ones. None for
+    intensities, which are taken as they are."""
+    inner: Mapping[int, InnerScore]
+    """Reported fold -> score on its inner fold, which choices for that fold may be made by."""
     skipped: tuple[str, ...]
-    """Clips without features of every encoder."""
+    """Clips that were left out for want of features."""
+    extras: Extras = field(default_factory=Extras)
+    """Tables that not every run has; the training command adds what is too slow for a search."""
+
+    @property
+    def headline(self) -> Estimate:
+        """What runs of this task are ranked by, such as the challenge score."""
+        return self.cross_fold.measured[TASKS[self.corpus.space.task].headline.key]
 
 
-def run(config: TrialConfig, *, log: Log, device: str, folders: Folders | None = None) -> TrialResult:
-    """Trains, decides and measures. Effects: reads features; writes nothing.
+def run(
+    config: TrialConfig,
+    *,
+    log: Log,
+    device: str,
+    folders: Folders | None = None,
+    watch: Watch | None = None,
+    checkpoints: Path | None = None,
+    memory: Memory | None = None,
+) -> TrialResult:
+    """Trains, decides and measures. Effects: reads features; writes checkpoints, if given a folder for them.
 
-    Raises InputError for features that are missing or were made otherwise than the config says.
+    `watch` is told the score on inner folds after every epoch and may raise to stop the trial. A trial that
+    was interrupted goes on from `checkpoints` and ends with the same numbers. Trials that are given one
+    `memory` read each encoder's features once. Raises InputError for features
+    that are missing or were made otherwise than the config says.
     """
     where = folders or Folders()
     index = read_index(where.index(config.corpus))
     stores = open_stores(config, index, where)
-    failed = {clip_id for store in stores.values() for clip_id in store.failures}
-    corpus = usable(index.corpus, failed, config.protocol)
-    inputs = _inputs(corpus, stores, device)
+    lacks = lacking(stores, index.corpus)
+    whole = complete(index.corpus, lacks, len(stores), config.missing)
+    corpus = usable(whole, config.protocol)
+    inputs = gather(corpus, stores, modality_of(config), FUSIONS[config.fusion.name].reads, device, memory)
+    on_epoch = None if watch is None else watcher(corpus, watch)
     # On a CPU one thread is as fast for matrices of this size, far faster on a busy machine, where
     # threads of one product wait for each other, and its sums do not depend on the number of cores.
     with one_thread() if device == "cpu" else nullcontext():
-        fused = fit(config.fusion, inputs, config.seed, log)
-    truth = [_labelled(clip.mixture, clip.id) for clip in corpus.train]
-    evidence = _evidence(corpus, fused.out_of_fold, "train")
-    protocol = config.protocol
-    cross_fold = evaluate(evidence, truth, protocol)
-    in_fold = evaluate(evidence, truth, config.official_protocol)
-    log(f"{protocol.label}: score {cross_fold.estimates.score}")
-    return TrialResult(
+        fused = fit(config.fusion, inputs, config.seed, Run(log, on_epoch, checkpoints))
+    test = _scores(corpus, fused, "test") if corpus.test else None
+    found = evaluate_scores(
+        corpus, config.protocol, config.official_protocol, _scores(corpus, fused, "train"), test
+    )
+    result = TrialResult(
         config=config,
         identity=identity(config, index, stores),
         corpus=corpus,
         corpus_hash=index.corpus_hash,
-        modalities=_modalities(config),
-        cross_fold=cross_fold,
-        in_fold=in_fold,
-        recalls=recall_bootstrap(truth, cross_fold.decided, evidence.actors, evidence.folds, seed=config.seed)
-        if corpus.space.task == "single"
-        else None,
-        train=_predictions(corpus, "train", fused.out_of_fold, cross_fold.decided),
-        test=_decide_test(config, corpus, fused, evidence, truth),
+        modalities=tuple(sorted(set(modality_of(config).values()))),
+        cross_fold=found.cross_fold,
+        in_fold=found.in_fold,
+        train=found.train,
+        test=found.test,
         fused=fused,
-        skipped=tuple(sorted(failed)),
+        decision=found.decision,
+        inner=inner_scores(corpus, fused.inner, config.protocol),
+        skipped=tuple(sorted({clip.id for clip in index.corpus.clips} - {clip.id for clip in whole.clips})),
     )
+    words = TASKS[corpus.space.task].headline.words
+    log(f"{result.cross_fold.protocol.label}: {words} {result.headline}")
+    return result
 
 
 def open_stores(config: TrialConfig, index: Index, folders: Folders) -> dict[str, FeatureStore]:
-    """The feature store of every encoder, refused if it was made otherwise."""
+    """The feature store of every encoder, refused if it was made otherwise.
+
+    Which weights it was made with is the store's to say: it is part of the trial's identity.
+    """
     stores: dict[str, FeatureStore] = {}
     for name, settings in config.encoders.items():
-        expected = identity_of(encoder_config(with_name(name, settings)), index.corpus_hash)
-        stores[name] = FeatureStore(folders.features(config.corpus) / name, expected)
+        encoder = encoder_config(with_name(name, settings))
+        folder = folders.features(config.corpus) / encoder.name
+        made = FeatureStore(folder).identity
+        expected = identity_of(encoder, index.corpus_hash, RANDOM if encoder.weighted else None)
+        stores[name] = FeatureStore(folder, replace(expected, weights=made.weights))
     for name, settings in config.imported.items():
         given = ImportedConfig.model_validate(with_name(name, settings))
         stores[name] = open_imported(folders.features(config.corpus) / name, given, index.corpus_hash)
     return stores
+
+
+def check_trained(stores: Mapping[str, FeatureStore], params: Params) -> None:
+    """Raises InputError for features of untrained networks that params.yaml does not allow."""
+    allowed = [name for name, weights in params.weights.items() if weights == RANDOM]
+    forbid_random({name: store.identity.weights for name, store in stores.items()}, allowed)
 
 
 def identity(config: TrialConfig, index: Index, stores: dict[str, FeatureStore]) -> str:
@@ -166,72 +212,22 @@ def identity(config: TrialConfig, index: Index, stores: dict[str, FeatureStore])
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def _modalities(config: TrialConfig) -> tuple[str, ...]:
-    found = {encoder_config(with_name(name, given)).modality for name, given in config.encoders.items()}
-    found |= {str(given["modality"]) for given in config.imported.values()}
-    return tuple(sorted(found))
+def modality_of(config: TrialConfig) -> dict[str, str]:
+    """Features as the fusion names them -> `audio`, `video` or `audio-visual`."""
+    made = {n: encoder_config(with_name(n, given)).modality for n, given in config.encoders.items()}
+    made |= {name: str(given["modality"]) for name, given in config.imported.items()}
+    return {feature: made[parse_feature_reference(feature).name] for feature in config.fusion.features}
 
 
-def usable(corpus: Corpus, failed: Collection[str], protocol: Protocol) -> Corpus:
-    """The corpus without clips that an encoder could not read.
-
-    Without its test partition too, if the trial is transductive and nobody says who is seen there.
-    """
-    kept = [clip for clip in corpus.clips if clip.id not in failed]
-    if protocol.transductive and not all(clip.actor for clip in kept):
-        kept = [clip for clip in kept if clip.split == "train"]
-    return replace(corpus, clips=tuple(kept))
+def usable(corpus: Corpus, protocol: Protocol) -> Corpus:
+    """Without the test partition, if the trial is transductive and nobody says who is seen there."""
+    if protocol.transductive and not all(clip.actor for clip in corpus.clips):
+        return replace(corpus, clips=tuple(clip for clip in corpus.clips if clip.split == "train"))
+    return corpus
 
 
-def _inputs(corpus: Corpus, stores: dict[str, FeatureStore], device: str) -> Inputs:
-    train = corpus.train
-    clips = (*train, *corpus.test)
-    clip_ids = [clip.id for clip in clips]
-    features: dict[str, Tensor] = {
-        name: torch.from_numpy(pool_store(store, clip_ids)).to(device) for name, store in stores.items()
-    }
-    targets = [corpus.target(clip) for clip in train]
-    return Inputs(
-        features=features,
-        targets=torch.tensor(targets, dtype=torch.float32, device=device),
-        folds=np.array([clip.fold for clip in train]),
-        actors=tuple(clip.actor for clip in clips),
-    )
-
-
-def _labelled(mixture: Mixture | None, clip_id: str) -> Mixture:
-    if mixture is None:
-        raise InputError(f"training clip {clip_id!r} has no label; label it or move it to the test partition")
-    return mixture
-
-
-def _evidence(corpus: Corpus, probabilities: np.ndarray, split: str) -> Evidence:
-    clips = corpus.train if split == "train" else corpus.test
-    scores = Scores(tuple(c.id for c in clips), corpus.space.emotions, probabilities, "probabilities")
-    return gather([scores], [c.actor for c in clips], [c.fold or 0 for c in clips], corpus.space)
-
-
-def _predictions(
-    corpus: Corpus, split: str, probabilities: np.ndarray, decided: list[Mixture]
-) -> Predictions:
-    clips = corpus.train if split == "train" else corpus.test
-    return Predictions(
-        clip_ids=tuple(clip.id for clip in clips),
-        actors=tuple(clip.actor for clip in clips),
-        folds=tuple(clip.fold for clip in clips),
-        probabilities=probabilities,
-        decided=tuple(decided),
-        truth=tuple(clip.mixture for clip in clips),
-    )
-
-
-def _decide_test(
-    config: TrialConfig, corpus: Corpus, fused: Fused, evidence: Evidence, truth: list[Mixture]
-) -> Predictions | None:
-    """Decisions for the test partition, fitted on all out-of-fold predictions."""
-    if not corpus.test:
-        return None
-    calibration = CALIBRATIONS[config.decision.calibrate]
-    decider = DECISIONS[config.decision.name](calibration(evidence), truth, config.seed)
-    decided = decider.decide(calibration(_evidence(corpus, fused.test, "test")))
-    return _predictions(corpus, "test", fused.test, decided)
+def _scores(corpus: Corpus, fused: Fused, split: str) -> PartScores:
+    """What was fused for a partition; a model that scores label states says so beside its emotions."""
+    if split == "train":
+        return PartScores(corpus.train, fused.out_of_fold, fused.states)
+    return PartScores(corpus.test, fused.test, fused.test_states)

@@ -49,7 +49,7 @@ class Corpus:
     """What its adapter found odd in names and tables, and which clips were left out, with reasons."""
 
     def __post_init__(self) -> None:
-        """Raises InputError for a duplicated id, an actor in two parts, no fold, or another task's label."""
+        """Raises InputError for a duplicated id, no fold, or another task's label."""
         ids = Counter(clip.id for clip in self.clips)
         if repeated := [clip_id for clip_id, count in ids.items() if count > 1]:
             raise InputError(
@@ -62,6 +62,13 @@ class Corpus:
                 self.space.check_label(clip.mixture, clip.soft)
             except InputError as error:
                 raise InputError(f"{self.name}: clip {clip.id!r}: {error}") from error
+
+    def forbid_leaks(self) -> None:
+        """Raises InputError for an actor in two folds, or in a fold and the test partition.
+
+        Not asked when the corpus is made, so that `findings.check` can name them all; no index of such a
+        corpus is written or read, and every trainer asks again.
+        """
         parts = [clip.fold if clip.split == "train" else "test" for clip in self.clips]
         try:
             forbid_shared_actors([clip.actor for clip in self.clips], parts)

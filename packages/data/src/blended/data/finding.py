@@ -18,3 +18,5 @@ class Finding:
     """Empty for the corpus as a whole."""
     message: str
     """What was found and what to do."""
+    unusable: bool = False
+    """Whether the clip cannot be encoded, so that a run may go on without it (`max_failures`)."""

@@ -24,10 +24,11 @@ def check(index: Index) -> list[Finding]:
     found = [*index.corpus.remarks, *(_tracks(index) if index.corpus.has_media else _no_media(index))]
     for row in index.table.iter_rows(named=True):
         if row["problem"] is not None:
-            found.append(Finding("error", row["id"], row["problem"]))
+            found.append(Finding("error", row["id"], row["problem"], unusable=True))
         else:
             found += _sound(row)
             found += _picture(row)
+    found += _leaks(index)
     found += _copies(index)
     found += _balance(index)
     return sorted(found, key=lambda finding: LEVELS.index(finding.level))
@@ -51,7 +52,7 @@ def _tracks(index: Index) -> Iterator[Finding]:
         else:
             for clip_id in lacking:
                 message = f"no {what} track, while other clips have one: restore it or leave the clip out"
-                yield Finding("error", clip_id, message)
+                yield Finding("error", clip_id, message, unusable=True)
 
 
 def _sound(row: dict[str, Any]) -> Iterator[Finding]:
@@ -82,6 +83,26 @@ def _picture(row: dict[str, Any]) -> Iterator[Finding]:
             f"so nothing needs to be done"
         )
         yield Finding("note", row["id"], message)
+
+
+def _leaks(index: Index) -> Iterator[Finding]:
+    """Actors in two folds, or in a fold and the test partition."""
+    places: dict[str, dict[str, list[str]]] = {}
+    for clip in index.corpus.clips:
+        if clip.actor:
+            places.setdefault(clip.actor, {}).setdefault(_place(clip), []).append(clip.id)
+    for actor, ids in places.items():
+        if len(ids) > 1:
+            found = " and in ".join(f"{place} ({_some(clips)})" for place, clips in ids.items())
+            message = (
+                f"actor {actor!r} is in {found}: expected every actor in one fold, or a model is judged on a "
+                f"person whom it was trained on; correct the folds, or list clips in exclude.yaml"
+            )
+            yield Finding("error", "", message)
+
+
+def _some(clips: list[str]) -> str:
+    return clips[0] if len(clips) == 1 else f"{len(clips)} clips such as {clips[0]}"
 
 
 def _copies(index: Index) -> Iterator[Finding]:

@@ -44,11 +44,11 @@ def import_corpus(
 ) -> Corpus:
     """Makes `folder` the corpus of that name from a folder, a zip or a folder of zips; returns it.
 
-    Files are hard-linked, or copied from another disk; zips are unpacked. `labels_only` leaves recordings out
-    and remembers that. A list of clips to leave out that ships for the corpus is written as `exclude.yaml`
-    where the source has none, and folds are written as `splits.csv` where none are published, so that a later
-    version reads the same corpus. Raises InputError for a source that holds no such corpus and for whatever
-    `read_corpus` refuses; `folder` is then as it was before.
+    Recordings are hard-linked, or copied from another disk; tables are copied; zips are unpacked.
+    `labels_only` leaves recordings out and remembers that. A list of clips to leave out that ships for the
+    corpus is written as `exclude.yaml` where the source has none, and folds are written as `splits.csv` where
+    none are published, so that a later version reads the same corpus. Raises InputError for a source that
+    holds no such corpus and for whatever `read_corpus` refuses; `folder` is then as it was before.
     """
     adapter = adapter_of(name, source)
     if not source.exists():
@@ -108,7 +108,7 @@ def _fill(
         _link(path, made.joinpath(*target.parts))
     if progress is not None:
         progress(len(files), len(files))
-    if not taken:
+    if all(path.name in OWN_FILES for path in taken.values()):
         beside = " beside its recordings" if labels_only else ""
         raise InputError(f"{source} has nothing of the corpus{beside}: expected {adapter.holds}")
     shutil.rmtree(made / UNPACKED, ignore_errors=True)
@@ -140,6 +140,10 @@ def _files(source: Path, unpacked: Path, limits: Limits) -> Iterator[tuple[Path,
 
 def _link(path: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
+    if target.suffix.lower() not in MEDIA:
+        # People edit tables in place: what they are about to import must not change what they have.
+        shutil.copy2(path, target)
+        return
     try:
         os.link(path.resolve(), target)
     except OSError:  # another disk, a file system without hard links, or a file of somebody else

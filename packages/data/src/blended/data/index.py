@@ -19,7 +19,8 @@ from blended.data.errors import InputError
 from blended.data.finding import Finding
 from blended.data.labels import LabelSpace, Mixture, SoftLabel
 from blended.data.measurement import Measurement
-from blended.data.measuring import MEASURED, measure_all
+from blended.data.measurement_cache import MEASURED
+from blended.data.measuring import measure_all
 
 SCHEMA: dict[str, pl.DataType] = {
     "id": pl.String(),
@@ -86,7 +87,11 @@ def corpus_hash(corpus: Corpus, table: pl.DataFrame) -> str:
 
 
 def write_index(index: Index, path: Path) -> None:
-    """Writes the index as Parquet; the corpus folder is stored relative to the file's own."""
+    """Writes the index as Parquet; the corpus folder is stored relative to the file's own.
+
+    Raises InputError for a corpus with an actor in two folds.
+    """
+    index.corpus.forbid_leaks()
     metadata = {
         "corpus": index.corpus.name,
         "synthetic": json.dumps(index.corpus.synthetic),
@@ -104,7 +109,8 @@ def read_index(path: Path, folder: Path | None = None) -> Index:
     """The inverse of `write_index`.
 
     `folder` replaces the stored corpus folder where the media have been moved. Whether they are there is not
-    checked. Raises InputError for a file that is missing or no index, or whose hash does not fit its rows.
+    checked. Raises InputError for a file that is missing or no index, whose hash does not fit its rows, or
+    that has an actor in two folds.
     """
     if not path.is_file():
         raise InputError(
@@ -129,6 +135,7 @@ def read_index(path: Path, folder: Path | None = None) -> Index:
     )
     if corpus_hash(corpus, table) != metadata["corpus_hash"]:
         raise InputError(f"{path} has rows that its corpus hash does not fit: it was edited, so index again")
+    corpus.forbid_leaks()
     return Index(corpus, root, table, metadata["corpus_hash"])
 
 

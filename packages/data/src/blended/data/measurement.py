@@ -2,14 +2,19 @@
 
 import hashlib
 import math
+from collections.abc import Container
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from blended.data.media import AudioInfo, MediaError, VideoInfo, Waveform, probe, read_audio
+from blended.data.media import MediaError
+from blended.data.media.audio import Heard, hear
+from blended.data.media.boxes import check_boxes
+from blended.data.media.first_picture import Picture, first_picture
 from blended.data.media.frames import check_frames
+from blended.data.media.probing import glance
 from blended.data.voicing import voiced_share
 
 LISTEN_HZ = 16000
@@ -59,25 +64,97 @@ class Measurement:
     voiced_share: float | None = None
     """Time in which a pitch of 70 to 500 Hz is heard, in [0, 1] (see `voicing`)."""
 
+    @property
+    def is_seen(self) -> bool:
+        """Whether there is no picture left to look at."""
+        return self.problem is not None or self.video_codec is None or self.rotation_degrees is not None
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether there is no sound left to listen to."""
+        return self.problem is not None or self.audio_codec is None or self.audio_seconds is not None
+
 
 def measure(path: Path) -> Measurement:
-    """Hashes a file, probes it and listens to it. What is wrong with it is part of the answer."""
-    if not path.is_file():
+    """Hashes a file, probes it and decodes what must be. What is wrong with it is part of the answer."""
+    return decode(path, inspect(path))
+
+
+def inspect(path: Path, known: Container[str] = ()) -> Measurement:
+    """Hashes and probes a file; of its picture's place and its sound it says what the header says.
+
+    Of a file whose content is `known` (by `content_key`) nothing but its hash is found out.
+    """
+    try:
+        sha256 = file_sha256(path)
+    except (FileNotFoundError, NotADirectoryError):
         return Measurement(
             None, f"{path} does not exist: it was there when the corpus was read, so restore it"
         )
-    sha256 = file_sha256(path)
+    if known and content_key(sha256, path) in known:
+        return Measurement(sha256, None)
     try:
-        info = probe(path)
-        measurement = Measurement(sha256, None, info.container, info.duration_seconds)
+        check_boxes(path)
+        info = glance(path)
         if info.video is not None:
             check_frames(path, info.video)
-            measurement = _with_video(measurement, info.video)
-        if info.audio is not None:
-            measurement = _with_audio(measurement, info.audio, read_audio(path, LISTEN_HZ))
     except MediaError as error:
         return Measurement(sha256, str(error))
-    return measurement
+    video, audio = info.video, info.audio
+    return Measurement(
+        sha256,
+        None,
+        container=info.container,
+        duration_seconds=info.duration_seconds,
+        video_codec=video and video.codec,
+        fps=video and video.fps,
+        constant_rate=video and video.constant_rate,
+        width=video and video.width,
+        height=video and video.height,
+        video_seconds=video and video.duration_seconds,
+        audio_codec=audio and audio.codec,
+        rate_hz=audio and audio.rate_hz,
+        channels=audio and audio.channels,
+    )
+
+
+def decode(path: Path, inspected: Measurement) -> Measurement:
+    """What `inspect` found, with what the first picture and all of the sound say.
+
+    What cannot be decoded is the file's problem.
+    """
+    found = inspected
+    try:
+        if not found.is_seen:
+            found = _seen(found, first_picture(path))
+        if not found.is_heard:
+            found = _heard(found, hear(path, LISTEN_HZ))
+    except MediaError as error:
+        return Measurement(inspected.sha256, str(error))
+    return found
+
+
+def _seen(inspected: Measurement, picture: Picture) -> Measurement:
+    return replace(
+        inspected,
+        width=picture.width,
+        height=picture.height,
+        rotation_degrees=picture.rotation_degrees,
+    )
+
+
+def _heard(inspected: Measurement, heard: Heard) -> Measurement:
+    values = heard.sound.values
+    return replace(
+        inspected,
+        # A header may hide the upper half of a sound; its decoder does not.
+        rate_hz=heard.native_hz,
+        channels=heard.channels,
+        audio_seconds=heard.sound.duration_seconds,
+        loudness_dbfs=loudness_dbfs(values),
+        clipped_share=float(np.count_nonzero(np.abs(values) >= FULL_SCALE) / len(values)),
+        voiced_share=voiced_share(values, LISTEN_HZ),
+    )
 
 
 def file_sha256(path: Path) -> str:
@@ -86,30 +163,9 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _with_video(measurement: Measurement, video: VideoInfo) -> Measurement:
-    return replace(
-        measurement,
-        video_codec=video.codec,
-        fps=video.fps,
-        constant_rate=video.constant_rate,
-        width=video.width,
-        height=video.height,
-        rotation_degrees=video.rotation_degrees,
-        video_seconds=video.duration_seconds,
-    )
-
-
-def _with_audio(measurement: Measurement, audio: AudioInfo, waveform: Waveform) -> Measurement:
-    return replace(
-        measurement,
-        audio_codec=audio.codec,
-        rate_hz=audio.rate_hz,
-        channels=audio.channels,
-        audio_seconds=waveform.duration_seconds,
-        loudness_dbfs=loudness_dbfs(waveform.values),
-        clipped_share=float(np.mean(np.abs(waveform.values) >= FULL_SCALE)),
-        voiced_share=voiced_share(waveform.values, LISTEN_HZ),
-    )
+def content_key(sha256: str, path: Path) -> str:
+    """What stands for the bytes of a file; its suffix is a hint to whoever opens it."""
+    return f"{sha256}{path.suffix.lower()}"
 
 
 def loudness_dbfs(values: NDArray[np.float32]) -> float:

@@ -9,15 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blended.data.features import Features
-from blended.data.media import Frames, Waveform, read_audio, read_frames
+from blended.data.media import Frames, Waveform, probe, read_audio, read_frames
 
-Modality = Literal["audio", "video"]
+Modality = Literal["audio", "video", "audio-visual"]
 DType = Literal["float16", "float32"]
 Encoded = Mapping[str, Features]
 """Layer name to features, from the lowest layer to the last."""
 
 ONLY_LAYER = "output"
 """The layer of an encoder that has one."""
+
+RANDOM = Path("random")
+"""In place of a weights file: an untrained network, always the same, for tests and benchmarks."""
 
 Input = TypeVar("Input")
 Input_co = TypeVar("Input_co", covariant=True)
@@ -51,10 +54,50 @@ class VideoStream:
     """None for the file's own rate."""
     size: tuple[int, int] | None
     """(height, width) in pixels; None for the file's own size."""
+    max_short_side: int | None = None
+    """Where `size` is None: larger pictures are scaled down to this shorter side, their shape kept."""
 
     def read(self, path: Path) -> Frames:
         """The file's pictures at `rate_hz` and `size`."""
-        return read_frames(path, self.rate_hz, size=self.size)
+        return read_frames(path, self.rate_hz, size=self.size or self._fitted(path))
+
+    def _fitted(self, path: Path) -> tuple[int, int] | None:
+        video = probe(path).video if self.max_short_side else None
+        if video is None or self.max_short_side is None:
+            return None
+        factor = self.max_short_side / min(video.height, video.width)
+        return None if factor >= 1 else (round(video.height * factor), round(video.width * factor))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AudioVisual:
+    """Pictures and sound of one file, on its clock."""
+
+    frames: Frames
+    waveform: Waveform
+
+    @property
+    def start_seconds(self) -> float:
+        """From when on both are there."""
+        return max(self.frames.start_seconds, self.waveform.start_seconds)
+
+    @property
+    def duration_seconds(self) -> float:
+        """For how long both are there; 0 if they never are at the same time."""
+        ends = (item.start_seconds + item.duration_seconds for item in (self.frames, self.waveform))
+        return max(0.0, min(ends) - self.start_seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class AudioVisualStream:
+    """Pictures and sound of a file that has both."""
+
+    video: Stream[Frames]
+    audio: AudioStream
+
+    def read(self, path: Path) -> AudioVisual:
+        """Both tracks."""
+        return AudioVisual(self.video.read(path), self.audio.read(path))
 
 
 @runtime_checkable
@@ -102,7 +145,7 @@ class EncoderConfig(Protocol):
 
     modality: ClassVar[Modality]
     weighted: ClassVar[bool]
-    """Whether it has trained weights. Without a file these are random, from a seed in the config."""
+    """Whether it has trained weights; `weights.py` says where they are."""
     licence: ClassVar[str]
     """SPDX identifier, or the restriction in words, of the code and weights that it runs."""
 
@@ -112,7 +155,11 @@ class EncoderConfig(Protocol):
         ...
 
     def build(self, *, device: str = "cpu", weights: Path | None = None) -> Encoder[Any]:
-        """The encoder; heavy libraries are imported here and not before."""
+        """The encoder; heavy libraries are imported here and not before.
+
+        Raises InputError for a weighted encoder without `weights` (a file, or `RANDOM`), and for a file that
+        is not the whole network.
+        """
         ...
 
     def model_dump_json(self) -> str:
@@ -123,6 +170,59 @@ class EncoderConfig(Protocol):
     def model_validate(cls, obj: Any) -> "EncoderConfig":
         """The config from a mapping of its fields."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What the features of an encoder look like."""
+
+    dim: int
+    """Columns of every layer."""
+    rate_hz: float
+    """Time steps per second; 0 for one vector per clip."""
+    layers: tuple[str, ...] = (ONLY_LAYER,)
+    """From the lowest to the last."""
+    dtype: DType = "float16"
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkEncoder(Generic[Input]):
+    """An encoder with a network."""
+
+    stream: Stream[Input]
+    output: Output
+    batch_size: int
+    function: Callable[[Sequence[Input]], list[Mapping[str, NDArray[np.floating]]]]
+    """From decoded clips to layer name -> [time, dim], one mapping per clip."""
+    network: Any = None
+    """The torch module that `function` calls, for the loop to compile."""
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the layers, from the lowest to the last."""
+        return self.output.layers
+
+    @property
+    def dim(self) -> int:
+        """Columns of every layer."""
+        return self.output.dim
+
+    @property
+    def rate_hz(self) -> float:
+        """Time steps per second; 0 for one vector per clip."""
+        return self.output.rate_hz
+
+    @property
+    def dtype(self) -> DType:
+        """The type of the values on disk."""
+        return self.output.dtype
+
+    def encode(self, inputs: Sequence[Input]) -> list[Encoded]:
+        """All inputs together; raises InputError where the network gives NaN or infinite values."""
+        return [
+            {layer: Features(encoded[layer], self.rate_hz) for layer in self.layers}
+            for encoded in self.function(inputs)
+        ]
 
 
 @dataclass(frozen=True, slots=True)

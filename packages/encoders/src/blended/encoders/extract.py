@@ -1,27 +1,26 @@
 """The extraction loop: every clip of a corpus through several encoders, into their stores.
 
-Work is cut into shards. On the CPU each worker process takes whole shards and computes on one thread; on
-another device this process computes, and threads decode ahead of it. Killed at any moment, the loop
-continues where it stopped and ends with the same bytes.
+Work is cut into shards, which an engine runs (`engines.py`). On the CPU each worker process takes whole
+shards and computes on one thread; on another device this process computes, and threads decode ahead of it.
+Killed at any moment, the loop continues where it stopped and ends with the same bytes.
 """
 
 import hashlib
 import inspect
-import os
-import threading
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from multiprocessing import get_context, parent_process
 from pathlib import Path
 
 from blended.data.clip import Clip
 from blended.data.errors import InputError
 from blended.data.store import Identity, StoreWriter, locked
+from blended.encoders.device import DeviceMemoryError
 from blended.encoders.encoder import EncoderConfig
-from blended.encoders.shards import Job, Task, built_encoder, run_job
+from blended.encoders.engines import Engine, local
+from blended.encoders.faces.summary import faces_seen
+from blended.encoders.shards import Job, Task
+from blended.encoders.weights import check_weights, checksum
 
 Log = Callable[[str], None]
 Progress = Callable[[int, int], None]
@@ -49,19 +48,23 @@ class Summary:
 
 
 def identity_of(config: EncoderConfig, corpus_hash: str, weights: Path | None = None) -> Identity:
-    """What a store of this encoder must say about itself; for `FeatureStore(folder, expected)`."""
-    checksum = "none"
-    if config.weighted:
-        checksum = "random"
-        if weights is not None:
-            with weights.open("rb") as file:
-                checksum = hashlib.file_digest(file, "sha256").hexdigest()
-    return Identity(config.model_dump_json(), checksum, corpus_hash, code_version(config))
+    """What a store of this encoder must say about itself; for `FeatureStore(folder, expected)`.
+
+    Raises InputError for a weighted encoder without weights (`RANDOM` asks for an untrained one).
+    """
+    made_with = checksum(check_weights(config, weights)) if config.weighted else "none"
+    return Identity(config.model_dump_json(), made_with, corpus_hash, code_version(config))
 
 
 def code_version(config: EncoderConfig) -> str:
-    """Version of the distribution and hash of the encoder's file: who edits an encoder gets new features."""
+    """Version of the distribution and hash of the encoder's file: who edits an encoder gets new features.
+
+    Where pictures are cut down to faces, the files that find them count, and the version of the detector.
+    """
     source = Path(inspect.getfile(type(config))).read_bytes()
+    if getattr(config, "faces", None) is not None:
+        files = sorted((Path(__file__).parent / "faces").glob("*.py"))
+        source += b"".join(file.read_bytes() for file in files) + version("scikit-image").encode()
     return f"{version('blended-encoders')}+{hashlib.sha256(source).hexdigest()[:12]}"
 
 
@@ -76,13 +79,17 @@ def extract(
     weights: Mapping[str, Path] | None = None,
     workers: int = 1,
     device: str = "cpu",
+    compiled: bool = False,
+    engine: Engine | None = None,
     max_failures: int = 0,
     shard_size: int = SHARD_SIZE,
 ) -> Summary:
     """Fills `root/<encoder name>/` for every encoder; what is there already is not computed again.
 
     `weights` maps encoder names to files. Every clip is decoded once for all encoders that want the same
-    stream. A clip that cannot be read does not stop the loop: it is listed, and more than `max_failures`
+    stream. `workers` are processes on the CPU, and threads that decode for another `device`. `compiled`
+    compiles networks first, on a device that is no CPU. An `engine` runs the jobs elsewhere, with workers
+    of its own. A clip that cannot be read does not stop the loop: it is listed, and more than `max_failures`
     of them in one store raise InputError at the end, when everything else is on disk; such a store stays
     unfinished. With several `workers` the caller's main module must be importable (they are spawned).
     """
@@ -102,9 +109,12 @@ def extract(
             )
             for config in encoders
         }
-        jobs = _jobs(clips, encoders, writers, files, device)
-        _run(jobs, workers, device, progress)
+        jobs = _jobs(clips, encoders, writers, files, device, compiled)
+        _run(jobs, engine or local(workers, device), progress)
         failures = {name: writer.finish() for name, writer in writers.items()}
+        for name, writer in writers.items():
+            if notes := writer.notes():
+                log(f"{name}: {faces_seen(notes)}")
     summary = Summary(
         folders,
         len(clips),
@@ -125,6 +135,7 @@ def _jobs(
     writers: Mapping[str, StoreWriter],
     weights: Mapping[str, Path],
     device: str,
+    compiled: bool,
 ) -> list[Job]:
     """One job per slice of the clips that any encoder lacks, in the order of the plan."""
     clip_of = {clip.id: clip for clip in clips}
@@ -134,57 +145,23 @@ def _jobs(
         for shard in writer.pending():
             task = Task(config, weights.get(config.name), writer.identity, shard.path)
             tasks.setdefault(shard.clips, []).append(task)
-    return [Job(tuple(clip_of[i] for i in ids), tuple(tasks[ids]), device) for ids in sorted(tasks)]
+    return [Job(tuple(clip_of[i] for i in ids), tuple(tasks[ids]), device, compiled) for ids in sorted(tasks)]
 
 
-def _run(jobs: Sequence[Job], workers: int, device: str, progress: Progress) -> None:
+def _run(jobs: Sequence[Job], engine: Engine, progress: Progress) -> None:
     done, total = 0, sum(len(job.clips) for job in jobs)
     progress(done, total)
-    for num_clips in _finished(jobs, workers, device):
-        done += num_clips
-        progress(done, total)
-
-
-def _finished(jobs: Sequence[Job], workers: int, device: str) -> Iterable[int]:
-    """Runs the jobs; yields the number of clips of each as it ends."""
     if not jobs:
         return
-    on_cpu = device == "cpu"
-    if on_cpu and workers > 1 and len(jobs) > 1:
-        yield from _in_processes(jobs, min(workers, len(jobs)))
-        return
-    for job in jobs:
-        yield run_job(job, 0 if on_cpu else workers)
-    built_encoder.cache_clear()
-
-
-def _in_processes(jobs: Sequence[Job], workers: int) -> Generator[int]:
-    # Forking a process that has used torch's thread pools or polars can hang, so workers are spawned.
-    context = get_context("spawn")
-    with ProcessPoolExecutor(workers, context, initializer=_begin_worker) as pool:
-        futures = [pool.submit(run_job, job) for job in jobs]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        except BrokenProcessPool as error:
-            raise InputError(
-                f"one of {workers} worker processes was killed, most likely for want of memory: run the "
-                f"extraction again with fewer workers, it continues where it stopped"
-            ) from error
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _begin_worker() -> None:
-    """Makes the worker end with its parent: those of a killed run would wait for jobs for ever."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+    try:
+        for num_clips in engine(jobs):
+            done += num_clips
+            progress(done, total)
+    except DeviceMemoryError as error:
+        raise InputError(
+            f"a batch of clips does not fit into the device's memory ({error}): run fewer encoders at once, "
+            f"or another device; what is finished stays"
+        ) from error
 
 
 def _check_failures(failures: Mapping[str, Mapping[str, str]], max_failures: int, root: Path) -> None:

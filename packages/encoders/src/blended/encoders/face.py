@@ -18,7 +18,8 @@ from jaxtyping import Float32, UInt8
 from pydantic import BaseModel, ConfigDict, Field
 
 from blended.data.media import Frames
-from blended.encoders.encoder import ClipEncoder, Modality, VideoStream
+from blended.encoders.encoder import ClipEncoder, Modality
+from blended.encoders.faces import Faces, pictures
 from blended.encoders.grey import grey
 
 CELL_PIXELS = 16
@@ -43,6 +44,8 @@ class FaceConfig(BaseModel):
     """Cells per side; the picture is scaled to 16 pixels per cell."""
     num_orientations: int = Field(default=6, ge=2, le=18)
     """Directions of the gradient between 0 and 180 degrees; the first is horizontal, an upright edge."""
+    faces: Faces = None
+    """Cuts the pictures down to the clip's face; None for whole pictures."""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -55,7 +58,8 @@ class FaceConfig(BaseModel):
         """An encoder of pictures into [time, grid * grid * num_orientations]."""
         side = self.grid * CELL_PIXELS
         function = partial(histograms, num_orientations=self.num_orientations)
-        return ClipEncoder(VideoStream(self.rate_hz, (side, side)), self.columns, self.rate_hz, function)
+        stream = pictures(self.rate_hz, (side, side), self.faces)
+        return ClipEncoder(stream, self.columns, self.rate_hz, function)
 
 
 def histograms(frames: Frames, num_orientations: int) -> Float32[np.ndarray, "time column"]:

@@ -18,7 +18,8 @@ from jaxtyping import Float32, UInt8
 from pydantic import BaseModel, ConfigDict, Field
 
 from blended.data.media import Frames
-from blended.encoders.encoder import ClipEncoder, Modality, VideoStream
+from blended.encoders.encoder import ClipEncoder, Modality
+from blended.encoders.faces import Faces, pictures
 from blended.encoders.grey import grey
 
 CELL_PIXELS = 16
@@ -38,6 +39,8 @@ class MotionConfig(BaseModel):
     """Pictures compared per second."""
     grid: int = Field(default=6, ge=1, le=16)
     """Cells per side; the picture is scaled to 16 pixels per cell."""
+    faces: Faces = None
+    """Cuts the pictures down to the clip's face, which takes its travel out; None for whole pictures."""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -48,7 +51,7 @@ class MotionConfig(BaseModel):
     def build(self, *, device: str = "cpu", weights: Path | None = None) -> ClipEncoder[Frames]:
         """An encoder of pictures into [time, 4 * grid * grid]; step k lies between pictures k and k + 1."""
         side = self.grid * CELL_PIXELS
-        stream = VideoStream(self.rate_hz, (side, side))
+        stream = pictures(self.rate_hz, (side, side), self.faces)
         return ClipEncoder(stream, self.columns, self.rate_hz, partial(motion, grid=self.grid))
 
 

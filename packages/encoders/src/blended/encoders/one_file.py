@@ -3,7 +3,7 @@
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Float32
@@ -11,8 +11,13 @@ from jaxtyping import Float32
 from blended.data.errors import InputError
 from blended.data.features import Features
 from blended.data.media import Frames, MediaInfo, Waveform, probe
-from blended.encoders.encoder import Encoder, EncoderConfig, VideoStream
+from blended.encoders.device import encoding_on
+from blended.encoders.encoder import AudioVisual, AudioVisualStream, Encoder, EncoderConfig, VideoStream
+from blended.encoders.faces import FaceStream
 from blended.encoders.pooling import pool
+from blended.encoders.shards import notes_of
+
+T = TypeVar("T", Waveform, Frames)
 
 MAX_DECODED_BYTES = 3 * 1024**3
 """What one file may fill of the memory; half an hour for the encoders without a network takes 0.6 GiB."""
@@ -34,6 +39,8 @@ class Decoded:
     end_seconds: float
     """Until when."""
     has_video: bool
+    notes: Mapping[str, Mapping[str, int]]
+    """Encoder name -> what was counted while decoding, such as `pictures_without_face`; often empty."""
 
     @property
     def duration_seconds(self) -> float:
@@ -59,12 +66,14 @@ def decode(path: Path, encoders: Built) -> Decoded:
     for stream in streams.values():
         _check_size(path, info, stream)
     read = {key: stream.read(path) for key, stream in streams.items()}
+    inputs = {name: read[e.stream] for name, (_, e) in encoders.items() if name not in lacks}
     return Decoded(
-        inputs={name: read[e.stream] for name, (_, e) in encoders.items() if name not in lacks},
+        inputs=inputs,
         missing=lacks,
         start_seconds=max(item.start_seconds for item in read.values()),
         end_seconds=min(item.start_seconds + item.duration_seconds for item in read.values()),
         has_video=info.video is not None,
+        notes={name: notes for name, item in inputs.items() if (notes := notes_of(item))},
     )
 
 
@@ -76,7 +85,9 @@ def _lacks(config: EncoderConfig, info: MediaInfo) -> str:
 
 
 def _check_size(path: Path, info: MediaInfo, stream: object) -> None:
-    if not isinstance(stream, VideoStream) or info.video is None:
+    if isinstance(stream, AudioVisualStream):
+        stream = stream.video
+    if not isinstance(stream, VideoStream | FaceStream) or info.video is None:
         return
     height, width = stream.size or (info.video.height, info.video.width)
     size = info.video.duration_seconds * (stream.rate_hz or info.video.fps) * height * width * 3
@@ -95,7 +106,14 @@ def cut(decoded: Decoded, start_seconds: float, end_seconds: float) -> Decoded:
     return replace(decoded, inputs=inputs, start_seconds=start_seconds, end_seconds=end_seconds)
 
 
-def _cut(item: Waveform | Frames, start_seconds: float, end_seconds: float) -> Waveform | Frames:
+def _cut(item: Any, start_seconds: float, end_seconds: float) -> Any:
+    if not isinstance(item, AudioVisual):
+        return _cut_track(item, start_seconds, end_seconds)
+    frames = _cut_track(item.frames, start_seconds, end_seconds)
+    return AudioVisual(frames, _cut_track(item.waveform, start_seconds, end_seconds))
+
+
+def _cut_track(item: T, start_seconds: float, end_seconds: float) -> T:
     first = round((start_seconds - item.start_seconds) * item.rate_hz)
     first = min(max(0, first), len(item.values) - 1)
     last = max(first + 1, round((end_seconds - item.start_seconds) * item.rate_hz))
@@ -104,25 +122,38 @@ def _cut(item: Waveform | Frames, start_seconds: float, end_seconds: float) -> W
     )
 
 
-def encode(pieces: Sequence[Decoded], encoders: Built) -> dict[str, Float32[np.ndarray, "piece pooled"]]:
-    """Pooled features of every piece by every encoder that has an input.
+def encode(
+    pieces: Sequence[Decoded], encoders: Built, device: str = "cpu"
+) -> dict[str, Float32[np.ndarray, "piece pooled"]]:
+    """Pooled features of every piece by every encoder that has an input; `device` is the encoders'.
 
     Values take the type they have on disk first, and the last layer is pooled, as for a corpus. Results do
     not depend on the number of cores if called within `blended.encoders.threads.one_thread`.
     """
-    pooled: dict[str, Float32[np.ndarray, "piece pooled"]] = {}
+    steps = encode_steps(pieces, encoders, device)
+    return {
+        name: np.stack([one.values[0] if one.rate_hz == 0 else pool(one.values) for one in given])
+        for name, given in steps.items()
+    }
+
+
+def encode_steps(
+    pieces: Sequence[Decoded], encoders: Built, device: str = "cpu"
+) -> dict[str, list[Features]]:
+    """The same before pooling: features over time of every piece, with the values that a store would hold."""
+    steps: dict[str, list[Features]] = {}
     for name in pieces[0].inputs:
         encoder = encoders[name][1]
         inputs = [piece.inputs[name] for piece in pieces]
         batches = range(0, len(inputs), encoder.batch_size)
-        encoded = [one for at in batches for one in encoder.encode(inputs[at : at + encoder.batch_size])]
-        pooled[name] = np.stack([_pooled(one[encoder.layers[-1]], encoder, name) for one in encoded])
-    return pooled
+        with encoding_on(device):
+            encoded = [one for at in batches for one in encoder.encode(inputs[at : at + encoder.batch_size])]
+        steps[name] = [_as_stored(one[encoder.layers[-1]], encoder, name) for one in encoded]
+    return steps
 
 
-def _pooled(features: Features, encoder: Encoder[Any], name: str) -> Float32[np.ndarray, "pooled"]:
+def _as_stored(features: Features, encoder: Encoder[Any], name: str) -> Features:
     peak, largest = float(np.abs(features.values).max()), float(np.finfo(encoder.dtype).max)
     if peak > largest:
         raise InputError(f"{name} gives {peak:.6g}, beyond the range of {encoder.dtype}: check the recording")
-    stored = features.values.astype(encoder.dtype)
-    return stored[0].astype(np.float32) if features.rate_hz == 0 else pool(stored)
+    return replace(features, values=features.values.astype(encoder.dtype).astype(np.float32))

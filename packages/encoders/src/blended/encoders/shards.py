@@ -1,22 +1,24 @@
-"""Encoding one shard: the unit of work of the extraction loop, run here or in a worker process."""
+"""Encoding shards: the unit of work of the extraction loop, run here, in a worker process or on a cluster.
+
+A job goes through three steps, which overlap from job to job where there are threads for it: its clips are
+decoded, in the order of their lengths; batches of them are encoded; its shards are written.
+"""
 
 import functools
-from collections import deque
-from collections.abc import Callable, Generator, Hashable, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Generator, Hashable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from blended.data.clip import Clip
 from blended.data.errors import InputError
 from blended.data.store import Identity, write_shard
+from blended.encoders.ahead import ahead
+from blended.encoders.bucketing import by_length
+from blended.encoders.device import compile_network, encoding_on
 from blended.encoders.encoder import Encoded, Encoder, EncoderConfig, Stream
 from blended.encoders.threads import one_thread
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,8 @@ class Job:
     clips: tuple[Clip, ...]
     tasks: tuple[Task, ...]
     device: str
+    compiled: bool = False
+    """Whether networks are compiled first; not on the CPU."""
 
 
 @dataclass(slots=True)
@@ -46,10 +50,12 @@ class _Progress:
 
     task: Task
     encoder: Encoder[Any]
+    device: str
     waiting: list[tuple[str, Any]] = field(default_factory=list)
     """Clip id and decoded input, up to the end of the batch."""
     encoded: dict[str, Encoded] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, Mapping[str, int]] = field(default_factory=dict)
 
     def add(self, clip_id: str, decoded: Any) -> None:
         """Takes a clip's input, or the error that came instead of one."""
@@ -59,79 +65,123 @@ class _Progress:
             self.waiting.append((clip_id, decoded))
 
     def encode(self) -> None:
-        """Encodes what is waiting; one clip that cannot be encoded fails the clips of its batch."""
-        ids, inputs = [clip_id for clip_id, _ in self.waiting], [item for _, item in self.waiting]
-        self.waiting.clear()
-        if not inputs:
+        """Encodes what is waiting. A batch that fails is encoded clip by clip, to find the one to blame."""
+        batch, self.waiting = self.waiting, []
+        if not batch:
             return
         try:
-            self.encoded.update(zip(ids, self.encoder.encode(inputs), strict=True))
+            self._encode(batch)
         except InputError as error:
-            self.failures.update(dict.fromkeys(ids, f"{self.task.config.name}: {error}"))
+            if len(batch) == 1:
+                self.failures[batch[0][0]] = f"{self.task.config.name}: {error}"
+                return
+            for one in batch:
+                self.waiting.append(one)
+                self.encode()
+
+    def _encode(self, batch: Sequence[tuple[str, Any]]) -> None:
+        with encoding_on(self.device):
+            encoded = self.encoder.encode([item for _, item in batch])
+        for (clip_id, item), layers in zip(batch, encoded, strict=True):
+            self.encoded[clip_id] = layers
+            if notes := notes_of(item):
+                self.notes[clip_id] = notes
 
     def write(self, clips: Sequence[Clip]) -> None:
         """Writes the shard."""
         ids = [clip.id for clip in clips]
-        task = self.task
-        write_shard(task.path, task.identity, ids, self.encoded, self.failures, self.encoder.dtype)
+        task, dtype = self.task, self.encoder.dtype
+        write_shard(task.path, task.identity, ids, self.encoded, self.failures, dtype, self.notes)
 
 
-def run_job(job: Job, decoders: int = 0) -> int:
-    """Decodes each clip once per stream, encodes it with every encoder, writes the shards.
+def notes_of(item: Any) -> Mapping[str, int]:
+    """What an input says about how it was decoded, such as pictures without a face; mostly nothing."""
+    return getattr(getattr(item, "frames", item), "notes", {})
 
-    Batches are slices of the shard's clips, so neither earlier shards nor workers change a result.
-    `decoders` threads decode ahead (0: decode in line). Returns the number of clips.
+
+def run_job(job: Job) -> int:
+    """Runs one job in line, on the CPU with one thread; returns the number of its clips.
+
+    Neither earlier jobs nor what else the machine does change a byte of its shards.
     """
-    running = [_Progress(task, built_encoder(task.config, job.device, task.weights)) for task in job.tasks]
+    _encoders(job)  # Before threads are limited: only libraries that are there can be.
     with one_thread() if job.device == "cpu" else nullcontext():
-        _encode_clips(job.clips, running, decoders)
-    for state in running:
-        state.write(job.clips)
-    return len(job.clips)
+        return sum(run_jobs([job]))
 
 
-def _encode_clips(clips: Sequence[Clip], running: Sequence[_Progress], decoders: int) -> None:
-    streams: dict[Hashable, Stream[Any]] = {state.encoder.stream: state.encoder.stream for state in running}
-    decode = functools.partial(_decode, streams=[*streams.values()])
-    for position, (clip, decoded) in enumerate(
-        zip(clips, ahead(decode, clips, decoders), strict=True), start=1
-    ):
-        for state in running:
-            state.add(clip.id, decoded[state.encoder.stream])
-            if position % state.encoder.batch_size == 0 or position == len(clips):
-                state.encode()
+def run_jobs(jobs: Sequence[Job], decoders: int = 0) -> Generator[int]:
+    """Runs jobs one after the other; yields the number of clips of each when its shards are on disk.
 
-
-def _decode(clip: Clip, streams: Sequence[Stream[Any]]) -> dict[Stream[Any], Any]:
-    """The clip as every stream has it, or the error in its place."""
-    decoded: dict[Stream[Any], Any] = {}
-    for stream in streams:
-        try:
-            decoded[stream] = stream.read(clip.path)
-        except InputError as error:
-            decoded[stream] = error
-    return decoded
-
-
-def ahead(function: Callable[[T], R], items: Iterable[T], threads: int) -> Generator[R]:
-    """Like `map`, with `threads` threads at work on the items to come; 0 is `map`.
-
-    No more than `threads + 1` results wait: decoded video is large.
+    `decoders` threads decode ahead, into the next jobs too, and one writes behind; 0 does all in line.
     """
-    if not threads:
-        yield from map(function, items)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        waiting: deque[Future[R]] = deque()
-        for item in items:
-            waiting.append(pool.submit(function, item))
-            if len(waiting) > threads:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+    yield from ahead(_write, _encoded(jobs, decoders), min(1, decoders))
+
+
+def _encoders(job: Job) -> list[Encoder[Any]]:
+    return [built_encoder(task.config, job.device, task.weights, job.compiled) for task in job.tasks]
 
 
 @functools.cache
-def built_encoder(config: EncoderConfig, device: str, weights: Path | None) -> Encoder[Any]:
+def built_encoder(
+    config: EncoderConfig, device: str, weights: Path | None, compiled: bool = False
+) -> Encoder[Any]:
     """The encoder, built once per process: a worker runs many jobs, and loading weights takes seconds."""
-    return config.build(device=device, weights=weights)
+    encoder = config.build(device=device, weights=weights)
+    if compiled:
+        compile_network(encoder, device)
+    return encoder
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One clip of a job, decoded or to be."""
+
+    job: Job
+    clip: Clip
+    place: int
+    """From 1 in the order in which the job's clips are encoded."""
+    decoded: Mapping[Hashable, Any] = field(default_factory=dict)
+    """Stream to the clip as that stream has it, or to the error in its place."""
+
+
+def _encoded(jobs: Sequence[Job], decoders: int) -> Iterator[tuple[Job, list[_Progress]]]:
+    """Every job with the features of its clips, in memory."""
+    largest = max((encoder.batch_size for job in jobs for encoder in _encoders(job)), default=1)
+    orders = zip(jobs, ahead(_order, jobs, min(1, decoders)), strict=True)
+    parts = (_Part(job, clip, place) for job, order in orders for place, clip in enumerate(order, start=1))
+    running: list[_Progress] = []
+    for part in ahead(_decode, parts, decoders, waiting=decoders + largest):
+        if part.place == 1:
+            pairs = zip(part.job.tasks, _encoders(part.job), strict=True)
+            running = [_Progress(task, encoder, part.job.device) for task, encoder in pairs]
+        last = part.place == len(part.job.clips)
+        for state in running:
+            state.add(part.clip.id, part.decoded[state.encoder.stream])
+            if part.place % state.encoder.batch_size == 0 or last:
+                state.encode()
+        if last:
+            yield part.job, running
+
+
+def _order(job: Job) -> Sequence[Clip]:
+    """In which the clips are encoded: by length if any encoder takes several at once."""
+    return by_length(job.clips) if any(e.batch_size > 1 for e in _encoders(job)) else job.clips
+
+
+def _decode(part: _Part) -> _Part:
+    """Reads the clip once per stream."""
+    decoded: dict[Hashable, Any] = {}
+    streams: dict[Stream[Any], None] = dict.fromkeys(encoder.stream for encoder in _encoders(part.job))
+    for stream in streams:
+        try:
+            decoded[stream] = stream.read(part.clip.path)
+        except InputError as error:
+            decoded[stream] = error
+    return replace(part, decoded=decoded)
+
+
+def _write(encoded: tuple[Job, Sequence[_Progress]]) -> int:
+    job, running = encoded
+    for state in running:
+        state.write(job.clips)
+    return len(job.clips)

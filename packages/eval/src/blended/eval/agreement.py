@@ -1,35 +1,10 @@
-"""How far numbers agree with numbers, and labels with labels: correlation, distance, recall.
-
-Shares and intensities are [clip, emotion]; single labels are mixtures of one emotion.
-"""
-
-from collections.abc import Sequence
-from dataclasses import dataclass
+"""How far numbers agree with numbers: correlation, concordance, distance of shares and intensities."""
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from numpy import ndarray
 
-from blended.data import InputError, Mixture
-from blended.eval.intervals import NUM_RESAMPLES, Estimate
-
-
-@dataclass(frozen=True, slots=True)
-class Recalls:
-    """Recall of single labels."""
-
-    unweighted: float
-    """UAR: the mean recall over the emotions that occur, in [0, 1]."""
-    weighted: float
-    """WAR: the share of clips that are right (accuracy), in [0, 1]."""
-
-
-@dataclass(frozen=True, slots=True)
-class RecallEstimates:
-    """UAR and WAR, unweighted means over folds with 95 % intervals, actors resampled within folds."""
-
-    unweighted: Estimate
-    weighted: Estimate
+from blended.data import InputError
 
 
 def pearson(
@@ -97,87 +72,6 @@ def earth_movers_distance(
     if not len(true):
         raise InputError("earth mover's distance of no clips is undefined")
     return float((np.abs(predicted - true).sum(axis=1) / 2).mean().round(12))
-
-
-def recalls(truth: Sequence[Mixture], decided: Sequence[Mixture]) -> Recalls:
-    """Unweighted and weighted average recall of single labels; a decided blend is wrong.
-
-    Raises InputError for no clips, sequences of different lengths, or a truth of two emotions.
-
-    >>> ang, sad = Mixture.single("ang"), Mixture.single("sad")
-    >>> recalls([ang, ang, ang, sad], [ang, ang, ang, ang])
-    Recalls(unweighted=0.5, weighted=0.75)
-    """
-    labels, right = _labels(truth, decided)
-    totals = np.bincount(labels)
-    return Recalls(float((np.bincount(labels, weights=right) / totals).mean()), float(right.mean()))
-
-
-def recall_bootstrap(
-    truth: Sequence[Mixture],
-    decided: Sequence[Mixture],
-    actors: Int[ndarray, "clip"],
-    folds: Int[ndarray, "clip"],
-    *,
-    seed: int,
-    num_resamples: int = NUM_RESAMPLES,
-) -> RecallEstimates:
-    """UAR and WAR with intervals like those of `intervals.actor_bootstrap`.
-
-    In a resample of a fold, UAR is the mean over the emotions that its drawn actors show.
-    """
-    labels, right = _labels(truth, decided)
-    rng = np.random.default_rng(seed)
-    points: list[Float[ndarray, "1 2"]] = []
-    samples: list[Float[ndarray, "resample 2"]] = []
-    for fold in np.unique(folds):
-        rows = folds == fold
-        counts = _counts_per_actor(labels, right, actors, rows)
-        drawn = rng.multinomial(len(counts), np.full(len(counts), 1 / len(counts)), size=num_resamples)
-        points.append(_recalls_of(np.ones((1, len(counts))), counts))
-        samples.append(_recalls_of(drawn.astype(float), counts))
-    point = np.mean(points, axis=0)[0]
-    bounds = np.percentile(np.mean(samples, axis=0), [2.5, 97.5], axis=0)
-    return RecallEstimates(*(Estimate(*map(float, (point[k], *bounds[:, k]))) for k in range(2)))
-
-
-def _counts_per_actor(
-    labels: Int[ndarray, "clip"], right: Float[ndarray, "clip"], actors: Int[ndarray, "clip"], rows: ndarray
-) -> Float[ndarray, "actor 2 emotion"]:
-    """Per actor and emotion: clips that are right, clips."""
-    names, numbers = np.unique(actors[rows], return_inverse=True)
-    num_emotions = int(labels.max()) + 1
-    cells, size = numbers * num_emotions + labels[rows], len(names) * num_emotions
-    sums = [np.bincount(cells, weights=weights, minlength=size) for weights in (right[rows], None)]
-    return np.stack([np.reshape(one, (len(names), num_emotions)).astype(float) for one in sums], axis=1)
-
-
-def _recalls_of(
-    drawn: Float[ndarray, "resample actor"], counts: Float[ndarray, "actor 2 emotion"]
-) -> Float[ndarray, "resample 2"]:
-    right, total = np.moveaxis(np.tensordot(drawn, counts, axes=1), 1, 0)
-    occurs = total > 0
-    recall = np.divide(right, total, out=np.zeros_like(right), where=occurs)
-    unweighted = recall.sum(axis=1) / occurs.sum(axis=1)
-    return np.stack([unweighted, right.sum(axis=1) / total.sum(axis=1)], axis=1)
-
-
-def _labels(
-    truth: Sequence[Mixture], decided: Sequence[Mixture]
-) -> tuple[Int[ndarray, "clip"], Float[ndarray, "clip"]]:
-    """A number per true emotion, and 1 where it is decided."""
-    if len(truth) != len(decided):
-        raise InputError(f"got {len(truth)} true and {len(decided)} decided labels: lengths must agree")
-    if not truth:
-        raise InputError("recall of no clips is undefined")
-    if blends := [mixture.name for mixture in truth if mixture.is_blend]:
-        raise InputError(
-            f"recall is of single labels, but {len(blends)} true labels have two emotions, the first "
-            f"{blends[0]}: use presence and salience accuracy"
-        )
-    names = [mixture.name for mixture in truth]
-    numbers = np.unique(names, return_inverse=True)[1].astype(np.int64)
-    return numbers, np.array([t == d for t, d in zip(truth, decided, strict=True)], dtype=np.float64)
 
 
 def _centred(values: Float[ndarray, "clip emotion"]) -> Float[ndarray, "clip emotion"]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy import ndarray
 
 from blended.data import InputError
@@ -12,6 +12,8 @@ from blended.eval.evidence import Evidence
 
 # A standard deviation below this share of the values' size is rounding, and would be blown up to 1.
 ROUNDING = 1e-9
+
+Values = Float[ndarray, "clip *score"]
 
 MIN_ENROL_CLIPS = 8
 """On two real HiCMAE outputs for BLEMORE and under `bayes`, 4 random clips of a person lose .025 of challenge
@@ -29,12 +31,15 @@ def standardise_per_actor(evidence: Evidence) -> Evidence:
     Transductive: it uses all the unlabelled clips of a person, so it answers for people of whom several
     clips exist. A score that does not vary over an actor's clips (one clip, say) becomes 0.
     """
-    logits = np.empty_like(evidence.logits)
-    for actor in np.unique(evidence.actors):
-        rows = evidence.actors == actor
-        values = evidence.logits[rows]
-        logits[rows] = _standardised(values, *_statistics(values))
-    return replace(evidence, logits=logits, given_probabilities=None)
+
+    def standardise(values: Values) -> Values:
+        found = np.empty_like(values)
+        for actor in np.unique(evidence.actors):
+            rows = evidence.actors == actor
+            found[rows] = _standardised(values[rows], *_statistics(values[rows]))
+        return found
+
+    return _with_scores(evidence, standardise)
 
 
 def standardise_from_enrolment(
@@ -53,25 +58,49 @@ def standardise_from_enrolment(
     from as few groups as possible. Raises InputError for fewer than two clips, which have no spread.
     """
     check_enrol_clips(num_clips)
-    logits, lacking, known = evidence.logits.copy(), [], []
-    for actor in np.unique(evidence.actors):
-        rows = np.flatnonzero(evidence.actors == actor)
+    # One seed draws the same clips for every kind of score.
+    return _with_scores(
+        evidence, lambda values: _from_enrolment(values, evidence.actors, num_clips, seed, minimum, groups)
+    )
+
+
+def _from_enrolment(
+    values: Values,
+    actors: Int[ndarray, "clip"],
+    num_clips: int,
+    seed: int,
+    minimum: int,
+    groups: Sequence[str] | None,
+) -> Values:
+    """The scores standardised; the very same array where nobody has enough clips."""
+    found, lacking, known = values.copy(), [], []
+    for actor in np.unique(actors):
+        rows = np.flatnonzero(actors == actor)
         if min(num_clips, len(rows) - 1) < max(minimum, 2):
             lacking.append(rows)
             continue
         rng = np.random.default_rng([seed, int(actor)])
         names = None if groups is None else [groups[row] for row in rows.tolist()]
         drawn = rows[_order(rng, names, len(rows))]
-        known.append(_statistics(evidence.logits[drawn[:num_clips]]))
+        known.append(_statistics(values[drawn[:num_clips]]))
         for row in rows:
             others = [other for other in drawn[: num_clips + 1] if other != row][:num_clips]
-            logits[row] = _standardised(evidence.logits[row], *_statistics(evidence.logits[others]))
+            found[row] = _standardised(values[row], *_statistics(values[others]))
     if not known:
-        return evidence
+        return values
     for rows in lacking:
         mean, spread = (np.mean([one[part] for one in known], axis=0) for part in (0, 1))
-        logits[rows] = _standardised(evidence.logits[rows], mean, spread)
-    return replace(evidence, logits=logits, given_probabilities=None)
+        found[rows] = _standardised(values[rows], mean, spread)
+    return found
+
+
+def _with_scores(evidence: Evidence, change: Callable[[Values], Values]) -> Evidence:
+    """The evidence with its scores changed, and those of states alike."""
+    logits = change(evidence.logits)
+    if logits is evidence.logits:
+        return evidence
+    states = None if evidence.states is None else change(evidence.states)
+    return replace(evidence, logits=logits, given_probabilities=None, states=states)
 
 
 def check_enrol_clips(num_clips: int) -> None:
@@ -94,7 +123,7 @@ def _order(rng: np.random.Generator, groups: Sequence[str] | None, num_clips: in
     return order[np.argsort(places[order], kind="stable")]
 
 
-def _statistics(values: Float[ndarray, "clip model emotion"]) -> tuple[ndarray, ndarray]:
+def _statistics(values: Values) -> tuple[ndarray, ndarray]:
     """Mean and spread over clips; the spread is 0 where it is rounding only."""
     spread = values.std(axis=0)
     return values.mean(axis=0), np.where(spread > ROUNDING * np.abs(values).max(axis=0), spread, 0.0)

@@ -13,8 +13,10 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from blended.data import InputError, Mixture
-from blended.eval.intervals import NUM_RESAMPLES, Estimate, ScoreEstimates, difference, resample
+from blended.data.labels import Task
+from blended.eval.intervals import NUM_RESAMPLES, Estimate, ScoreEstimates, difference
 from blended.eval.protocol import Evaluation
+from blended.eval.tasks import TASKS, AnyEvaluation, Truth
 
 SIGNIFICANCE = 0.05
 """A corrected p-value below it tells two runs apart."""
@@ -32,20 +34,24 @@ class RunRecord:
     """Names of the encoders."""
     modalities: tuple[str, ...]
     """`audio`, `video`, or both; empty for a trivial baseline, which looks at nothing."""
-    truth: list[Mixture]
-    """One per clip."""
+    truth: Truth
+    """One per clip: a mixture, or a row of intensities."""
     clip_ids: tuple[str, ...]
     actors: ndarray
     """[clip]: who is seen, a name or a number."""
     folds: Int[ndarray, "clip"]
-    cross_fold: Evaluation
+    cross_fold: AnyEvaluation
     """The headline: whatever decides was fitted on the other folds."""
     in_fold: Evaluation | None = None
-    """Tuned on the reported fold itself: optimistic, for comparison with published tables."""
+    """Two thresholds tuned on the reported fold itself: optimistic, for comparison with published tables."""
+    thresholds: Evaluation | None = None
+    """The same two thresholds, cross-fold: what the optimistic number is to be held against. None where
+    `cross_fold` is decided by them already."""
     test: ScoreEstimates | None = None
     """Held-out partition, by the final model refitted on all training clips."""
     run_id: str | None = None
     """Of the tracked run (MLflow)."""
+    task: Task = "mixture"
 
     def __post_init__(self) -> None:
         """Raises InputError for fields of different lengths or an evaluation of the wrong protocol."""
@@ -56,7 +62,8 @@ class RunRecord:
                 f"run {self.name!r}: truth, clip ids, actors, folds and decisions have lengths {lengths}; "
                 f"expected one entry per clip in each"
             )
-        for field, evaluation in (("cross-fold", self.cross_fold), ("in-fold", self.in_fold)):
+        tuned = (("cross-fold", self.cross_fold), ("cross-fold", self.thresholds), ("in-fold", self.in_fold))
+        for field, evaluation in tuned:
             if evaluation is not None and evaluation.protocol.tune != field:
                 raise InputError(
                     f"run {self.name!r}: an evaluation tuned {evaluation.protocol.tune} was given as its "
@@ -71,14 +78,38 @@ class RunRecord:
         return self.modalities[0] if len(self.modalities) == 1 else "multimodal"
 
     @property
+    def decides(self) -> bool:
+        """Whether it answers with mixtures."""
+        return TASKS[self.task].decides
+
+    def of_mixtures(self) -> tuple[list[Mixture], Evaluation]:
+        """Truth and cross-fold evaluation where it `decides`; raises TypeError elsewhere."""
+        if isinstance(self.truth, list) and isinstance(self.cross_fold, Evaluation):
+            return self.truth, self.cross_fold
+        raise TypeError(f"run {self.name!r} answers with intensities, not with mixtures")
+
+    @property
+    def estimates(self) -> tuple[Estimate, ...]:
+        """The cross-fold measures of the task, in its order."""
+        return tuple(self.cross_fold.measured[one.key] for one in TASKS[self.task].measures)
+
+    @property
+    def headline(self) -> Estimate:
+        """The measure that runs are ranked by, such as the challenge score."""
+        return self.cross_fold.measured[TASKS[self.task].headline.key]
+
+    @property
     def score(self) -> float:
-        """The cross-fold challenge score, in [0, 1]."""
-        return self.cross_fold.estimates.score.value
+        """Its value."""
+        return self.headline.value
 
     @property
     def gap(self) -> float | None:
-        """In-fold minus cross-fold score: what tuning on the reported fold would have added."""
-        return None if self.in_fold is None else self.in_fold.estimates.score.value - self.score
+        """In-fold minus cross-fold score of two thresholds: what tuning on the reported fold adds."""
+        if self.in_fold is None:
+            return None
+        honest = self.thresholds.estimates.score.value if self.thresholds else self.score
+        return self.in_fold.estimates.score.value - honest
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,24 +118,29 @@ class Comparison:
 
     first: str
     second: str
-    presence: Estimate
-    """Difference in [-1, 1] with its 95 % interval; so for the others."""
-    salience: Estimate
-    score: Estimate
+    differences: tuple[Estimate, ...]
+    """Of every measure of the task, in its order, with 95 % intervals."""
+    headline: int
+    """Which of them runs are told apart by."""
     p: float
-    """Two-sided, for the score."""
+    """Two-sided, for the headline."""
     p_holm: float
     """`p` corrected for all comparisons of its family."""
 
     @property
+    def score(self) -> Estimate:
+        """The difference of the headline, such as the challenge score."""
+        return self.differences[self.headline]
+
+    @property
     def distinguishable(self) -> bool:
-        """Whether the difference of the scores is more than noise."""
+        """Whether the difference of the headlines is more than noise."""
         return self.p_holm < SIGNIFICANCE
 
     def reversed(self) -> "Comparison":
         """Second minus first."""
-        flipped = {name: negated(getattr(self, name)) for name in ("presence", "salience", "score")}
-        return replace(self, first=self.second, second=self.first, **flipped)
+        flipped = tuple(negated(one) for one in self.differences)
+        return replace(self, first=self.second, second=self.first, differences=flipped)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -147,7 +183,7 @@ class Standings:
 
 
 def rank(records: Sequence[RunRecord]) -> list[RunRecord]:
-    """By falling cross-fold challenge score; equal scores by name."""
+    """By falling cross-fold headline, such as the challenge score; equal ones by name."""
     return sorted(records, key=lambda record: (-record.score, record.name))
 
 
@@ -215,22 +251,28 @@ def _family(
 
 def _draws(record: RunRecord, seed: int, num_resamples: int) -> Float[ndarray, "resample metric"]:
     numbers = np.unique(record.actors, return_inverse=True)[1]
-    return resample(record.cross_fold.compared, numbers, record.folds, seed=seed, num_resamples=num_resamples)
+    return TASKS[record.task].resample(
+        record.truth,
+        record.cross_fold.decided,
+        numbers,
+        record.folds,
+        seed=seed,
+        num_resamples=num_resamples,
+    )
 
 
 def _comparison(
     first: RunRecord, second: RunRecord, first_draws: ndarray, second_draws: ndarray
 ) -> Comparison:
-    a, b = first.cross_fold.estimates, second.cross_fold.estimates
-    points = (a.presence.value - b.presence.value, a.salience.value - b.salience.value)
-    points += (a.score.value - b.score.value,)
+    points = [a.value - b.value for a, b in zip(first.estimates, second.estimates, strict=True)]
     # The value is the difference of the two published values; resamples give its interval.
-    estimates = [
-        replace(difference(first_draws[:, k].tolist(), second_draws[:, k].tolist()), value=points[k])
-        for k in range(3)
-    ]
-    p = _two_sided_p(first_draws[:, 2] - second_draws[:, 2])
-    return Comparison(first.name, second.name, *estimates, p=p, p_holm=p)
+    estimates = tuple(
+        replace(difference(first_draws[:, k].tolist(), second_draws[:, k].tolist()), value=point)
+        for k, point in enumerate(points)
+    )
+    place = TASKS[first.task].headline_place
+    p = _two_sided_p(first_draws[:, place] - second_draws[:, place])
+    return Comparison(first.name, second.name, estimates, place, p=p, p_holm=p)
 
 
 def _two_sided_p(gaps: Float[ndarray, "resample"]) -> float:
@@ -254,6 +296,11 @@ def _check(records: Sequence[RunRecord]) -> None:
 
 
 def _check_same_clips(first: RunRecord, second: RunRecord) -> None:
+    if first.task != second.task:
+        raise InputError(
+            f"runs {first.name!r} and {second.name!r} are of the tasks {first.task!r} and {second.task!r}; "
+            f"only runs of one task can be compared"
+        )
     if first.clip_ids != second.clip_ids or not np.array_equal(first.folds, second.folds):
         raise InputError(
             f"runs {first.name!r} and {second.name!r} were not evaluated on the same clips and folds in the "

@@ -96,6 +96,23 @@ def write_curve(path: Path, points: Sequence[EnrolmentPoint]) -> None:
         pl.DataFrame(rows).write_csv(temporary)
 
 
+def read_curve(path: Path) -> list[EnrolmentPoint]:
+    """What `write_curve` wrote."""
+    import polars as pl
+
+    types = {"clips": pl.String(), "drawn": pl.String()}
+    rows = pl.read_csv(path, schema_overrides=types).with_columns(pl.col("drawn").fill_null(""))
+    return [
+        EnrolmentPoint(
+            row["clips"],
+            row["drawn"],
+            row["repeats"],
+            *(Estimate(row[name], row[f"{name}_low"], row[f"{name}_high"]) for name in ("score", "gain")),
+        )
+        for row in rows.iter_rows(named=True)
+    ]
+
+
 def _draws(
     evidence: Evidence, num_clips: int, groups: Sequence[str] | None, seeds: Sequence[int]
 ) -> Iterator[Evidence]:

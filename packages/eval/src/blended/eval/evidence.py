@@ -27,16 +27,19 @@ class Evidence:
     given_probabilities: Float[ndarray, "clip model emotion"] | None = None
     """Probabilities as the models gave them, which a logarithm and its inverse would round; None where
     the logits have been calibrated or are all there is."""
+    states: Float[ndarray, "clip state"] | None = None
+    """Log-probabilities of the states of the space, up to a constant; None where no model has them."""
 
     def take(self, rows: ndarray) -> "Evidence":
         """The given clips only (a mask or row numbers)."""
-        given = self.given_probabilities
+        given, states = self.given_probabilities, self.states
         return replace(
             self,
             logits=self.logits[rows],
             actors=self.actors[rows],
             folds=self.folds[rows],
             given_probabilities=None if given is None else given[rows],
+            states=None if states is None else states[rows],
         )
 
     def probabilities(self) -> Float[ndarray, "clip model emotion"]:
@@ -50,20 +53,32 @@ class Evidence:
         """Late fusion: the mean of the models' probabilities."""
         return self.probabilities().mean(axis=1)
 
+    def inputs(self) -> Float[ndarray, "clip feature"]:
+        """What a learned decision sees: all scores of all models side by side, and those of states."""
+        flat = self.logits.reshape(len(self.logits), -1)
+        return flat if self.states is None else np.concatenate([flat, self.states], axis=1)
+
 
 def gather(
-    scores: Sequence[Scores], actors: Sequence[str], folds: Sequence[int], space: LabelSpace
+    scores: Sequence[Scores],
+    actors: Sequence[str],
+    folds: Sequence[int],
+    space: LabelSpace,
+    states: Float[ndarray, "clip state"] | None = None,
 ) -> Evidence:
     """Stacks the scores of several models.
 
     All must cover the same clips in the same order and have one column per emotion, in any order;
-    `actors` and `folds` follow those clips. Raises InputError for different clips.
+    `actors` and `folds` follow those clips, as do `states`, probabilities of the states of the space in
+    their order. Raises InputError for different clips, or another number of states.
     """
     for one in scores[1:]:
         if one.clip_ids != scores[0].clip_ids:
             raise InputError(
                 "the models' scores are not of the same clips in the same order; align them first"
             )
+    if states is not None and states.shape != (expected := (len(scores[0].clip_ids), len(space.states))):
+        raise InputError(f"probabilities of label states have shape {states.shape}, expected {expected}")
     in_order = [_in_space_order(one, space) for one in scores]
     _, actor_numbers = np.unique(np.asarray(actors, dtype=str), return_inverse=True)
     return Evidence(
@@ -72,6 +87,7 @@ def gather(
         folds=np.asarray(folds, dtype=np.int64),
         space=space,
         given_probabilities=np.stack([one.probabilities() for one in in_order], axis=1),
+        states=None if states is None else np.log(np.maximum(states, SMALLEST_PROBABILITY)),
     )
 
 

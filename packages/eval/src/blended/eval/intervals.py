@@ -20,7 +20,7 @@ NUM_RESAMPLES = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A value in [0, 1] with its 95 % interval."""
+    """A value with its 95 % interval."""
 
     value: float
     low: float
@@ -50,9 +50,26 @@ def actor_bootstrap(
     """95 % percentile intervals of the unweighted means over folds, actors resampled within folds."""
     samples = resample(compared, actors, folds, seed=seed, num_resamples=num_resamples)
     point = resample(compared, actors, folds, seed=None, num_resamples=1)
+    return ScoreEstimates(*estimates_of(point, samples))
+
+
+def estimates_of(
+    point: Float[ndarray, "1 measure"], samples: Float[ndarray, "resample measure"]
+) -> tuple[Estimate, ...]:
+    """The values with the 95 % percentile intervals of their resamples."""
     bounds = np.percentile(samples, [2.5, 97.5], axis=0)
-    estimates = [Estimate(float(point[0, k]), float(bounds[0, k]), float(bounds[1, k])) for k in range(3)]
-    return ScoreEstimates(*estimates)
+    rows = zip(point[0].tolist(), *bounds.tolist(), strict=True)
+    return tuple(Estimate(*row) for row in rows)
+
+
+def draw_actors(
+    rng: np.random.Generator | None, num_actors: int, num_resamples: int
+) -> Float[ndarray, "{num_resamples} {num_actors}"]:
+    """How often every actor of a fold is drawn in every resample; None draws every actor once."""
+    if rng is None:
+        return np.ones((num_resamples, num_actors))
+    drawn = rng.multinomial(num_actors, np.full(num_actors, 1 / num_actors), size=num_resamples)
+    return drawn.astype(np.float64)
 
 
 def resample(
@@ -71,11 +88,7 @@ def resample(
     accuracies: list[Float[ndarray, "resample 2"]] = []
     for fold in np.unique(folds):
         counts = _counts_per_actor(compared, actors, folds == fold)
-        num_actors = len(counts)
-        if rng is None:
-            drawn = np.ones((num_resamples, num_actors))
-        else:
-            drawn = rng.multinomial(num_actors, np.full(num_actors, 1 / num_actors), size=num_resamples)
+        drawn = draw_actors(rng, len(counts), num_resamples)
         right_clips_right_blends = (drawn @ counts).reshape(num_resamples, 2, 2)
         right, total = right_clips_right_blends[..., 0], right_clips_right_blends[..., 1]
         accuracies.append(np.divide(right, total, out=np.zeros_like(right), where=total > 0))

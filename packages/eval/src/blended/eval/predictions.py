@@ -1,7 +1,7 @@
 """Predictions of one run as a Parquet file: probabilities, the decision and the truth per clip."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,9 @@ from numpy import ndarray
 from blended.data import InputError, LabelSpace, Mixture, Scores
 from blended.data.atomic import replacing
 from blended.eval.evidence import Evidence, gather
+
+TYPES = {"fold": pl.Int64(), "truth": pl.String()}
+"""Of columns that may hold nothing but nulls."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,19 +27,42 @@ class Predictions:
     folds: tuple[int | None, ...]
     """None in the test partition."""
     probabilities: Float[ndarray, "clip emotion"]
-    """In the order of the label space; rows add up to 1."""
-    decided: tuple[Mixture, ...]
-    truth: tuple[Mixture | None, ...]
-    """None where withheld."""
+    """In the order of the label space; rows add up to 1, unless they are intensities in [0, 1]."""
+    decided: tuple[Mixture, ...] = ()
+    """Empty for intensities, which are taken as they are."""
+    truth: tuple[Mixture | None, ...] = ()
+    """None where withheld; empty for intensities."""
+    true_intensities: Float[ndarray, "clip emotion"] | None = None
+    """NaN where withheld; None for other tasks."""
+    states: Float[ndarray, "clip state"] | None = None
+    """Probabilities of the states of the space, for models that have them; rows add up to 1."""
 
     def evidence(self, space: LabelSpace) -> Evidence:
         """For deciding anew; clips without a fold get fold 0."""
-        scores = Scores(self.clip_ids, space.emotions, self.probabilities, "probabilities")
-        return gather([scores], self.actors, [fold or 0 for fold in self.folds], space)
+        kind = "logits" if space.task == "intensities" else "probabilities"
+        scores = Scores(self.clip_ids, space.emotions, self.probabilities, kind)
+        return gather([scores], self.actors, [fold or 0 for fold in self.folds], space, self.states)
+
+    def take(self, rows: Sequence[int]) -> "Predictions":
+        """Those of some clips, by row number."""
+        return Predictions(
+            clip_ids=tuple(self.clip_ids[row] for row in rows),
+            actors=tuple(self.actors[row] for row in rows),
+            folds=tuple(self.folds[row] for row in rows),
+            probabilities=self.probabilities[[*rows]],
+            decided=tuple(self.decided[row] for row in rows) if self.decided else (),
+            truth=tuple(self.truth[row] for row in rows) if self.truth else (),
+            true_intensities=None if self.true_intensities is None else self.true_intensities[[*rows]],
+            states=None if self.states is None else self.states[[*rows]],
+        )
 
 
 def write_predictions(path: Path, predictions: Predictions, space: LabelSpace) -> None:
-    """Columns filename, actor, fold, p_<emotion>, decided and truth (a JSON object of shares, or null)."""
+    """Columns filename, actor, fold, p_<emotion>, decided and truth (a JSON object of shares, or null).
+
+    Where a model scores label states, also state_<name of the state>, such as state_ang+hap:70/30.
+    Intensities have p_<emotion>, between 0 and 1 each, and truth_<emotion> instead of decided and truth.
+    """
     columns: dict[str, Sequence[object] | ndarray] = {
         "filename": predictions.clip_ids,
         "actor": predictions.actors,
@@ -44,9 +70,16 @@ def write_predictions(path: Path, predictions: Predictions, space: LabelSpace) -
     }
     for number, emotion in enumerate(space.emotions):
         columns[f"p_{emotion}"] = predictions.probabilities[:, number]
-    columns["decided"] = [mixture.to_json() for mixture in predictions.decided]
-    columns["truth"] = [mixture.to_json() if mixture else None for mixture in predictions.truth]
-    types = {"fold": pl.Int64(), "truth": pl.String()}
+    if predictions.states is not None:
+        names = _state_columns(space)
+        columns |= {name: predictions.states[:, number] for number, name in enumerate(names)}
+    if predictions.true_intensities is not None:
+        names = _truth_columns(space)
+        columns |= {name: predictions.true_intensities[:, number] for number, name in enumerate(names)}
+    else:
+        columns["decided"] = [mixture.to_json() for mixture in predictions.decided]
+        columns["truth"] = [mixture.to_json() if mixture else None for mixture in predictions.truth]
+    types = {name: kind for name, kind in TYPES.items() if name in columns}
     with replacing(path) as temporary:
         pl.DataFrame(columns, schema_overrides=types).write_parquet(temporary)
 
@@ -56,16 +89,34 @@ def read_predictions(path: Path, space: LabelSpace) -> Predictions:
     if not path.is_file():
         raise InputError(f"{path} does not exist: train the run again")
     table = pl.read_parquet(path)
-    expected = ["filename", "actor", "fold", *(f"p_{e}" for e in space.emotions), "decided", "truth"]
+    labels = _truth_columns(space) if space.task == "intensities" else ["decided", "truth"]
+    expected = ["filename", "actor", "fold", *(f"p_{e}" for e in space.emotions), *labels]
     if missing := [column for column in expected if column not in table.columns]:
         raise InputError(f"{path} lacks the column(s) {', '.join(missing)}; it was written for other labels")
-    return Predictions(
+    plain = Predictions(
         clip_ids=tuple(table["filename"]),
         actors=tuple(table["actor"]),
         folds=tuple(table["fold"]),
-        probabilities=table.select(f"p_{emotion}" for emotion in space.emotions)
-        .to_numpy()
-        .astype(np.float64),
+        probabilities=_numbers(table, [f"p_{emotion}" for emotion in space.emotions]),
+    )
+    if space.task == "intensities":
+        return replace(plain, true_intensities=_numbers(table, labels))
+    names = _state_columns(space)
+    return replace(
+        plain,
         decided=tuple(Mixture.from_json(text) for text in table["decided"]),
         truth=tuple(Mixture.from_json(text) if text else None for text in table["truth"]),
+        states=_numbers(table, names) if names and set(names) <= set(table.columns) else None,
     )
+
+
+def _numbers(table: pl.DataFrame, columns: Sequence[str]) -> Float[ndarray, "clip column"]:
+    return table.select(columns).to_numpy().astype(np.float64)
+
+
+def _state_columns(space: LabelSpace) -> list[str]:
+    return [f"state_{state.name}" for state in space.states]
+
+
+def _truth_columns(space: LabelSpace) -> list[str]:
+    return [f"truth_{emotion}" for emotion in space.emotions]

@@ -8,7 +8,7 @@ of several calibrated models is less sure than each of them.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -24,11 +24,34 @@ from blended.eval.temperature import fit_temperature
 # Keeps separable clips from an infinite scale; far below the loss of a thousand clips.
 RIDGE = 1e-4
 
-Adjust = Callable[[Evidence], Evidence]
-"""A fitted map."""
 Logits = Float[ndarray, "clip emotion"]
-FitModel = Callable[[Logits, Float[ndarray, "clip emotion"]], Callable[[Logits], Logits]]
-"""(logits, targets) of one model -> map of its logits."""
+
+
+@runtime_checkable
+class ModelMap(Protocol):
+    """A fitted map of one model's logits."""
+
+    def logits(self, given: Logits) -> Logits:
+        """Log-probabilities up to a constant per clip."""
+        ...
+
+
+FitModel = Callable[[Logits, Float[ndarray, "clip emotion"]], ModelMap]
+"""(logits, targets) of one model -> its map."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Adjust:
+    """Fitted maps, one per model; none leaves the evidence as it is."""
+
+    maps: tuple[ModelMap, ...] = ()
+
+    def __call__(self, evidence: Evidence) -> Evidence:
+        """The evidence with every model's probabilities mapped."""
+        if not self.maps:
+            return evidence
+        mapped = [one.logits(evidence.logits[:, model]) for model, one in enumerate(self.maps)]
+        return replace(evidence, logits=np.stack(mapped, axis=1), given_probabilities=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +75,11 @@ def fit_probabilities(name: str, evidence: Evidence, truth: Sequence[Mixture]) -
         raise unknown_name("probabilities", name, PROBABILITIES)
     fit = PROBABILITIES[name]
     if fit is None:
-        return lambda others: others
+        return Adjust()
     if not truth:
         raise InputError(f"probabilities {name!r} need clips to be fitted on, got none")
     targets = np.array([evidence.space.target(mixture) for mixture in truth])
-    maps = [fit(evidence.logits[:, model], targets) for model in range(evidence.logits.shape[1])]
-    return lambda others: replace(
-        others,
-        logits=np.stack([one(others.logits[:, model]) for model, one in enumerate(maps)], axis=1),
-        given_probabilities=None,
-    )
+    return Adjust(tuple(fit(evidence.logits[:, model], targets) for model in range(evidence.logits.shape[1])))
 
 
 def cross_fitted(name: str, evidence: Evidence, truth: Sequence[Mixture]) -> Evidence:
@@ -99,13 +117,40 @@ def softmax(logits: Logits) -> Logits:
     return powers / powers.sum(axis=1, keepdims=True)
 
 
-def _fit_temperature(logits: Logits, targets: Float[ndarray, "clip emotion"]) -> Callable[[Logits], Logits]:
+@dataclass(frozen=True, slots=True, eq=False)
+class ScaleAndShift:
+    """Logits times a number, plus a number, each per emotion."""
+
+    scale: Float[ndarray, "emotion"]
+    shift: Float[ndarray, "emotion"]
+
+    def logits(self, given: Logits) -> Logits:
+        """The line of every emotion."""
+        return given * self.scale + self.shift
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Steps:
+    """A piecewise linear function of the probability per emotion, then division by the sum."""
+
+    corners: tuple[tuple[ndarray, ndarray], ...]
+    """Per emotion, probabilities in ascending order and what becomes of them; constant outside."""
+
+    def logits(self, given: Logits) -> Logits:
+        """Logarithms of the new probabilities."""
+        p = softmax(given)
+        found = np.stack([np.interp(p[:, k], x, y) for k, (x, y) in enumerate(self.corners)], axis=1)
+        return np.log(found / found.sum(axis=1, keepdims=True))
+
+
+def _fit_temperature(logits: Logits, targets: Float[ndarray, "clip emotion"]) -> ScaleAndShift:
     """One number divides all logits."""
+    num_emotions = logits.shape[1]
     temperature = fit_temperature(softmax(logits), targets)
-    return lambda others: others / temperature
+    return ScaleAndShift(np.full(num_emotions, 1 / temperature), np.zeros(num_emotions))
 
 
-def _fit_vector(logits: Logits, targets: Float[ndarray, "clip emotion"]) -> Callable[[Logits], Logits]:
+def _fit_vector(logits: Logits, targets: Float[ndarray, "clip emotion"]) -> ScaleAndShift:
     """A scale and a shift per emotion, with the smallest mean cross-entropy; convex."""
     from scipy.optimize import minimize  # half a second that nobody else needs to wait for
 
@@ -122,24 +167,17 @@ def _fit_vector(logits: Logits, targets: Float[ndarray, "clip emotion"]) -> Call
         return float(-(targets * log_p).sum(axis=1).mean() + RIDGE * away @ away), slope + 2 * RIDGE * away
 
     found: Any = minimize(loss, start, jac=True, method="L-BFGS-B")
-    scale, shift = found.x[:num_emotions], found.x[num_emotions:]
-    return lambda others: others * scale + shift
+    return ScaleAndShift(found.x[:num_emotions], found.x[num_emotions:])
 
 
-def _fit_isotonic(logits: Logits, targets: Float[ndarray, "clip emotion"]) -> Callable[[Logits], Logits]:
+def _fit_isotonic(logits: Logits, targets: Float[ndarray, "clip emotion"]) -> Steps:
     """A monotonous step function per emotion, kept off 0 and 1 by what so many clips cannot exclude."""
     least = 1 / (len(logits) + 2)
-    columns = [
+    columns: list[Any] = [
         IsotonicRegression(y_min=least, y_max=1 - least, out_of_bounds="clip").fit(p, t)
         for p, t in zip(softmax(logits).T, targets.T, strict=True)
     ]
-
-    def apply(others: Logits) -> Logits:
-        p = softmax(others)
-        found = np.stack([one.predict(p[:, k]) for k, one in enumerate(columns)], axis=1)
-        return np.log(found / found.sum(axis=1, keepdims=True))
-
-    return apply
+    return Steps(tuple((one.X_thresholds_, one.y_thresholds_) for one in columns))
 
 
 PROBABILITIES: dict[str, FitModel | None] = {

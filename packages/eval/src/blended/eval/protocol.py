@@ -15,13 +15,17 @@ from blended.eval.calibration import (
     check_enrol_clips,
     standardise_from_enrolment,
 )
-from blended.eval.decisions import DECISIONS
+from blended.eval.decisions import DECISIONS, OF_STATES, WEIGHTED, Decider, FitOptions
+from blended.eval.decisions.identity import IDENTITY
 from blended.eval.evidence import Evidence
-from blended.eval.intervals import ScoreEstimates, actor_bootstrap
+from blended.eval.intervals import Estimate, ScoreEstimates, actor_bootstrap
 from blended.eval.metrics import Correctness, correctness
-from blended.eval.probabilities import PROBABILITIES, fit_probabilities
+from blended.eval.probabilities import PROBABILITIES, Adjust, fit_probabilities
+from blended.eval.recall import RecallEstimates, recall_bootstrap
 
 TUNES = ("cross-fold", "in-fold")
+EVEN = 0.5
+"""The challenge's weight of presence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +45,13 @@ class Protocol:
     """A name in PROBABILITIES: how they are mapped, after `calibrate`, by what other folds teach."""
     enrol_clips: int | None = None
     """Calibrate per actor from so many random clips of each only; None: from all."""
+    presence_weight: float = 0.5
+    """Weight of presence accuracy in the score that learned decisions maximise, in [0, 1]; the challenge
+    has 0.5. What is reported is never weighted by it."""
 
     def __post_init__(self) -> None:
         """Raises InputError for an unknown name, a negative seed, or what cannot be combined."""
-        if self.decision not in DECISIONS:
+        if self.decision not in (*DECISIONS, IDENTITY):
             raise unknown_name("decision", self.decision, DECISIONS)
         if self.calibrate not in CALIBRATIONS:
             raise unknown_name("calibration", self.calibrate, CALIBRATIONS)
@@ -65,6 +72,23 @@ class Protocol:
             )
         if self.seed < 0:
             raise InputError(f"seed must be 0 or more, got {self.seed}")
+        self._check_weight()
+        if self.decision in OF_STATES and (self.calibrate, self.probabilities) != ("none", "raw"):
+            raise InputError(
+                f"{self.decision!r} decodes a model's own probabilities of label states, which neither "
+                f"calibration nor maps of emotions leave probabilities: use calibrate none and probabilities "
+                f"raw, or decide with bayes, which takes them as inputs"
+            )
+
+    def _check_weight(self) -> None:
+        if not 0 <= self.presence_weight <= 1:
+            raise InputError(f"presence weight must lie in [0, 1], got {self.presence_weight:g}")
+        if self.presence_weight != EVEN and self.decision not in WEIGHTED:
+            raise InputError(
+                f"a presence weight of {self.presence_weight:g} changes nothing under {self.decision!r}, "
+                f"which maximises no expected score: leave it out, or decide with "
+                f"{' or '.join(sorted(WEIGHTED))}"
+            )
 
     def _check_enrolment(self) -> None:
         if self.enrol_clips is None:
@@ -88,6 +112,7 @@ class Protocol:
         notes += ["optimistic"] if self.tune == "in-fold" else []
         notes += [f"scores per {self.calibrate}{self._enrolment}"] if self.calibrate in TRANSDUCTIVE else []
         notes += [f"{self.probabilities} probabilities"] if self.probabilities != "raw" else []
+        notes += [f"presence weight {self.presence_weight:g}"] if self.presence_weight != EVEN else []
         notes += ["features per actor"] if self.features_per_actor else []
         notes += ["transductive"] if self.transductive else []
         return ", ".join(notes)
@@ -111,6 +136,11 @@ class FoldResult:
     parameters: Mapping[str, float]
     """What the decision fitted, such as alpha and beta."""
 
+    @property
+    def numbers(self) -> dict[str, float]:
+        """Measures by key, in [0, 1]."""
+        return {"presence_accuracy": self.presence_accuracy, "salience_accuracy": self.salience_accuracy}
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
@@ -122,6 +152,21 @@ class Evaluation:
     folds: list[FoldResult]
     estimates: ScoreEstimates
     """Unweighted means over folds with 95 % intervals, actors resampled within folds."""
+    recalls: RecallEstimates | None = None
+    """Of single labels, likewise; None for tasks with blends."""
+
+    @property
+    def measured(self) -> dict[str, Estimate]:
+        """Every measure by its key."""
+        found = {
+            "presence_accuracy": self.estimates.presence,
+            "salience_accuracy": self.estimates.salience,
+            "score": self.estimates.score,
+        }
+        if self.recalls is not None:
+            found["unweighted_recall"] = self.recalls.unweighted
+            found["weighted_recall"] = self.recalls.weighted
+        return found
 
 
 def calibrated(evidence: Evidence, protocol: Protocol) -> Evidence:
@@ -131,15 +176,52 @@ def calibrated(evidence: Evidence, protocol: Protocol) -> Evidence:
     return standardise_from_enrolment(evidence, protocol.enrol_clips, protocol.seed)
 
 
-def evaluate(evidence: Evidence, truth: Sequence[Mixture], protocol: Protocol) -> Evaluation:
+@dataclass(frozen=True, slots=True, eq=False)
+class FittedDecision:
+    """Everything between calibrated scores and mixtures, fitted; plain data that `frozen` can store."""
+
+    adjust: Adjust
+    """What maps the probabilities of every model."""
+    decider: Decider
+
+    @property
+    def parameters(self) -> Mapping[str, float]:
+        """What the decision fitted or chose."""
+        return self.decider.parameters
+
+    def decide(self, evidence: Evidence) -> list[Mixture]:
+        """One mixture per clip of calibrated evidence, in its order."""
+        return self.decider.decide(self.adjust(evidence))
+
+
+def fit_decision(scores: Evidence, truth: Sequence[Mixture], protocol: Protocol) -> FittedDecision:
+    """Fits what a protocol asks for on all the given clips, whose scores are `calibrated` already.
+
+    Raises InputError for `identity`, which decides intensities only.
+    """
+    if protocol.decision not in DECISIONS:
+        raise InputError(
+            f"the decision {protocol.decision!r} is of intensities, not of mixtures: use one of "
+            f"{', '.join(DECISIONS)}"
+        )
+    adjust = fit_probabilities(protocol.probabilities, scores, truth)
+    options = FitOptions(protocol.seed, protocol.presence_weight)
+    return FittedDecision(adjust, DECISIONS[protocol.decision](adjust(scores), truth, options))
+
+
+def evaluate(
+    evidence: Evidence, truth: Sequence[Mixture], protocol: Protocol, *, judged: Evidence | None = None
+) -> Evaluation:
     """Fits and decides fold by fold, and measures.
 
-    Raises InputError if cross-fold tuning is asked for with fewer than two folds, or if truth and
-    evidence are not of as many clips.
+    With `judged`, scores of the same clips, decisions are fitted on `evidence` and made on those: what a
+    model still knows where something was taken from it. Raises InputError if cross-fold tuning is asked for
+    with fewer than two folds, or if truth and evidence are not of as many clips.
     """
     if len(truth) != len(evidence.folds):
         raise InputError(f"got {len(truth)} labels for the scores of {len(evidence.folds)} clips")
     scores = calibrated(evidence, protocol)
+    seen = scores if judged is None else calibrated(judged, protocol)
     numbers = np.unique(evidence.folds)
     if protocol.tune == "cross-fold" and len(numbers) < 2:
         raise InputError(
@@ -151,17 +233,28 @@ def evaluate(evidence: Evidence, truth: Sequence[Mixture], protocol: Protocol) -
     for fold in numbers:
         held = evidence.folds == fold
         fit = held if protocol.tune == "in-fold" else ~held
-        fit_scores, fit_truth = scores.take(fit), list(compress(truth, fit))
-        adjust = fit_probabilities(protocol.probabilities, fit_scores, fit_truth)
-        decider = DECISIONS[protocol.decision](adjust(fit_scores), fit_truth, protocol.seed)
-        predicted = decider.decide(adjust(scores.take(held)))
+        decision = fit_decision(scores.take(fit), list(compress(truth, fit)), protocol)
+        predicted = decision.decide(seen.take(held))
         decided.update(zip(np.flatnonzero(held).tolist(), predicted, strict=True))
         held_truth = list(compress(truth, held))
-        folds.append(_fold_result(int(fold), held_truth, predicted, decider.parameters))
-    in_order = [decided[row] for row in range(len(truth))]
-    compared = correctness(truth, in_order)
-    estimates = actor_bootstrap(compared, evidence.actors, evidence.folds, seed=protocol.seed)
-    return Evaluation(protocol, in_order, compared, folds, estimates)
+        folds.append(_fold_result(int(fold), held_truth, predicted, decision.parameters))
+    return measure(evidence, truth, [decided[row] for row in range(len(truth))], protocol, folds)
+
+
+def measure(
+    evidence: Evidence,
+    truth: Sequence[Mixture],
+    decided: list[Mixture],
+    protocol: Protocol,
+    folds: list[FoldResult] | None = None,
+) -> Evaluation:
+    """What decisions are worth that were made under a protocol, be it now or when a run was trained."""
+    compared, where = correctness(truth, decided), (evidence.actors, evidence.folds)
+    estimates = actor_bootstrap(compared, *where, seed=protocol.seed)
+    recalls = None
+    if evidence.space.task == "single":
+        recalls = recall_bootstrap(truth, decided, *where, seed=protocol.seed)
+    return Evaluation(protocol, decided, compared, folds or [], estimates, recalls)
 
 
 def _fold_result(

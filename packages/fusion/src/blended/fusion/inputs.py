@@ -1,45 +1,73 @@
-"""What a strategy is trained on: one matrix per encoder, soft targets and folds."""
+"""What a strategy is trained on: features per encoder, truth, folds and people."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from blended.data import InputError
+from blended.data import InputError, LabelSpace
 from blended.data.leaks import forbid_shared_actors
+from blended.fusion.sequences import Sequences
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Inputs:
-    """Pooled features of the training and the test partition, on one device."""
+    """Features of the training and the test partition, on one device; training clips come first."""
 
-    features: Mapping[str, Float[Tensor, "clip _"]]
-    """Encoder name -> [clip, dim], finite; the training clips come first, then the test clips."""
+    space: LabelSpace
     targets: Float[Tensor, "train emotion"]
-    """Distribution over emotions per training clip."""
+    """Distribution over emotions, or intensities in [0, 1], per training clip."""
     folds: Int[np.ndarray, "train"]
     """Published fold per training clip."""
+    clips: tuple[str, ...]
+    """Ids, to name them."""
     actors: tuple[str, ...]
-    """Actor per clip, in the order of the features; empty where nobody says who is seen in a test clip."""
+    """Actor per clip; empty where nobody says who is seen in a test clip."""
+    modality_of: Mapping[str, str]
+    """Encoder -> `audio`, `video` or both."""
+    features: Mapping[str, Float[Tensor, "clip _"]] = field(default_factory=dict)
+    """Encoder -> one pooled vector per clip; finite."""
+    sequences: Mapping[str, Sequences] = field(default_factory=dict)
+    """Encoder -> steps over time of every clip; finite."""
+    missing: Mapping[str, Bool[np.ndarray, "clip"]] = field(default_factory=dict)
+    """Encoder -> clips without its features, whose rows are then 0; encoders that miss none are left out."""
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Encoder -> names of the columns of its vectors, where they have names."""
 
     def __post_init__(self) -> None:
-        """Raises InputError for features that are not finite or an actor in two folds."""
+        """Raises InputError for features that are not finite or lack clips, or an actor in two folds."""
         for name, matrix in self.features.items():
-            if len(matrix) < len(self.targets):
+            if len(matrix) != len(self.clips):
                 raise InputError(
-                    f"features {name!r} cover {len(matrix)} clips, fewer than the {len(self.targets)} to "
-                    f"train on"
+                    f"features {name!r} cover {len(matrix)} clips, expected the {len(self.clips)} to train "
+                    f"and test on"
                 )
-            if not bool(matrix.isfinite().all()):
-                row = int((~matrix.isfinite().all(dim=1)).nonzero()[0])
-                raise InputError(
-                    f"features {name!r} of clip number {row} are NaN or infinite; extract them again"
-                )
+            self._check_finite(name, matrix)
+        for name, given in self.sequences.items():
+            self._check_finite(name, given.values_FD, given)
+        if not bool(self.targets.isfinite().all()):
+            clip = self.clips[int((~self.targets.isfinite().all(dim=1)).nonzero()[0])]
+            raise InputError(f"the label of clip {clip!r} is NaN or infinite: correct it in the corpus")
         forbid_shared_actors(self.actors[: self.num_train], self.folds.tolist())
+
+    def _check_finite(self, name: str, values: Tensor, sequences: Sequences | None = None) -> None:
+        if bool(values.isfinite().all()):
+            return
+        row = int((~values.isfinite().all(dim=1)).nonzero()[0])
+        clip = row if sequences is None else int(sequences.clip_of_step[row])
+        raise InputError(
+            f"features {name!r} of clip {self.clips[clip]!r} are NaN or infinite: extract them again, or "
+            f"take the clip out"
+        )
 
     @property
     def num_train(self) -> int:
         """Number of training clips."""
         return len(self.targets)
+
+    @property
+    def device_type(self) -> str:
+        """Where the targets are."""
+        return str(self.targets.device)

@@ -1,10 +1,10 @@
 """Training for k-fold evaluation without looking at the fold that is reported.
 
 For every reported fold k the fold after it, j, is the inner fold. A *probe* trained without k and j is
-watched on j and gives the number of epochs; its predictions for j, on actors it never saw, are what a
-later stage may be fitted on (late weights). The *reported* model is then trained without k for that many
-epochs. The *final* model trains on everything for the median number of epochs; it predicts the test
-partition and new clips.
+watched on j and gives the number of epochs, and the learning rate where several are given; its predictions
+for j, on actors it never saw, are what a later stage may be fitted on (late weights). The *reported* model is
+then trained without k for that many epochs. The *final* model trains on everything for the median number of
+epochs; it predicts the test partition and new clips.
 """
 
 from collections.abc import Sequence
@@ -15,27 +15,60 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from blended.data import InputError
-from blended.fusion.inputs import Inputs
-from blended.fusion.training import Job, Log, Trained, TrainingConfig, train
+from blended.fusion.config import TrainingConfig
+from blended.fusion.plan import Job
+from blended.fusion.run import Run
+from blended.fusion.sources import Change
+from blended.fusion.training import Problem, Trained, train
 
 MIN_FOLDS = 3
+FINAL = -1
+"""In place of a fold, for the model that trains on all clips."""
+
+Predicted = dict[str, np.ndarray]
+"""`emotions` [clip, emotion], and `states` and `gates` where the network has them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What the inner fold of a reported fold chose."""
+
+    epochs: int
+    learning_rate: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Nested:
-    """What nested training of one feature matrix gives; probabilities throughout."""
+    """What nested training gives; probabilities, or intensities, throughout."""
 
-    out_of_fold: Float[np.ndarray, "train emotion"]
-    """Every training clip, by the model that did not train on its fold."""
-    inner: Float[np.ndarray, "train emotion"]
-    """Every training clip, by the probe of the fold before its own, which trained on neither."""
-    test: Float[np.ndarray, "test emotion"]
+    out_of_fold: Predicted
+    """Every training clip, by the models that did not train on its fold."""
+    inner: Predicted
+    """Every training clip, by the probes of the fold before its own, which trained on neither."""
+    test: Predicted
     """Every test clip, by the final model."""
-    epochs: dict[int, int]
-    """Reported fold -> chosen number of epochs."""
-    final_epochs: int
-    final: Trained
-    """The final model alone (M = 1)."""
+    choices: dict[int, Choice]
+    """By reported fold, and of the final model under `FINAL`."""
+    reported: Trained
+    """The models of the folds, and the final one if it is refitted."""
+    fold_of_model: tuple[int, ...]
+    """Which fold each model of `reported` is reported on."""
+    clip_folds: Int[np.ndarray, "train"]
+
+    @property
+    def final_models(self) -> tuple[int, ...]:
+        """Places of the models that make up the final one."""
+        refitted = tuple(place for place, fold in enumerate(self.fold_of_model) if fold == FINAL)
+        return refitted or tuple(range(len(self.fold_of_model)))
+
+    @property
+    def final_state(self) -> dict[str, Tensor]:
+        """Parameters and preparation of the final model, [model, ...]."""
+        return self.reported.state(self.final_models)
+
+    def changed(self, change: Change) -> Predicted:
+        """`out_of_fold` with changed features."""
+        return _of_own_folds(self.reported, self.fold_of_model, self.clip_folds, change)
 
 
 def inner_fold(fold: int, folds: Sequence[int]) -> int:
@@ -43,77 +76,160 @@ def inner_fold(fold: int, folds: Sequence[int]) -> int:
     return folds[(folds.index(fold) + 1) % len(folds)]
 
 
-def model_seed(seed: int, fold: int) -> int:
+def model_seed(seed: int, fold: int, repeat: int = 0) -> int:
     """A seed per model, independent of which other models are trained."""
-    return int(np.random.SeedSequence((seed, fold + 1)).generate_state(1)[0])
+    entropy = (seed, fold + 1) if repeat == 0 else (seed, fold + 1, repeat)
+    return int(np.random.SeedSequence(entropy).generate_state(1)[0])
 
 
 def train_nested(
-    x_ND: Float[Tensor, "clip dim"], inputs: Inputs, config: TrainingConfig, seed: int, log: Log
+    problem: Problem,
+    clip_folds: Int[np.ndarray, "train"],
+    num_clips: int,
+    config: TrainingConfig,
+    seed: int,
+    run: Run,
 ) -> Nested:
-    """Probes, reported models and the final model of one feature matrix.
+    """Probes, reported models and the final model of one problem.
 
-    Raises InputError for fewer than three folds: with two, nothing is left to train a probe on.
+    `num_clips` counts the test clips, which follow the training clips. Raises InputError for fewer than
+    three folds: with two, nothing is left to train a probe on.
     """
-    folds: list[int] = sorted(set(inputs.folds.tolist()))
+    folds: list[int] = sorted(set(clip_folds.tolist()))
     if len(folds) < MIN_FOLDS:
         raise InputError(
             f"nested training needs at least {MIN_FOLDS} folds, got {folds}: one is reported, one chooses "
             f"the number of epochs, the rest is trained on"
         )
-    x_train = x_ND[: inputs.num_train]
-    probes = train(x_train, inputs.targets, _probe_jobs(inputs.folds, folds, config, seed), config, log)
-    epochs = {fold: int(np.argmin(loss)) + 1 for fold, loss in zip(folds, probes.watched_loss, strict=True)}
-    final_epochs = round(float(np.median(list(epochs.values()))))
-    jobs = [
-        *(Job(np.flatnonzero(inputs.folds != fold), epochs[fold], model_seed(seed, fold)) for fold in folds),
-        Job(np.arange(inputs.num_train), final_epochs, model_seed(seed, -1)),
-    ]
-    trained = train(x_train, inputs.targets, jobs, config, log)
-    predicted, probed = trained.predict(x_ND), probes.predict(x_train)
-    of_probe = {inner_fold(fold, folds): probed[model] for model, fold in enumerate(folds)}
-    of_reported = {fold: predicted[model] for model, fold in enumerate(folds)}
-    return Nested(
-        out_of_fold=_by_fold(of_reported, inputs.folds),
-        inner=_by_fold(of_probe, inputs.folds),
-        test=predicted[-1, inputs.num_train :],
-        epochs=epochs,
-        final_epochs=final_epochs,
-        final=_last(trained),
+    probe_jobs = _probe_jobs(clip_folds, folds, config, seed)
+    probes = train(problem, probe_jobs, config, run.stage("probes"))
+    choices = _choices(probes.watched_loss, folds, config)
+    jobs, fold_of_model = _reported_jobs(clip_folds, folds, choices, config, seed)
+    # What is reported needs no callback: it is over before anybody could learn from it.
+    reported = train(problem, jobs, config, Run(run.log, None, run.stage("reported").checkpoints))
+    nested = Nested(
+        out_of_fold=_of_own_folds(reported, fold_of_model, clip_folds, None),
+        inner=_of_inner_folds(probes, probe_jobs, choices, folds, config, len(clip_folds)),
+        test={},
+        choices=choices,
+        reported=reported,
+        fold_of_model=fold_of_model,
+        clip_folds=clip_folds,
     )
+    test = _mean(reported, nested.final_models, np.arange(len(clip_folds), num_clips))
+    nested.test.update(test)
+    return nested
 
 
 def _probe_jobs(
-    clip_folds: Int[np.ndarray, "train"],
-    folds: Sequence[int],
-    config: TrainingConfig,
-    seed: int,
+    clip_folds: Int[np.ndarray, "train"], folds: Sequence[int], config: TrainingConfig, seed: int
 ) -> list[Job]:
+    """Fold by fold, rate by rate, repeat by repeat."""
     jobs: list[Job] = []
     for fold in folds:
         inner = inner_fold(fold, folds)
-        jobs.append(
-            Job(
-                rows=np.flatnonzero((clip_folds != fold) & (clip_folds != inner)),
-                epochs=config.max_epochs,
-                seed=model_seed(seed, fold),
-                watched=np.flatnonzero(clip_folds == inner),
-            )
-        )
+        rows = np.flatnonzero((clip_folds != fold) & (clip_folds != inner))
+        watched = np.flatnonzero(clip_folds == inner)
+        for rate in config.rates:
+            jobs += [
+                Job(rows, config.max_epochs, model_seed(seed, fold, repeat), rate, watched)
+                for repeat in range(config.seeds)
+            ]
     return jobs
 
 
-def _by_fold(
-    predicted: dict[int, Float[np.ndarray, "clip emotion"]], clip_folds: Int[np.ndarray, "train"]
-) -> Float[np.ndarray, "train emotion"]:
-    """Row i from the prediction for the fold of clip i."""
-    return np.stack([predicted[int(fold)][row] for row, fold in enumerate(clip_folds)])
-
-
-def _last(trained: Trained) -> Trained:
-    standardise = trained.standardise
-    return Trained(
-        {name: value[-1:].clone() for name, value in trained.parameters.items()},
-        type(standardise)(standardise.mean_MD[-1:].clone(), standardise.spread_MD[-1:].clone()),
-        trained.watched_loss[-1:],
+def _choices(
+    watched_loss: Float[np.ndarray, "M epoch"], folds: Sequence[int], config: TrainingConfig
+) -> dict[int, Choice]:
+    """Rate and epochs with the smallest mean loss over repeats; epochs count while all repeats go on."""
+    losses = watched_loss.reshape(len(folds), len(config.rates), config.seeds, -1).mean(axis=2)
+    choices: dict[int, Choice] = {}
+    for fold, by_rate in zip(folds, losses, strict=True):
+        rate, epoch = np.unravel_index(int(np.nanargmin(by_rate)), by_rate.shape)
+        choices[fold] = Choice(int(epoch) + 1, config.rates[int(rate)])
+    rates = [choice.learning_rate for choice in choices.values()]
+    choices[FINAL] = Choice(
+        round(float(np.median([choice.epochs for choice in choices.values()]))),
+        max(config.rates, key=rates.count),
     )
+    return choices
+
+
+def _reported_jobs(
+    clip_folds: Int[np.ndarray, "train"],
+    folds: Sequence[int],
+    choices: dict[int, Choice],
+    config: TrainingConfig,
+    seed: int,
+) -> tuple[list[Job], tuple[int, ...]]:
+    wanted = [*folds, FINAL] if config.final == "refit" else [*folds]
+    jobs: list[Job] = []
+    fold_of_model: list[int] = []
+    for fold in wanted:
+        rows = np.arange(len(clip_folds)) if fold == FINAL else np.flatnonzero(clip_folds != fold)
+        for repeat in range(config.seeds):
+            choice = choices[fold]
+            jobs.append(Job(rows, choice.epochs, model_seed(seed, fold, repeat), choice.learning_rate))
+            fold_of_model.append(fold)
+    return jobs, tuple(fold_of_model)
+
+
+def _of_own_folds(
+    trained: Trained,
+    fold_of_model: Sequence[int],
+    clip_folds: Int[np.ndarray, "train"],
+    change: Change | None,
+) -> Predicted:
+    """Every training clip by the models of its fold, on average."""
+    rows_of_model = [np.flatnonzero(clip_folds == fold) for fold in fold_of_model if fold != FINAL]
+    places = [place for place, fold in enumerate(fold_of_model) if fold != FINAL]
+    return _scattered(trained, places, rows_of_model, len(clip_folds), change)
+
+
+def _of_inner_folds(
+    probes: Trained,
+    jobs: Sequence[Job],
+    choices: dict[int, Choice],
+    folds: Sequence[int],
+    config: TrainingConfig,
+    num_train: int,
+) -> Predicted:
+    """Every training clip by the probes with the chosen learning rate that were watched on its fold."""
+    fold_of_job = np.repeat(folds, len(config.rates) * config.seeds)
+    places = [
+        place
+        for place, (job, fold) in enumerate(zip(jobs, fold_of_job, strict=True))
+        if job.learning_rate == choices[int(fold)].learning_rate
+    ]
+    rows_of_model = [job.watched for place in places if (job := jobs[place]).watched is not None]
+    return _scattered(probes, places, rows_of_model, num_train, None)
+
+
+def _scattered(
+    trained: Trained,
+    places: Sequence[int],
+    rows_of_model: Sequence[Int[np.ndarray, "_"]],
+    num_train: int,
+    change: Change | None,
+) -> Predicted:
+    """The mean per clip over the models that predict it."""
+    width = max(len(rows) for rows in rows_of_model)
+    padded = np.zeros((trained.num_models, width), dtype=np.int64)
+    for place, rows in zip(places, rows_of_model, strict=True):
+        padded[place, : len(rows)] = rows
+    outputs = trained.predict(padded, change)
+    counts = np.bincount(np.concatenate(rows_of_model), minlength=num_train)
+    merged: Predicted = {}
+    for key, values in outputs.items():
+        total = np.zeros((num_train, *values.shape[2:]))
+        for place, rows in zip(places, rows_of_model, strict=True):
+            total[rows] += values[place, : len(rows)]
+        merged[key] = total / counts[:, None]
+    return merged
+
+
+def _mean(trained: Trained, models: Sequence[int], rows: Int[np.ndarray, "_"]) -> Predicted:
+    if not len(rows):
+        return {}
+    outputs = trained.predict_all(rows)
+    return {key: values[list(models)].mean(axis=0) for key, values in outputs.items()}

@@ -17,20 +17,21 @@ SMALLEST_SPREAD = 1e-6
 
 
 def standardise_per_actor(x_ND: Float[Tensor, "N D"], actors: Sequence[str]) -> Float[Tensor, "N D"]:
-    """Zero mean and unit standard deviation of every feature over the clips of each actor.
+    """Zero mean and unit standard deviation of every feature over the rows of each actor.
 
-    Uses all clips of a person, those to be judged included, but no label. Raises InputError if nobody
-    says who is seen in a clip.
+    `actors` says who is seen in every row, a clip or a step of time. Uses all rows of a person, those to be
+    judged included, but no label. Raises InputError if nobody says who is seen.
     """
-    if unknown := [row for row, actor in enumerate(actors) if not actor]:
+    if unknown := sum(not actor for actor in actors):
         raise InputError(
-            f"standardise: actor needs to know who is seen, but {len(unknown)} of {len(actors)} clips have "
+            f"standardise: actor needs to know who is seen, but {unknown} of {len(actors)} clips have "
             f"no actor; use standardise: training"
         )
     standardised = torch.empty_like(x_ND)
-    for actor in sorted(set(actors)):
-        rows = torch.tensor([name == actor for name in actors], device=x_ND.device)
-        centred = x_ND[rows] - x_ND[rows].mean(dim=0)
-        spread = centred.std(dim=0, correction=0)
-        standardised[rows] = centred / torch.where(spread > SMALLEST_SPREAD, spread, 1.0)
+    names = {name: number for number, name in enumerate(sorted(set(actors)))}
+    number_N = torch.tensor([names[actor] for actor in actors], device=x_ND.device)
+    for number in names.values():
+        rows = (number_N == number).nonzero().squeeze(1)
+        spread, mean = torch.std_mean(x_ND[rows], dim=0, correction=0)
+        standardised[rows] = (x_ND[rows] - mean) / torch.where(spread > SMALLEST_SPREAD, spread, 1.0)
     return standardised

@@ -6,7 +6,13 @@ from typing import Annotated
 import typer
 
 
-def compare(root: Annotated[Path, typer.Option(help="Folder of params.yaml.")] = Path()) -> None:
+def compare(
+    root: Annotated[Path, typer.Option(help="Folder of params.yaml.")] = Path(),
+    show_people: Annotated[
+        bool,
+        typer.Option("--show-people", help="Pictures of real clips too: think who will see them."),
+    ] = False,
+) -> None:
     """Rank all recipes of params.yaml; write report/index.html, its tables and figures."""
     from blended.data.atomic import replacing, write_text
     from blended.eval.figures.saving import png
@@ -23,7 +29,7 @@ def compare(root: Annotated[Path, typer.Option(help="Folder of params.yaml.")] =
     from blended.studies.reporting import gather_report
 
     folders = Folders(root)
-    report = gather_report(read_params(folders.params), folders)
+    report = gather_report(read_params(folders.params), folders, show_people=show_people)
     write_text(folders.report / "table.md", render_markdown(report))
     for name, table in report_tables(report).items():
         write_text(folders.report / "tables" / f"{name}.csv", to_csv(table))

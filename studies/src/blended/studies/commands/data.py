@@ -2,9 +2,13 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from blended.data.index import Index
+    from blended.studies.folders import Folders
 
 app = typer.Typer(help="Make a corpus ready, index it, check it.", no_args_is_help=True)
 
@@ -42,6 +46,15 @@ def import_(
     seed: Annotated[int, typer.Option(min=0, help="Of those folds.")] = 0,
 ) -> None:
     """Bring a corpus into data/corpora, checked; files are hard-linked where the disk allows it."""
+    from blended.data.corpora import own_name
+
+    name = own_name(name, source)
+    _import(name, source, root, labels_only, folds, seed)
+    params = f"`corpus: {name}` and `corpora.{name}.source: {source}`"
+    typer.echo(f"next: {params} in params.yaml, then `blended data check`")
+
+
+def _import(name: str, source: Path, root: Path, labels_only: bool, folds: int | None, seed: int) -> None:
     from blended.data.importing import import_corpus
     from blended.studies.commands.progress import clips_progress, say
     from blended.studies.folders import Folders
@@ -71,7 +84,7 @@ def prepare(root: Root = Path(), workers: Workers = CORES) -> None:
     params = read_params(folders.params)
     given = params.corpora.source(params.corpus)
     if given is not None:
-        import_(params.corpus, given.source, root, given.labels_only, given.num_folds, given.seed)
+        _import(params.corpus, given.source, root, given.labels_only, given.num_folds, given.seed)
         return
     with clips_progress(params.corpus) as progress:
         render(params.corpora.demo, folders.corpus("demo"), workers=workers, log=say, progress=progress)
@@ -79,27 +92,39 @@ def prepare(root: Root = Path(), workers: Workers = CORES) -> None:
 
 @app.command()
 def index(root: Root = Path(), workers: Workers = CORES) -> None:
-    """Probe and hash every clip, check the corpus, and write data/index."""
-    from blended.data.corpora import read_corpus
+    """Probe and hash every clip, look and listen, check the corpus, and write data/index."""
     from blended.data.findings import check
-    from blended.data.index import build_index, write_index
+    from blended.data.index import write_index
     from blended.data.splits import write_splits
     from blended.studies.commands.findings import judge, write_findings
-    from blended.studies.commands.progress import clips_progress
     from blended.studies.folders import Folders
     from blended.studies.params import read_params
 
     folders = Folders(root)
     params = read_params(folders.params)
-    folder = folders.corpus(params.corpus)
-    corpus = read_corpus(params.corpus, folder)
-    with clips_progress("index") as progress:
-        made = build_index(corpus, folders.cache, folder=folder, workers=workers, progress=progress)
+    made = _measured(folders, params.corpus, workers)
     findings = check(made)
     judge(findings, max_failures=params.max_failures)
     write_findings(folders.findings(params.corpus), findings)
     write_splits(made.corpus.clips, folders.splits(params.corpus))
     write_index(made, folders.index(params.corpus))
+
+
+def _measured(folders: "Folders", name: str, workers: int) -> "Index":
+    """The index of a corpus as it is now, in two passes with a bar each; what is known is not read again."""
+    from blended.data.corpora import read_corpus
+    from blended.data.index import build_index
+    from blended.data.measuring import inspect_all
+    from blended.studies.commands.progress import clips_progress
+
+    folder = folders.corpus(name)
+    corpus = read_corpus(name, folder)
+    if corpus.has_media:
+        with clips_progress("probe and hash") as progress:
+            paths = [clip.path for clip in corpus.clips]
+            inspect_all(paths, folders.cache, workers=workers, progress=progress)
+    with clips_progress("look and listen") as progress:
+        return build_index(corpus, folders.cache, folder=folder, workers=workers, progress=progress)
 
 
 @app.command()
@@ -129,14 +154,17 @@ def card(
 
 
 @app.command("check")
-def check_corpus(root: Root = Path()) -> None:
-    """Print what is wrong with the indexed corpus."""
+def check_corpus(root: Root = Path(), workers: Workers = CORES) -> None:
+    """Print what is odd about the corpus as it is now; fail where an index would be refused."""
+    from blended.data.finding import LEVELS
     from blended.data.findings import check
-    from blended.data.index import read_index
     from blended.studies.commands.findings import judge
     from blended.studies.folders import Folders
     from blended.studies.params import read_params
 
     folders = Folders(root)
     params = read_params(folders.params)
-    judge(check(read_index(folders.index(params.corpus))), max_failures=params.max_failures)
+    findings = check(_measured(folders, params.corpus, workers))
+    judge(findings, max_failures=params.max_failures)
+    counts = {level: sum(finding.level == level for finding in findings) for level in LEVELS}
+    typer.echo(", ".join(f"{count} {level}(s)" for level, count in counts.items()))

@@ -1,7 +1,7 @@
 """`blended evaluate`: score anybody's per-clip outputs."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from blended.eval.probabilities import ReliabilityChange
+    from blended.data import Mixture
+    from blended.eval.breakdown import Breakdown
+    from blended.eval.evidence import Evidence
     from blended.eval.protocol import Evaluation
 
 
@@ -42,6 +44,12 @@ def evaluate(
     enrol_clips: Annotated[
         int | None, typer.Option(help="With --calibrate actor: so many random clips of each person only.")
     ] = None,
+    presence_weight: Annotated[
+        float, typer.Option(help="Of presence, 0 to 1, in the expected score of bayes and set-ratio.")
+    ] = 0.5,
+    details: Annotated[
+        bool, typer.Option(help="Print results by emotion, pair, share and intensity level too.")
+    ] = True,
     curve_out: Annotated[
         Path | None, typer.Option("--enrolment-curve", help="Also write score against enrolment clips (CSV).")
     ] = None,
@@ -49,63 +57,58 @@ def evaluate(
     """Decide and score per-clip outputs of any model, fold by fold."""
     from blended.data.atomic import write_text
     from blended.data.corpora import blemore
+    from blended.data.leaks import forbid_shared_actors
     from blended.eval import protocol
     from blended.eval.enrolment_curve import enrolment_curve, write_curve
     from blended.eval.evidence import gather
     from blended.eval.probabilities import reliability_change
     from blended.eval.scorefile import read_scores
     from blended.eval.summary import summary
+    from blended.studies.commands import evaluation_view as view
 
     rules = protocol.Protocol(
-        decision, calibrate, tune, seed, probabilities=probabilities, enrol_clips=enrol_clips
+        decision,
+        calibrate,
+        tune,
+        seed,
+        probabilities=probabilities,
+        enrol_clips=enrol_clips,
+        presence_weight=presence_weight,
     )
     clips = [clip for clip in blemore.read_metadata(metadata) if clip.split == "train"]
+    forbid_shared_actors([clip.actor for clip in clips], [clip.fold for clip in clips])
     read = [read_scores(path, clips, blemore.SPACE, kind.value) for path in scores]
     evidence = gather(read, [clip.actor for clip in clips], [clip.fold or 0 for clip in clips], blemore.SPACE)
     truth = [clip.mixture for clip in clips if clip.mixture]
     result = protocol.evaluate(evidence, truth, rules)
-    _print(result)
+    view.print_evaluation(result)
     written = summary(result)
+    if tune == "in-fold" and len(result.folds) > 1:
+        honest = protocol.evaluate(evidence, truth, replace(rules, tune="cross-fold"))
+        written |= {"optimistic": True, "cross_fold_score": honest.estimates.score.value}
+        view.print_gap(result, honest)
     if probabilities != "raw":
         change = reliability_change(probabilities, protocol.calibrated(evidence, rules), truth)
         written["calibration_error"] = asdict(change)
-        _print_reliability(change)
+        view.print_reliability(change)
+    found = _pooled(evidence, truth, result, [blemore.level_from_name(clip.id) for clip in clips])
+    written["detail"] = asdict(found)
+    if details:
+        view.print_breakdown(found)
     if json_out is not None:
         write_text(json_out, json.dumps(written, indent=1) + "\n")
     if curve_out is not None:
         write_curve(curve_out, enrolment_curve(evidence, truth, rules, seed=seed))
 
 
-def _print(result: "Evaluation") -> None:
-    """The table of folds and the means with their intervals."""
-    from rich.console import Console
-    from rich.table import Table
+def _pooled(
+    evidence: "Evidence", truth: list["Mixture"], result: "Evaluation", levels: list[str]
+) -> "Breakdown":
+    """Where the decisions are right, and what the probabilities that were calibrated and mapped are worth."""
+    from blended.eval.breakdown import breakdown
+    from blended.eval.probabilities import cross_fitted
+    from blended.eval.protocol import calibrated
 
-    table = Table(title=result.protocol.label)
-    names = list(result.folds[0].parameters)
-    for column in ("fold", "clips", "presence", "salience", *names):
-        table.add_column(column, justify="right")
-    for fold in result.folds:
-        table.add_row(
-            str(fold.fold),
-            str(fold.clips),
-            f"{fold.presence_accuracy:.3f}",
-            f"{fold.salience_accuracy:.3f}",
-            *(f"{fold.parameters[name]:.4g}" for name in names),
-        )
-    console = Console()
-    console.print(table)
-    estimates = result.estimates
-    console.print(f"presence {estimates.presence}   salience {estimates.salience}   score {estimates.score}")
-    console.print("means over folds; 95 % intervals, actors resampled within folds", style="dim")
-
-
-def _print_reliability(change: "ReliabilityChange") -> None:
-    """Calibration errors before and after."""
-    from rich.console import Console
-
-    Console().print(
-        f"calibration error, mean over emotions {change.classwise_before:.3f} -> "
-        f"{change.classwise_after:.3f}; of the most probable {change.confidence_before:.3f} -> "
-        f"{change.confidence_after:.3f}"
-    )
+    mapped = cross_fitted(result.protocol.probabilities, calibrated(evidence, result.protocol), truth)
+    groups = {"intensity level": levels}
+    return breakdown(truth, result.decided, mapped.mean_probabilities(), evidence.space, groups)

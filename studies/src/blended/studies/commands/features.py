@@ -1,10 +1,13 @@
 """`blended features`: encode clips."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from blended.studies.commands.encoders import WeightsFolder, list_encoders, pairs, weights_folder
 
 CORES = os.cpu_count() or 1
 
@@ -22,12 +25,30 @@ def extract(
     max_failures: Annotated[
         int | None, typer.Option(min=0, help="Unreadable clips to tolerate; default as in params.yaml.")
     ] = None,
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=FILE: trained weights of an encoder (.safetensors, .pth), else as fetched."),
+    ] = None,
+    random_weights: Annotated[
+        bool, typer.Option("--random-weights", help="Untrained networks, for tests; training refuses them.")
+    ] = False,
+    folder: WeightsFolder = None,
+    engine: Annotated[str, typer.Option(help="local, or ray for a cluster.")] = "local",
+    address: Annotated[
+        str | None, typer.Option(help="Of a running Ray cluster, or auto; without one Ray starts here.")
+    ] = None,
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="Compile networks first; not on the CPU.")
+    ] = False,
 ) -> None:
     """Fill the feature stores of the chosen corpus; continues where an earlier run stopped."""
     from blended.data.errors import unknown_name
     from blended.data.index import read_index
     from blended.encoders.extract import extract as run
+    from blended.encoders.sizes import size_in_words
     from blended.encoders.table import encoder_config
+    from blended.encoders.weights import resolve
+    from blended.studies.commands.engines import chosen_engine
     from blended.studies.commands.progress import clips_progress, say
     from blended.studies.folders import Folders
     from blended.studies.params import read_params, with_name
@@ -37,40 +58,43 @@ def extract(
     for name in encoders:
         if name not in params.encoders:
             raise unknown_name("encoder of params.yaml", name, params.encoders)
+    configs = [encoder_config(with_name(name, params.encoders[name])) for name in encoders]
+    files = resolve(
+        configs,
+        weights_folder(folder),
+        given=_given_weights(encoders, params.weights, weights or []),
+        random=random_weights,
+    )
     index = read_index(folders.index(params.corpus))
-    with clips_progress(" + ".join(encoders)) as progress:
+    seconds = [length for length in index.table["duration_seconds"] if length is not None]
+    for config in configs:
+        if words := size_in_words(config, seconds):
+            say(words)
+    runs_on = chosen_engine(engine, address, device, say)
+    with clips_progress(" + ".join(encoders), device) as progress:
         run(
             index.corpus.clips,
-            [encoder_config(with_name(name, params.encoders[name])) for name in encoders],
+            configs,
             folders.features(params.corpus),
             corpus_hash=index.corpus_hash,
             log=say,
             progress=progress,
+            weights=files,
             workers=workers,
             device=device,
+            compiled=compiled,
+            engine=runs_on,
             max_failures=params.max_failures if max_failures is None else max_failures,
         )
 
 
-@app.command("list")
-def list_encoders() -> None:
-    """Every encoder: what it perceives, its columns and rate, and its licence."""
-    from rich.console import Console
-    from rich.table import Table
+def _given_weights(encoders: list[str], of_params: Mapping[str, str], options: list[str]) -> dict[str, Path]:
+    """Encoder -> its weights, from `weights` in params.yaml and, before them, from the command line."""
+    named = {name: text for name, text in of_params.items() if name in encoders}
+    return {name: Path(text) for name, text in (named | pairs(options, "--weights")).items()}
 
-    from blended.data.errors import InputError
-    from blended.encoders.table import ENCODERS, encoder_config
 
-    table = Table("encoder", "modality", "dim", "rate (Hz)", "licence")
-    for name in ENCODERS:
-        config = encoder_config(name)
-        try:
-            built = config.build()
-            size = (str(built.dim), f"{built.rate_hz:g}")
-        except InputError:  # an extra that is not installed: listed all the same
-            size = ("extra", "not installed")
-        table.add_row(name, config.modality, *size, config.licence)
-    Console().print(table)
+app.command("list")(list_encoders)
 
 
 @app.command("import")

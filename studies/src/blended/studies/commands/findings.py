@@ -23,9 +23,9 @@ def write_findings(path: Path, findings: Sequence["Finding"]) -> None:
 
 
 def judge(findings: Sequence["Finding"], *, max_failures: int) -> None:
-    """Prints findings; raises InputError for errors about more clips than `max_failures`.
+    """Prints findings; raises InputError for errors, but for up to `max_failures` clips that cannot be used.
 
-    An error about the corpus as a whole is never tolerated.
+    A wrong label or a leak is never tolerated: it is mended, or its clip is listed in `exclude.yaml`.
     """
     for finding in findings[:MOST_PRINTED]:
         where = f"{finding.clip_id}: " if finding.clip_id else ""
@@ -33,10 +33,15 @@ def judge(findings: Sequence["Finding"], *, max_failures: int) -> None:
     if len(findings) > MOST_PRINTED:
         STDERR.print(f"... and {len(findings) - MOST_PRINTED} more", style="dim")
     errors = [finding for finding in findings if finding.level == "error"]
-    broken = {finding.clip_id for finding in errors}
-    if "" in broken or len(broken) > max_failures:
+    unusable = {finding.clip_id for finding in errors if finding.unusable}
+    if not all(finding.unusable for finding in errors):
         raise InputError(
-            f"{len(errors)} error(s) about {len(broken - {''})} clip(s), more than max_failures = "
-            f"{max_failures}: mend them, or raise max_failures in params.yaml to go on without those clips. "
-            f"Nothing was written."
+            f"{len(errors)} error(s), see above: mend them, or list the clips with a reason in the corpus's "
+            f"exclude.yaml"
+        )
+    if len(unusable) > max_failures:
+        raise InputError(
+            f"{len(unusable)} clip(s) cannot be used, more than max_failures = {max_failures}: mend them, "
+            f"list them with a reason in the corpus's exclude.yaml, or raise max_failures in params.yaml to "
+            f"go on without them"
         )

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from blended.studies.commands.encoders import WeightsFolder, pairs, weights_folder
+
 if TYPE_CHECKING:
     from blended.studies.enrolment import Enrolment
     from blended.studies.prediction import Prediction, Predictor
@@ -32,6 +34,10 @@ def predict(
     video_out: Annotated[Path | None, typer.Option(help="Write an annotated .mp4 (one video).")] = None,
     png_out: Annotated[Path | None, typer.Option(help="Write a picture of the answer (one file).")] = None,
     root: Annotated[Path, typer.Option(help="Folder of params.yaml.")] = Path(),
+    weights: Annotated[
+        list[str] | None, typer.Option(help="NAME=FILE: trained weights of an encoder, else as fetched.")
+    ] = None,
+    folder: WeightsFolder = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")] = "cpu",
 ) -> None:
     """Decide which emotions are present in new recordings, and how salient each is."""
@@ -45,7 +51,10 @@ def predict(
     if len(paths) != 1 and (video_out or png_out):
         raise InputError(f"--video-out and --png-out are for one recording, got {len(paths)}: name one file")
     windows = Windows(window_seconds, hop_seconds)
-    predictor = open_predictor(_folder(run, model, root), device=device)
+    files = {name: Path(file) for name, file in pairs(weights or [], "--weights").items()}
+    predictor = open_predictor(
+        _folder(run, model, root), device=device, weights=files, weights_folder=weights_folder(folder)
+    )
     enrolment = enrolled(predictor, enrol_from)
     predictions, failures = _predict_all(predictor, paths, enrolment, windows, always=timeline)
     if video_out or png_out:

@@ -33,8 +33,10 @@ def print_predictions(emotions: Sequence[str], predictions: Sequence[Prediction]
         console.print(f"{which}{note}", style="dim", highlight=False, markup=False)
 
 
-def shares_in_words(mixture: Mixture) -> str:
-    """`ang 70 %, hap 30 %`; a lone emotion without its share."""
+def shares_in_words(mixture: Mixture | None) -> str:
+    """`ang 70 %, hap 30 %`; a lone emotion without its share; a dash for intensities."""
+    if mixture is None:
+        return "\N{EN DASH}"
     if not mixture.is_blend:
         return mixture.name
     return ", ".join(f"{emotion} {share:g} %" for emotion, share in ranked(mixture))

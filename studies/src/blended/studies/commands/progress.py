@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import (
     BarColumn,
+    DownloadColumn,
     MofNCompleteColumn,
     Progress,
     ProgressColumn,
@@ -13,6 +14,7 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
+    TransferSpeedColumn,
 )
 from rich.text import Text
 
@@ -29,21 +31,61 @@ class Rate(ProgressColumn):
         return Text(f"{speed:.1f} clips/s" if speed else "", style="cyan")
 
 
+class Busy(ProgressColumn):
+    """How busy the device is, where its driver says."""
+
+    max_refresh = 1.0
+
+    def __init__(self, device: str) -> None:
+        super().__init__()
+        self.device = device
+
+    def render(self, task: Task) -> Text:
+        """In percent; nothing for a CPU."""
+        if not self.device.startswith("cuda"):
+            return Text("")
+        from blended.encoders.device import utilisation_percent
+
+        percent = utilisation_percent(self.device)
+        return Text("" if percent is None else f"GPU {percent} %", style="cyan")
+
+
 @contextmanager
-def clips_progress(title: str) -> Generator[Callable[[int, int], None]]:
+def clips_progress(title: str, device: str = "cpu") -> Generator[Callable[[int, int], None]]:
     """A bar that is moved by calling what is yielded with (clips done, clips in all)."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         Rate(),
+        Busy(device),
         TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=STDERR) as progress:
+        # Nothing to do, nothing to see.
+        task = progress.add_task(title, total=None, visible=False)
+
+        def move(done: int, total: int) -> None:
+            progress.update(task, completed=done, total=total, visible=True)
+
+        yield move
+
+
+@contextmanager
+def bytes_progress(title: str) -> Generator[Callable[[int, int | None], None]]:
+    """A bar that is moved by calling what is yielded with (bytes here, bytes in all)."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=STDERR) as progress:
         task = progress.add_task(title, total=None)
 
-        def move(done: int, total: int) -> None:
+        def move(done: int, total: int | None) -> None:
             progress.update(task, completed=done, total=total)
 
         yield move

@@ -6,23 +6,14 @@ from typing import Annotated
 
 import typer
 
-ACCURACIES = {
-    "presence": ("presence_accuracy", "presence"),
-    "salience": ("salience_accuracy", "salience"),
-    "score": ("score", "score"),
-}
-RECALLS = {
-    "unweighted recall": ("unweighted_recall", "unweighted_recall"),
-    "weighted recall": ("weighted_recall", "weighted_recall"),
-}
-"""Column -> keys of the value and of its interval in metrics.json."""
-
 
 def runs(root: Annotated[Path, typer.Option(help="Folder of params.yaml.")] = Path()) -> None:
     """Print every trained recipe, best first, and where the report is."""
     from rich.console import Console
     from rich.table import Table
 
+    from blended.data.errors import InputError
+    from blended.eval.tasks import TASKS
     from blended.studies.folders import Folders
     from blended.studies.params import read_params
     from blended.studies.runs import METRICS
@@ -34,14 +25,16 @@ def runs(root: Annotated[Path, typer.Option(help="Folder of params.yaml.")] = Pa
         for name in params.recipes
         if (path := folders.run(params.corpus, name) / METRICS).is_file()
     ]
-    single = any("unweighted_recall" in numbers for _, numbers in rows)
-    columns = RECALLS if single else ACCURACIES
+    # Single labels have the measures of mixtures too, so the most particular task is asked for first.
+    fitting = [one for one in TASKS.values() if all(one.headline.key in row for _, row in rows)]
+    task = TASKS["mixture"] if not rows else next(reversed(fitting), None)
+    if task is None:
+        raise InputError("the runs are not all of one task: train the recipes anew with `dvc repro`")
     table = Table(title=f"{params.corpus}: cross-fold means with 95 % intervals, actors resampled")
-    for column in ("recipe", *columns):
+    for column in ("recipe", *(one.words for one in task.measures)):
         table.add_column(column, justify="left" if column == "recipe" else "right")
-    rank_by = "unweighted_recall" if single else "score"
-    for name, numbers in sorted(rows, key=lambda row: -row[1][rank_by]):
-        table.add_row(name, *(_with_interval(numbers, *keys) for keys in columns.values()))
+    for name, numbers in sorted(rows, key=lambda row: -row[1][task.headline.key]):
+        table.add_row(name, *(_with_interval(numbers, one.key, one.short) for one in task.measures))
     console = Console()
     console.print(table)
     page = folders.report / "index.html"

@@ -1,6 +1,8 @@
 """`blended train`: one recipe of params.yaml."""
 
+import shutil
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,6 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from blended.data.index import Index
+    from blended.data.store import Identity
     from blended.eval.protocol import Evaluation
     from blended.studies.folders import Folders
     from blended.studies.trial import TrialResult
@@ -21,6 +24,7 @@ def train(
 ) -> None:
     """Train a recipe over all folds, decide, measure, and log one MLflow run."""
     from blended.data.index import read_index
+    from blended.eval.tasks import TASKS
     from blended.studies import trial
     from blended.studies.commands.progress import say
     from blended.studies.folders import Folders
@@ -34,33 +38,46 @@ def train(
     # DVC watches the features of all encoders together, so it asks for a run again when only features
     # of another recipe have changed; the identity knows better.
     index = read_index(folders.index(params.corpus))
-    identity = trial.identity(config, index, trial.open_stores(config, index, folders))
+    stores = trial.open_stores(config, index, folders)
+    trial.check_trained(stores, params)
+    identity = trial.identity(config, index, stores)
     record = read_record(folder)
     if record is not None and record["identity"] == identity and not again:
         say(f"{recipe}: config, corpus and features are those of the existing run; kept")
         return
     started = time.monotonic()
-    result = trial.run(config, log=say, device=device, folders=folders)
-    _keep(result, recipe, folders, index, device, time.monotonic() - started)
-    typer.echo(f"{recipe}: {result.cross_fold.protocol.label}: score {result.cross_fold.estimates.score}")
+    checkpoints = folders.checkpoints(identity)
+    result = trial.run(config, log=say, device=device, folders=folders, checkpoints=checkpoints)
+    made = {name: store.identity for name, store in stores.items()}
+    _keep(result, recipe, folders, index, made, device, time.monotonic() - started)
+    shutil.rmtree(checkpoints, ignore_errors=True)
+    words = TASKS[result.corpus.space.task].headline.words
+    typer.echo(f"{recipe}: {result.cross_fold.protocol.label}: {words} {result.headline}")
 
 
 def _keep(
-    result: "TrialResult", recipe: str, folders: "Folders", index: "Index", device: str, seconds: float
+    result: "TrialResult",
+    recipe: str,
+    folders: "Folders",
+    index: "Index",
+    made: Mapping[str, "Identity"],
+    device: str,
+    seconds: float,
 ) -> None:
     """Writes the run's files, tracks it, and then writes the record that makes it complete."""
-    from blended.eval.figures.confusion import confusion_figure, count_confusion
+    from blended.eval.figures import run_figure
     from blended.eval.figures.saving import png
     from blended.studies import models, pipeline, provenance, runs, tracking
+    from blended.studies.explaining import explained
+    from blended.studies.single_run import run_pictures, with_curve
 
     folder = folders.run(result.config.corpus, recipe)
-    space = result.corpus.space
-    truth = [mixture for mixture in result.train.truth if mixture is not None]
-    confusion = confusion_figure(count_confusion(truth, result.cross_fold.decided, space))
-    runs.write_run(folder, recipe, result, png(confusion))
+    result = explained(with_curve(result))
+    picture = run_figure(result.cross_fold, result.train.truth, result.corpus.space)
+    runs.write_run(folder, recipe, result, png(picture))
     commit = provenance.git_commit(folders.root)
-    record = pipeline.pipeline_record(result, recipe, index, commit)
-    files = pipeline.write_pipeline(folder / runs.ARTIFACTS, record, pipeline.fitted_decision(result))
+    record = pipeline.pipeline_record(result, recipe, index, commit, made)
+    files = pipeline.write_pipeline(folder / runs.ARTIFACTS, record, result.decision)
     artifacts = [folder / runs.CONFUSION, folder / runs.METRICS]
     artifacts += [folder / runs.ARTIFACTS / name for name in (runs.PREDICTIONS, runs.MODEL)]
     run_id = tracking.log_trial(
@@ -70,6 +87,7 @@ def _keep(
         uri=tracking.default_uri(folders.root),
         root=folders.root,
         artifacts=artifacts,
+        figures=run_pictures(result, recipe),
         baselines=_baselines(result),
         commit=commit,
         data_hash=provenance.dvc_hash(folders.root, folders.corpus(result.config.corpus)),
@@ -86,6 +104,5 @@ def _baselines(result: "TrialResult") -> dict[str, "Evaluation"]:
 
     evidence = result.train.evidence(result.corpus.space)
     truth = [mixture for mixture in result.train.truth if mixture is not None]
-    return {
-        name: evaluate(evidence, truth, Protocol(name)) for name in trivial_decisions(result.corpus.space)
-    }
+    names = trivial_decisions(result.corpus.space) if truth else ()
+    return {name: evaluate(evidence, truth, Protocol(name)) for name in names}

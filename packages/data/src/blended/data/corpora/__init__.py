@@ -4,6 +4,7 @@ A new corpus is a file with an `ADAPTER` and a line in `CORPORA`; or, if it is o
 that table and no line at all.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from blended.data.corpora.adapter import About, Adapter, Reading
 from blended.data.errors import InputError, unknown_name
 from blended.data.exclusions import FILE_NAME as EXCLUDE_NAME
 from blended.data.exclusions import Exclusions, read_exclusions
+from blended.data.labels import Mixture
 from blended.data.text_table import read_utf8
 
 CORPORA: dict[str, Adapter] = {
@@ -47,6 +49,12 @@ def adapter_of(name: str, folder: Path) -> Adapter:
     raise unknown_name("corpus", name, CORPORA)
 
 
+def own_name(name: str, source: Path) -> str:
+    """What the card of a folder calls its corpus, for the name `table`; any other name as it is."""
+    path = source / card.FILE_NAME
+    return card.read_card(path).name if name == "table" and path.is_file() else name
+
+
 def read_corpus(
     name: str,
     folder: Path,
@@ -77,16 +85,29 @@ def read_corpus(
 def exclusions(adapter: Adapter, folder: Path) -> Exclusions:
     """What is to be left out of a corpus folder: by its own list, or else by the one that ships."""
     own = folder / EXCLUDE_NAME
+    shipped = shipped_exclusions(adapter) if adapter.exclude else None
     if own.is_file():
-        return read_exclusions(own)
-    if adapter.exclude:
-        return read_exclusions(shipped_exclusions(adapter), complete=False)
-    return Exclusions()
+        # An import copies the shipped list, which is meant for a whole corpus: not every copy is one.
+        return read_exclusions(own, complete=shipped is None or own.read_bytes() != shipped.read_bytes())
+    return read_exclusions(shipped, complete=False) if shipped is not None else Exclusions()
 
 
 def shipped_exclusions(adapter: Adapter) -> Path:
     """The list that ships for a corpus."""
     return Path(__file__).parent / "exclude" / adapter.exclude
+
+
+def held_out_truth(name: str, folder: Path) -> Mapping[str, Mixture]:
+    """The labels of the test clips of a corpus, by id, for scoring after everything has been decided.
+
+    Empty where they are withheld. Raises InputError for an unknown name and a table that cannot be read.
+    """
+    return adapter_of(name, folder).held_out_truth(folder) or {}
+
+
+def ceiling(name: str, folder: Path) -> Mapping[str, Mapping[str, float]]:
+    """How well a corpus could be read at best: what an oracle sees -> metric -> value; mostly unknown."""
+    return adapter_of(name, folder).ceiling(folder)
 
 
 def about(name: str, folder: Path) -> About:

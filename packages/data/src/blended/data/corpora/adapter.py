@@ -1,11 +1,12 @@
 """What the adapter of a corpus is: the one file that knows its names, its tables and its layout."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from blended.data.clip import Clip, Corpus
 from blended.data.exclusions import Exclusions
+from blended.data.labels import Mixture
 from blended.data.splits import FILE_NAME, NUM_FOLDS, assign_folds, read_splits, with_folds
 
 
@@ -48,6 +49,17 @@ def anywhere(path: PurePosixPath) -> PurePosixPath | None:
     return path
 
 
+def withheld(folder: Path) -> None:
+    """What is known of the labels of the test partition where their authors keep them."""
+    del folder
+
+
+def unknown_ceiling(folder: Path) -> dict[str, dict[str, float]]:
+    """How well a corpus could be read at best, where nobody can say."""
+    del folder
+    return {}
+
+
 @dataclass(frozen=True, slots=True)
 class Adapter:
     """One row of the table of corpora."""
@@ -63,3 +75,8 @@ class Adapter:
     """Whether the corpus says who is in which fold; if not, importing writes `splits.csv`."""
     exclude: str = ""
     """The list that ships for this corpus, a file in `exclude/`; a corpus folder's own list replaces it."""
+    held_out_truth: Callable[[Path], Mapping[str, Mixture] | None] = withheld
+    """Corpus folder -> labels of the test clips by id, for scoring after everything has been decided; None
+    where they are withheld."""
+    ceiling: Callable[[Path], Mapping[str, Mapping[str, float]]] = unknown_ceiling
+    """Corpus folder -> what an oracle sees -> the metrics that it reaches; empty where nobody can say."""

@@ -54,6 +54,7 @@ COLUMNS = (
 _BLEND = re.compile(r"(?P<actor>[^_]+)_mix_(?P<e1>[a-z]+)_(?P<e2>[a-z]+)_(?P<p1>\d+)_(?P<p2>\d+)_ver\d+")
 _SINGLE = re.compile(r"(?P<actor>[^_]+)_(?P<e1>[a-z]+)_(?:int|sit)\d+_ver\d+")
 _TEST = re.compile(r"test_\d+")
+_LEVEL = re.compile(r"_(?P<kind>int|sit)(?P<number>\d+)_ver\d+$")
 
 # A message that lists every missing clip of a corpus helps nobody.
 NUM_NAMED = 5
@@ -86,8 +87,8 @@ def read_layout(reading: Reading, *, name: str, suffix: str, synthetic: bool = F
 
     Test clips are found by their files; their labels and actors are unknown. Labels only: from the table
     alone. A label that disagrees with its clip's name is an error among the remarks. Raises InputError
-    naming file and row for rows and clips that do not belong together, a clip named twice, an actor in two
-    folds, a fold without a clip, and rows that `read_metadata` refuses.
+    naming file and row for rows and clips that do not belong together, a clip named twice, a fold without a
+    clip, and rows that `read_metadata` refuses.
     """
     folder, table = reading.folder, reading.folder / TABLE
     remarks: list[Finding] = []
@@ -136,20 +137,12 @@ def _check_files(table: Path, folder: Path, suffix: str, rows: Iterable[str], fi
 
 
 def _check_folds(table: Path, clips: tuple[Clip, ...]) -> None:
-    """Every actor in one fold, folds numbered from 0 without a gap."""
-    first: dict[str, tuple[int, Clip]] = {}
-    for number, clip in enumerate(clips, start=2):
-        if clip.split == "test":
-            raise InputError(
-                f"{table}, line {number}: {clip.id!r} is a test clip, expected training clips only; move its "
-                f"row to a table of its own"
-            )
-        line, other = first.setdefault(clip.actor, (number, clip))
-        if other.fold != clip.fold:
-            raise InputError(
-                f"{table}, line {number}: actor {clip.actor!r} is in fold {clip.fold}, but in fold "
-                f"{other.fold} on line {line}; expected every actor in one fold, so correct one of them"
-            )
+    """Training clips only, in folds numbered from 0 without a gap."""
+    if tests := [clip.id for clip in clips if clip.split == "test"]:
+        raise InputError(
+            f"{table} names the test clip {tests[0]!r}, expected training clips only; move its row to a "
+            f"table of its own"
+        )
     used = {clip.fold for clip in clips}
     highest = max(clip.fold or 0 for clip in clips)
     # A wrong cell can hold any number: only the first gap is looked for.
@@ -165,6 +158,18 @@ def _some(names: list[str]) -> str:
     """The first names and how many there are."""
     rest = ", ..." if len(names) > NUM_NAMED else ""
     return f"{', '.join(names[:NUM_NAMED])}{rest} ({len(names)} in all)"
+
+
+def level_from_name(stem: str) -> str:
+    """How a clip was acted, for breaking results down: its intensity level, its situation, or `blend`.
+
+    >>> level_from_name("A102_ang_int1_ver1"), level_from_name("A303_neu_sit2_ver1")
+    ('intensity 1', 'situation 2')
+    """
+    found = _LEVEL.search(stem)
+    if found is None:
+        return "blend"
+    return f"{'intensity' if found['kind'] == 'int' else 'situation'} {found['number']}"
 
 
 def truth_from_name(stem: str) -> Mixture:

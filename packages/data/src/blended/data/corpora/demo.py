@@ -3,6 +3,7 @@
 The adapter never reads `apart/`: what is trained and decided cannot have seen it.
 """
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ SUFFIX = ".mp4"
 APART = Path("apart") / "test_metadata.csv"
 """Labels of the test clips, for scoring after everything has been decided."""
 ACTORS = "test_actors.csv"
+CEILING = "ceiling.json"
 
 
 def read_corpus(reading: Reading) -> Corpus:
@@ -32,6 +34,17 @@ def read_corpus(reading: Reading) -> Corpus:
 def test_truth(folder: Path) -> dict[str, Mixture]:
     """What was rendered in every test clip, by id; for scoring only."""
     return {clip.id: clip.mixture for clip in _kept_apart(folder) if clip.mixture is not None}
+
+
+def held_out_truth(folder: Path) -> dict[str, Mixture] | None:
+    """`test_truth`; None for a corpus that was rendered without a test partition."""
+    return test_truth(folder) if (folder / "test").is_dir() else None
+
+
+def ceiling(folder: Path) -> dict[str, dict[str, float]]:
+    """The oracle's metrics on the training partition by what it sees, as rendered; empty without the file."""
+    path = folder / CEILING
+    return json.loads(path.read_text(encoding="utf-8"))["train"]["oracle"] if path.is_file() else {}
 
 
 def _test_actors(table: Path) -> dict[str, str]:
@@ -61,4 +74,6 @@ ADAPTER = Adapter(
     ),
     holds="what `blended data demo` rendered",
     has_published_folds=True,
+    held_out_truth=held_out_truth,
+    ceiling=ceiling,
 )

@@ -1,5 +1,6 @@
 """Reading sound: one track, mixed to mono, at the rate that is asked for."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import av
@@ -9,7 +10,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from numpy.typing import NDArray
 
-from blended.data.media.opening import opened, require_audio, zero_seconds
+from blended.data.media.opening import begins_as_mov, opened, read_only, require_audio, zero_seconds
 from blended.data.media.probing import check_complete, declared_seconds
 from blended.data.media.records import MediaError, Waveform
 
@@ -18,6 +19,9 @@ HOLE_SECONDS = 0.05
 
 # A longer hole is a broken clock: filling it would fill the memory.
 MAX_HOLE_SECONDS = 600.0
+
+# Sounds that decode from what the header of an MP4 says: others are split into packets by a parser.
+SAID_BY_HEADERS = ("aac",)
 
 # Encoders declare up to a few packets of padding beyond what decodes.
 PADDING_SECONDS = 0.1
@@ -31,19 +35,50 @@ def read_audio(path: Path, rate_hz: int, *, track: int = 0) -> Waveform:
     silence, so that a sample's place is its time. Raises MediaError for a file that cannot be read, has no
     such track, or holds less sound than its header declares.
     """
-    path = Path(path)
+    return hear(Path(path), rate_hz, track=track).sound
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Heard:
+    """A sound as asked for, and what its decoder gave."""
+
+    sound: Waveform
+    native_hz: int
+    """Samples per second and channel as decoded."""
+    channels: int
+    """As decoded; at least 1."""
+
+
+def hear(path: Path, rate_hz: int, *, track: int = 0) -> Heard:
+    """What `read_audio` gives, with the rate and channels that it was made from; raises as that."""
     if rate_hz < 1:
         raise MediaError(f"sound was asked for at {rate_hz} Hz, expected a positive rate such as 16000")
-    with opened(path) as container:
+    try:
+        heard = _hear(path, rate_hz, track, headers_only=True) if begins_as_mov(path) else None
+    except MediaError:
+        heard = None  # the thorough way finds the words
+    found = _hear(path, rate_hz, track, headers_only=False) if heard is None else heard
+    assert found is not None
+    return found
+
+
+def _hear(path: Path, rate_hz: int, track: int, *, headers_only: bool) -> Heard | None:
+    """None for a track of which the header does not say enough to decode it."""
+    with opened(path, headers_only=headers_only) as container:
         stream = require_audio(path, container, track)
+        if headers_only and stream.codec_context.name not in SAID_BY_HEADERS:
+            return None
+        read_only(container, [stream])
         stream.codec_context.thread_count = 1
         native, longest = _decode(path, container, stream)
+        channels = stream.codec_context.channels
         start_seconds = max(0.0, native.start_seconds - zero_seconds(container))
         declared = declared_seconds(stream, start_seconds)
     allowed = max(PADDING_SECONDS, PADDING_PACKETS * longest / native.rate_hz)
     check_complete(path, "sound", native.duration_seconds, declared, allowed)
     values = _without_padding(native, declared, longest)
-    return Waveform(_resample(values, native.rate_hz, rate_hz), rate_hz, start_seconds)
+    sound = Waveform(_resample(values, native.rate_hz, rate_hz), rate_hz, start_seconds)
+    return Heard(sound, native.rate_hz, channels)
 
 
 def _without_padding(native: Waveform, declared: float | None, longest: int) -> NDArray[np.float32]:
@@ -86,6 +121,8 @@ def _hole(path: Path, frame: av.AudioFrame, expected_seconds: float) -> int:
 
 def to_mono(frame: av.AudioFrame) -> NDArray[np.float32]:
     """The mean over channels as [sample] in [-1, 1], from any sample format."""
+    if frame.format.name in ("flt", "fltp") and len(frame.layout.channels) == 1:
+        return np.frombuffer(bytes(frame.planes[0]), np.float32, frame.samples)  # the same, but quicker
     values = frame.to_ndarray()
     if not frame.format.is_planar:
         values = values.reshape(frame.samples, -1).T

@@ -1,6 +1,7 @@
 """Reading pictures at even steps of time, whatever the spacing of the frames in the file."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import av
@@ -8,7 +9,7 @@ import numpy as np
 from av.video.reformatter import Interpolation
 from numpy.typing import NDArray
 
-from blended.data.media.opening import opened, require_video, zero_seconds
+from blended.data.media.opening import begins_as_mov, opened, require_video, zero_seconds
 from blended.data.media.probing import check_complete, clockwise_degrees, survey
 from blended.data.media.records import Frames, MediaError, VideoInfo
 
@@ -22,16 +23,25 @@ EXACT = int(Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.
 # Frames that may be missing at the end before a file is called cut off.
 PADDING_FRAMES = 2.5
 
+Change = Callable[[float, NDArray[np.uint8]], NDArray[np.uint8]]
+"""From the seconds of a step and the upright picture at its own size to the picture to keep."""
+
 
 def read_frames(
-    path: Path, rate_hz: float | int | None = None, *, size: tuple[int, int] | None = None
+    path: Path,
+    rate_hz: float | int | None = None,
+    *,
+    size: tuple[int, int] | None = None,
+    change: Change | None = None,
 ) -> Frames:
     """The pictures of a file at `rate_hz` frames per second: the one on screen at each step.
 
     Frames are chosen by their timestamps, so a varying frame rate gives even steps; `None` keeps the
     file's own (average) rate. `size` is (height, width) of the upright picture, scaled without keeping the
-    aspect ratio; `None` keeps the size. Only frames that are kept are converted. Raises MediaError for a
-    file that cannot be read, has no video, or ends before its header declares.
+    aspect ratio; `None` keeps the size. `change` makes what is kept from each whole picture, instead of
+    scaling it, and has to give pictures of `size`; no more than one whole picture is in memory. Only frames
+    that are kept are converted. Raises MediaError for a file that cannot be read, has no video, or ends
+    before its header declares.
     """
     path = Path(path)
     if rate_hz is not None and not rate_hz > 0:
@@ -41,11 +51,9 @@ def read_frames(
     if info is None:
         raise _no_frames(path)
     check_frames(path, info)
-    rate_hz = info.fps if rate_hz is None else rate_hz
-    early = min(EARLY_SECONDS, 0.25 / info.fps)
-    grid = _grid(info, rate_hz, early)
+    rate_hz, grid, early = frame_times(info, rate_hz)
     values = np.empty((len(grid), *(size or (info.height, info.width)), 3), np.uint8)
-    last_seconds = _fill(path, grid + early, values)
+    last_seconds = _fill(path, grid + early, _keeper(values, grid, info, change))
     check_complete(path, "video", last_seconds, float(surveyed.frame_seconds[-1]), PADDING_FRAMES / info.fps)
     return Frames(values, rate_hz, info.start_seconds)
 
@@ -63,19 +71,43 @@ def _no_frames(path: Path) -> MediaError:
     )
 
 
-def _grid(info: VideoInfo, rate_hz: float | int, early: float) -> NDArray[np.float64]:
-    """[time] seconds at which a frame is wanted, from the first frame to before the end of the last."""
+def frame_times(
+    info: VideoInfo, rate_hz: float | int | None
+) -> tuple[float | int, NDArray[np.float64], float]:
+    """The rate, the seconds at which a frame is wanted, and how much before its time a frame may be shown.
+
+    The [time] seconds go from the first frame to before the end of the last.
+    """
+    rate_hz = info.fps if rate_hz is None else rate_hz
+    early = min(EARLY_SECONDS, 0.25 / info.fps)
     num_frames = max(1, math.ceil((info.duration_seconds - early) * rate_hz))
-    return info.start_seconds + np.arange(num_frames) / rate_hz
+    return rate_hz, info.start_seconds + np.arange(num_frames) / rate_hz, early
 
 
-def _fill(path: Path, wanted: NDArray[np.float64], values: NDArray[np.uint8]) -> float:
-    """Decodes once and converts into `values` what is on screen at the wanted seconds, which ascend.
+def _keeper(
+    values: NDArray[np.uint8], grid: NDArray[np.float64], info: VideoInfo, change: Change | None
+) -> Callable[[av.VideoFrame, int, int], None]:
+    """What puts a frame into the steps from one to before another."""
+
+    def scale(frame: av.VideoFrame, first: int, end: int) -> None:
+        values[first:end] = _picture(frame, values.shape[1], values.shape[2])
+
+    def cut(frame: av.VideoFrame, first: int, end: int) -> None:
+        whole = np.ascontiguousarray(_picture(frame, info.height, info.width))
+        for step in range(first, end):
+            values[step] = change(float(grid[step]), whole) if change else whole
+
+    return cut if change else scale
+
+
+def _fill(path: Path, wanted: NDArray[np.float64], keep: Callable[[av.VideoFrame, int, int], None]) -> float:
+    """Decodes once and keeps what is on screen at the wanted seconds, which ascend.
 
     Returns the start of the last frame in seconds.
     """
     done, shown, seconds = 0, None, 0.0
-    with opened(path) as container:
+    # What a decoder has to say about its track, it says again with every frame.
+    with opened(path, headers_only=begins_as_mov(path)) as container:
         stream = require_video(path, container)
         # One thread decodes small clips fastest beside other worker processes, and always the same way.
         stream.codec_context.thread_count = 1
@@ -86,13 +118,13 @@ def _fill(path: Path, wanted: NDArray[np.float64], values: NDArray[np.uint8]) ->
             seconds = frame.time - zero
             until = int(np.searchsorted(wanted, seconds))
             if until > done and shown is not None:
-                values[done:until] = _picture(shown, values.shape[1], values.shape[2])
+                keep(shown, done, until)
                 done = until
             shown = frame
         if shown is None:
             raise MediaError(f"{path} has a video track of which no frame decodes: copy or download it again")
         if done < len(wanted):
-            values[done:] = _picture(shown, values.shape[1], values.shape[2])
+            keep(shown, done, len(wanted))
         return seconds
 
 
@@ -103,7 +135,8 @@ def _picture(frame: av.VideoFrame, height: int, width: int) -> NDArray[np.uint8]
     scaled = frame.reformat(
         width=height if lying else width,
         height=width if lying else height,
-        format="rgb24",
+        # The same bytes as rgb24, in half the time: exact colours are written plane by plane.
+        format="gbrp",
         interpolation=EXACT,
         threads=1,
     )

@@ -1,6 +1,7 @@
 """Opening a media file, choosing its tracks, and saying in words why it cannot be read."""
 
-from collections.abc import Generator
+import stat
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
@@ -9,7 +10,7 @@ import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.error import FFmpegError
-from av.stream import Disposition, Stream
+from av.stream import Discard, Disposition, Stream
 from av.video.stream import VideoStream
 
 from blended.data.media.records import MediaError
@@ -17,16 +18,34 @@ from blended.data.media.records import MediaError
 Track = AudioStream | VideoStream
 
 
+MOV = "mov,mp4,m4a,3gp,3g2,mj2"
+"""FFmpeg's name of the format of MP4 and MOV."""
+
+MOV_BOX = b"ftyp"
+"""The name of their first box."""
+
+HEADERS_ONLY = {"codec_whitelist": "none", "fflags": "+noparse"}
+"""Options of FFmpeg's demuxers: decode and parse nothing on opening. Four fifths of the time of opening a
+small MP4 are spent on decoding its first frames, to learn what its header says already."""
+
+
 @contextmanager
-def opened(path: Path) -> Generator[InputContainer]:
+def opened(path: Path, *, headers_only: bool = False) -> Generator[InputContainer]:
     """The open container of a file, closed afterwards.
 
+    `headers_only` is for MP4 and MOV: tracks are described as the header says, which is far quicker; what
+    only a decoder knows (the size after cropping, the rate of a sound with hidden high bands) may differ.
     Raises MediaError for a file that is missing, empty or no media, and for damage that is met while the
     container is in use.
     """
     _check_file(path)
     try:
-        container = av.open(str(path), mode="r", metadata_errors="replace")
+        if headers_only:
+            container = av.open(
+                str(path), format=MOV, container_options=HEADERS_ONLY, metadata_errors="replace"
+            )
+        else:
+            container = av.open(str(path), mode="r", metadata_errors="replace")
     except FFmpegError as error:
         raise MediaError(
             f"{path} cannot be opened as media ({error.strerror}): expected a complete video or sound file "
@@ -43,12 +62,31 @@ def opened(path: Path) -> Generator[InputContainer]:
         ) from error
 
 
+def begins_as_mov(path: Path) -> bool:
+    """Whether a file begins as MP4 and MOV do; False for one that is not there."""
+    try:
+        with path.open("rb", buffering=0) as file:
+            return file.read(8)[4:] == MOV_BOX
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return False
+
+
+def read_only(container: InputContainer, tracks: Sequence[Track]) -> None:
+    """Passes over the packets of all other tracks without reading them, where the format has an index."""
+    for stream in container.streams:
+        stream.discard = Discard.default if stream in tracks else Discard.all
+
+
 def _check_file(path: Path) -> None:
-    if path.is_dir():
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise MediaError(
+            f"{path} does not exist, expected a media file: check the folder and the name"
+        ) from error
+    if stat.S_ISDIR(status.st_mode):
         raise MediaError(f"{path} is a folder, expected a media file: name a file in it")
-    if not path.is_file():
-        raise MediaError(f"{path} does not exist, expected a media file: check the folder and the name")
-    if path.stat().st_size == 0:
+    if status.st_size == 0:
         raise MediaError(f"{path} is empty (0 bytes), expected a media file: copy or download it again")
 
 

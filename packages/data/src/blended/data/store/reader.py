@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from blended.data.errors import InputError, unknown_name
 from blended.data.features import Features
 from blended.data.store.identity import Identity
-from blended.data.store.shard import Row, checksum, damaged, open_shard, record_of
+from blended.data.store.shard import Notes, Row, checksum, damaged, open_shard, record_of
 from blended.data.store.writer import INDEX_NAME
 
 
@@ -28,6 +28,8 @@ class FeatureStore:
     """Names of the encoder's layers, from the lowest to the last."""
     failures: Mapping[str, str]
     """Clip to reason, for clips that could not be encoded; empty unless failures were allowed."""
+    notes: Notes
+    """What was counted while clips were encoded, such as pictures without a face; often empty."""
 
     def __init__(self, folder: Path, expected: Identity | None = None) -> None:
         """Raises InputError for an unfinished store, and for one of another identity than the expected."""
@@ -41,6 +43,7 @@ class FeatureStore:
                 f"run the extraction again"
             )
         self.failures = json.loads(metadata[b"failures"])
+        self.notes = json.loads(metadata.get(b"notes", b"{}"))
         self._rows: dict[str, dict[str, Row]] = {}
         for fields in table.to_pylist():
             row = Row(**fields)

@@ -1,8 +1,9 @@
 """One shard: a safetensors file with the features of a fixed slice of the clips.
 
 Tensors are named `<clip>/<layer>` and are [time, dim]. The header carries one entry, `blended`: the
-identity, the clips of the slice, the index rows and the clips that failed. That makes a shard complete
-in itself: the index can be rebuilt from shards, and a shard of another identity is recognised.
+identity, the clips of the slice, the index rows, the clips that failed and, where there are any, notes on
+clips. That makes a shard complete in itself: the index can be rebuilt from shards, and a shard of another
+identity is recognised.
 """
 
 import hashlib
@@ -23,6 +24,9 @@ from blended.data.features import Features
 from blended.data.store.identity import Identity
 
 DType = Literal["float16", "float32"]
+
+Notes = Mapping[str, Mapping[str, int]]
+"""Clip to what was counted while it was encoded, such as `pictures_without_face`."""
 
 METADATA_KEY = "blended"
 # safetensors keeps metadata in an unordered map: a single entry is what makes equal shards equal bytes.
@@ -61,6 +65,8 @@ class ShardRecord:
     rows: tuple[Row, ...]
     failures: Mapping[str, str]
     """Clip to reason, for clips that have no rows."""
+    notes: Notes
+    """Of the clips on which there is something to say."""
 
 
 def checksum(values: NDArray[np.generic]) -> str:
@@ -75,6 +81,7 @@ def write_shard(
     encoded: Mapping[str, Mapping[str, Features]],
     failures: Mapping[str, str],
     dtype: DType = "float16",
+    notes: Notes | None = None,
 ) -> None:
     """Writes the features of a slice through a temporary name.
 
@@ -92,12 +99,14 @@ def write_shard(
             row = Row(clip, layer, path.name, num_frames, dim, features.rate_hz, dtype, checksum(values))
             tensors[row.tensor] = values
             rows.append(row)
-    record = {
+    record: dict[str, object] = {
         "identity": asdict(identity),
         "clips": [*clips],
         "rows": [asdict(row) for row in rows],
         "failures": dict(sorted(failures.items())),
     }
+    if notes:
+        record["notes"] = {clip: dict(sorted(counts.items())) for clip, counts in sorted(notes.items())}
     with replacing(path) as temporary:
         save_file(tensors, temporary, metadata={METADATA_KEY: json.dumps(record)})
 
@@ -143,6 +152,7 @@ def record_of(handle: Any, path: Path) -> ShardRecord:
             tuple(record["clips"]),
             tuple(Row(**row) for row in record["rows"]),
             record["failures"],
+            record.get("notes", {}),
         )
     except (KeyError, TypeError, json.JSONDecodeError) as error:
         raise damaged(path, "its header is not one of a feature store") from error

@@ -5,7 +5,7 @@ shards appear whole through a rename, and the index comes back when every shard 
 """
 
 import json
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -123,6 +123,10 @@ class StoreWriter:
         """Clip to reason, over all finished shards."""
         return {clip: reason for record in self.records() for clip, reason in record.failures.items()}
 
+    def notes(self) -> dict[str, Mapping[str, int]]:
+        """What was counted while clips were encoded, over all finished shards."""
+        return {clip: counts for record in self.records() for clip, counts in record.notes.items()}
+
     def pending(self) -> list[ShardPlan]:
         """The shards to compute.
 
@@ -146,6 +150,8 @@ class StoreWriter:
                 "failures": json.dumps(failures),
                 "num_clips": str(sum(len(shard.clips) for shard in self.plan)),
             }
+            if notes := self.notes():
+                metadata["notes"] = json.dumps(notes)
             rows = [row for record in self.records() for row in record.rows]
             columns = {field.name: [getattr(row, field.name) for row in rows] for field in fields(Row)}
             table = pa.table(columns, schema=INDEX_SCHEMA.with_metadata(metadata))

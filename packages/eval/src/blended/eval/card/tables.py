@@ -148,6 +148,6 @@ def _measures(index: Index) -> Table:
 
 
 def _findings(card: DataCard) -> Table:
-    rows = tuple((finding.level, finding.clip_id or None, finding.message) for finding in card.findings)
+    rows = tuple((finding.level, finding.clip_id, finding.message) for finding in card.findings)
     columns = (Column("Level"), Column("Clip"), Column("Finding"))
     return Table("findings", "What was found, most urgent first.", columns, rows)

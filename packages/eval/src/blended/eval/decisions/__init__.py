@@ -7,7 +7,8 @@ from blended.data import LabelSpace
 from blended.eval.decisions.argmax import fit_argmax
 from blended.eval.decisions.bayes import fit_bayes
 from blended.eval.decisions.constant import fit_most_frequent_blend, fit_most_frequent_single
-from blended.eval.decisions.decider import Decider, Fit
+from blended.eval.decisions.decider import Decider, Fit, FitOptions
+from blended.eval.decisions.model_states import fit_model_states
 from blended.eval.decisions.set_ratio import fit_set_ratio
 from blended.eval.decisions.templates import fit_templates
 from blended.eval.decisions.thresholds import fit_thresholds
@@ -17,12 +18,18 @@ DECISIONS: dict[str, Fit] = {
     "templates": fit_templates,
     "bayes": fit_bayes,
     "set-ratio": fit_set_ratio,
+    "expected-score": fit_model_states,
     "argmax": fit_argmax,
     "most-frequent-single": fit_most_frequent_single,
     "most-frequent-blend": fit_most_frequent_blend,
 }
 
-__all__ = ["DECISIONS", "Decider", "Fit", "trivial_decisions"]
+WEIGHTED = frozenset({"bayes", "set-ratio", "expected-score"})
+"""Entries that decode an expected score, so that its weight of presence can be chosen."""
+OF_STATES = frozenset({"expected-score"})
+"""Entries that decode a model's own probabilities of label states and look at nothing else."""
+
+__all__ = ["DECISIONS", "OF_STATES", "WEIGHTED", "Decider", "Fit", "FitOptions", "trivial_decisions"]
 
 
 def trivial_decisions(space: LabelSpace) -> tuple[str, ...]:

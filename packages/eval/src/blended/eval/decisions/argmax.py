@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from blended.data import Mixture
+from blended.eval.decisions.decider import FitOptions
 from blended.eval.evidence import Evidence
 
 
@@ -22,7 +23,7 @@ class Argmax:
         return [Mixture.single(evidence.space.emotions[column]) for column in best]
 
 
-def fit_argmax(evidence: Evidence, truth: Sequence[Mixture], seed: int) -> Argmax:
+def fit_argmax(evidence: Evidence, truth: Sequence[Mixture], options: FitOptions) -> Argmax:
     """Ignores its arguments: there is nothing to fit."""
-    del evidence, truth, seed
+    del evidence, truth, options
     return Argmax()

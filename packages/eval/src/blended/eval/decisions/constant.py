@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from blended.data import InputError, Mixture
+from blended.eval.decisions.decider import FitOptions
 from blended.eval.evidence import Evidence
 
 
@@ -24,15 +25,15 @@ class Constant:
         return [self.mixture] * len(evidence.logits)
 
 
-def fit_most_frequent_single(evidence: Evidence, truth: Sequence[Mixture], seed: int) -> Constant:
+def fit_most_frequent_single(evidence: Evidence, truth: Sequence[Mixture], options: FitOptions) -> Constant:
     """The most frequent single emotion of the clips fitted on."""
-    del evidence, seed
+    del evidence, options
     return Constant(_most_frequent(truth, blend=False))
 
 
-def fit_most_frequent_blend(evidence: Evidence, truth: Sequence[Mixture], seed: int) -> Constant:
+def fit_most_frequent_blend(evidence: Evidence, truth: Sequence[Mixture], options: FitOptions) -> Constant:
     """The most frequent blend, shares included, of the clips fitted on."""
-    del evidence, seed
+    del evidence, options
     return Constant(_most_frequent(truth, blend=True))
 
 

@@ -1,6 +1,7 @@
 """What a fitted decision is."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from blended.data import Mixture
@@ -21,5 +22,14 @@ class Decider(Protocol):
         ...
 
 
-Fit = Callable[[Evidence, Sequence[Mixture], int], Decider]
-"""(evidence, truth, seed) of the clips to fit on -> Decider."""
+@dataclass(frozen=True, slots=True)
+class FitOptions:
+    """What a user may ask of a decision; most ignore most of it."""
+
+    seed: int = 0
+    presence_weight: float = 0.5
+    """Weight of presence accuracy in the score that is maximised, in [0, 1]; the rest is salience's."""
+
+
+Fit = Callable[[Evidence, Sequence[Mixture], FitOptions], Decider]
+"""(evidence, truth, options) of the clips to fit on -> Decider."""

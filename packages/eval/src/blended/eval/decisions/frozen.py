@@ -73,7 +73,10 @@ def _thaw_record(data: Mapping[str, Any]) -> Any:
     kind = _class(data["record"], OURS)
     if not is_dataclass(kind):
         raise InputError(f"{data['record']} is no record of a decision: the file was edited, so train again")
-    return kind(**{name: thaw(item) for name, item in data["fields"].items()})
+    try:
+        return kind(**{name: thaw(item) for name, item in data["fields"].items()})
+    except TypeError as error:
+        raise InputError(f"a stored decision is of another version ({error}): train again") from error
 
 
 def _thaw_estimator(data: Mapping[str, Any]) -> BaseEstimator:

@@ -6,6 +6,9 @@ from blended.data import InputError
 from blended.data.labels import SoftLabel
 from blended.eval.evidence import Evidence
 
+IDENTITY = "identity"
+"""What this decision is called where one must be named."""
+
 
 def intensities(evidence: Evidence) -> list[SoftLabel]:
     """The mean of the models' scores per emotion, cut to [0, 1]; nothing is fitted.

@@ -8,7 +8,7 @@ from sklearn.model_selection import GroupKFold
 
 from blended.data import Mixture
 from blended.eval.evidence import Evidence
-from blended.eval.metrics import challenge_score
+from blended.eval.metrics import presence_accuracy, salience_accuracy
 
 MIN_FOLDS = 3
 
@@ -33,8 +33,13 @@ def choose(
     decide: Callable[[float, Evidence, Sequence[Mixture], Evidence], list[Mixture]],
     evidence: Evidence,
     truth: Sequence[Mixture],
+    *,
+    presence_weight: float = 0.5,
 ) -> tuple[float, list[float]]:
-    """The knob with the best mean challenge score over held parts, and every knob's score.
+    """The knob with the best mean score over held parts, and every knob's score.
+
+    The score is the challenge's for a `presence_weight` of 0.5, in general presence and salience accuracy
+    weighted by it and the rest.
 
     `decide(knob, fit evidence, fit truth, held evidence)` fits and decides. The first best wins, so
     list knobs from the most regularised; so does the first where nothing can be held.
@@ -44,5 +49,6 @@ def choose(
         fit_truth, held_truth = [truth[row] for row in fit], [truth[row] for row in hold]
         for number, knob in enumerate(knobs):
             decided = decide(knob, evidence.take(fit), fit_truth, evidence.take(hold))
-            totals[number] += challenge_score(held_truth, decided)
+            right = (presence_accuracy(held_truth, decided), salience_accuracy(held_truth, decided))
+            totals[number] += presence_weight * right[0] + (1 - presence_weight) * right[1]
     return knobs[int(totals.argmax())], totals.tolist()

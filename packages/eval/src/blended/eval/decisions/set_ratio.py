@@ -13,7 +13,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from blended.data import LabelSpace, Mixture
-from blended.eval.decisions.bayes import inputs
+from blended.eval.decisions.decider import FitOptions
 from blended.eval.decisions.expected_score import maximise_expected_score, set_of_state, state_numbers
 from blended.eval.decisions.inner import choose
 from blended.eval.decisions.multinomial import INVERSE_PENALTIES, Multinomial, fit_multinomial
@@ -66,6 +66,9 @@ class SetRatio:
     """Classes are shares of the first emotion in percent; None where no blend was seen."""
     inverse_penalty: float
     blend_share: float
+    """Share of blends among the clips fitted on, in [0, 1]."""
+    presence_weight: float = 0.5
+    """Of the score that is maximised, in [0, 1]."""
 
     @property
     def parameters(self) -> dict[str, float]:
@@ -76,7 +79,7 @@ class SetRatio:
         """P(state | scores)."""
         space = evidence.space
         sets = set_of_state(space)
-        full = self.sets.posterior(inputs(evidence), len(space.emotion_sets))[:, sets]
+        full = self.sets.posterior(evidence.inputs(), len(space.emotion_sets))[:, sets]
         pairs = pairs_of(space)
         for number, pair in enumerate(pairs):
             states = list(pair.states.values())
@@ -89,14 +92,21 @@ class SetRatio:
 
     def decide(self, evidence: Evidence) -> list[Mixture]:
         """The state with the largest expected challenge score."""
-        return maximise_expected_score(self.posterior(evidence), evidence.space, blend_share=self.blend_share)
+        return maximise_expected_score(
+            self.posterior(evidence),
+            evidence.space,
+            blend_share=self.blend_share,
+            presence_weight=self.presence_weight,
+        )
 
 
-def fit_once(inverse_penalty: float, evidence: Evidence, truth: Sequence[Mixture]) -> SetRatio:
+def fit_once(
+    inverse_penalty: float, evidence: Evidence, truth: Sequence[Mixture], presence_weight: float = 0.5
+) -> SetRatio:
     """Fits both models with a given penalty."""
     space = evidence.space
     numbers = state_numbers(truth, space)
-    sets = fit_multinomial(inputs(evidence), set_of_state(space)[numbers], inverse_penalty=inverse_penalty)
+    sets = fit_multinomial(evidence.inputs(), set_of_state(space)[numbers], inverse_penalty=inverse_penalty)
     rows: list[ndarray] = []
     shares: list[int] = []
     pairs = pairs_of(space)
@@ -110,16 +120,18 @@ def fit_once(inverse_penalty: float, evidence: Evidence, truth: Sequence[Mixture
         if shares
         else None
     )
-    return SetRatio(sets, ratios, inverse_penalty, float(np.mean([mixture.is_blend for mixture in truth])))
+    blend_share = float(np.mean([mixture.is_blend for mixture in truth]))
+    return SetRatio(sets, ratios, inverse_penalty, blend_share, presence_weight)
 
 
-def fit_set_ratio(evidence: Evidence, truth: Sequence[Mixture], seed: int) -> SetRatio:
+def fit_set_ratio(evidence: Evidence, truth: Sequence[Mixture], options: FitOptions) -> SetRatio:
     """Fits with the penalty that inner cross-validation prefers; the seed changes nothing."""
-    del seed
+    weight = options.presence_weight
     best, _ = choose(
         INVERSE_PENALTIES,
-        lambda knob, fit, fit_truth, held: fit_once(knob, fit, fit_truth).decide(held),
+        lambda knob, fit, fit_truth, held: fit_once(knob, fit, fit_truth, weight).decide(held),
         evidence,
         truth,
+        presence_weight=weight,
     )
-    return fit_once(best, evidence, truth)
+    return fit_once(best, evidence, truth, weight)

@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from blended.data import LabelSpace, Mixture
+from blended.eval.decisions.decider import FitOptions
 from blended.eval.evidence import Evidence
 
 GRID = np.linspace(0.05, 0.95, 20)
@@ -134,9 +135,9 @@ def _pair(first: str, second: str, even: bool) -> Mixture:
     return Mixture({first: 50.0, second: 50.0} if even else {first: 70.0, second: 30.0})
 
 
-def fit_thresholds(evidence: Evidence, truth: Sequence[Mixture], seed: int) -> Thresholds:
-    """Searches the official grid on the given clips; the seed changes nothing."""
-    del seed
+def fit_thresholds(evidence: Evidence, truth: Sequence[Mixture], options: FitOptions) -> Thresholds:
+    """Searches the official grid on the given clips; the options change nothing."""
+    del options
     top = top_two(evidence.mean_probabilities(), evidence.space)
     presence, salience = grid_accuracies(top, truth_columns(truth, evidence.space))
     best = int(np.argmax((presence + salience) / 2))

@@ -4,8 +4,12 @@ No global state of matplotlib is left changed and no window system is needed.
 """
 
 from blended.eval.figures.actors import actor_results, actors_figure
+from blended.eval.figures.agreement import agreement_figure
 from blended.eval.figures.confusion import Confusion, confusion_figure, count_confusion, kinship_order
+from blended.eval.figures.enrolment import enrolment_figure
 from blended.eval.figures.forest import forest_figure
+from blended.eval.figures.importance import Importance, importance_figure
+from blended.eval.figures.one_run import run_figure
 from blended.eval.figures.reliability import (
     TwoReadings,
     reliability_figure,
@@ -21,21 +25,26 @@ __all__ = [
     "NARROW_INCHES",
     "WIDE_INCHES",
     "Confusion",
+    "Importance",
     "PairPoints",
     "PairResult",
     "TwoReadings",
     "actor_results",
     "actors_figure",
+    "agreement_figure",
     "confusion_figure",
     "count_confusion",
+    "enrolment_figure",
     "footnote",
     "forest_figure",
+    "importance_figure",
     "kinship_order",
     "pair_points",
     "pair_results",
     "pairs_figure",
     "png",
     "reliability_figure",
+    "run_figure",
     "save",
     "shares_figure",
     "svg",

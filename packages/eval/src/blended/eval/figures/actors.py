@@ -34,9 +34,10 @@ class ActorResult:
 def actor_results(record: RunRecord) -> list[ActorResult]:
     """By fold, then by rising presence accuracy, then by name."""
     found: list[ActorResult] = []
+    compared = record.of_mixtures()[1].compared
     for actor in np.unique(record.actors):
         rows = record.actors == actor
-        right = record.cross_fold.compared.presence[rows]
+        right = compared.presence[rows]
         found.append(
             ActorResult(str(actor), int(record.folds[rows][0]), int(rows.sum()), float(right.mean()))
         )

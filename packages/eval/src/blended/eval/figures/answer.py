@@ -32,7 +32,7 @@ def answer_figure(
     title: str,
     emotions: Sequence[str],
     probabilities: Float[np.ndarray, "emotion"],
-    decided: Mixture,
+    decided: Mixture | None,
     *,
     picture: UInt8[np.ndarray, "height width 3"] | None = None,
     course: Course | None = None,
@@ -56,10 +56,10 @@ def answer_figure(
 
 
 def bars(
-    axes: Axes, emotions: Sequence[str], probabilities: Float[np.ndarray, "emotion"], decided: Mixture
+    axes: Axes, emotions: Sequence[str], probabilities: Float[np.ndarray, "emotion"], decided: Mixture | None
 ) -> None:
     """One bar per emotion, the first on top; decided emotions darker and with their share in words."""
-    shares = dict(decided.shares)
+    shares = dict(decided.shares) if decided is not None else {}
     places = np.arange(len(emotions))
     colours = [PRESENT if emotion in shares else ABSENT for emotion in emotions]
     axes.barh(places, probabilities, color=colours, height=0.7)
@@ -109,7 +109,7 @@ def panel(
     words: str,
     emotions: Sequence[str],
     probabilities: Float[np.ndarray, "emotion"],
-    decided: Mixture,
+    decided: Mixture | None,
 ) -> UInt8[np.ndarray, "height width 3"]:
     """Pixels of a strip to put below a video: the bars and a line of words."""
     with drawing():

@@ -22,6 +22,7 @@ from blended.eval.figures.style import (
     new_figure,
     open_frame,
 )
+from blended.eval.tasks import TASKS
 
 LINE_INCHES = 0.235
 
@@ -32,7 +33,7 @@ def forest_figure(
     ceilings: Mapping[str, float] | None = None,
     width_inches: float = WIDE_INCHES,
 ) -> Figure:
-    """Cross-fold score of every run with its 95 % interval, the highest at the top.
+    """Cross-fold headline, such as the score, of every run with its 95 % interval, the highest at the top.
 
     Filled: the top, or not to be told apart from it; hollow: below it by more than noise. Lines: the
     best trivial baseline, and `ceilings` (label -> score) such as that of an oracle.
@@ -51,18 +52,18 @@ def forest_figure(
         for row, run in enumerate(runs):
             _mark(axes, len(runs) - 1 - row, run, filled=row == 0 or run.name in tied)
         axes.set_ylim(-0.7, len(runs) - (0.15 if narrow else 0.4))
-        low = min([run.cross_fold.estimates.score.low for run in runs] + list(lines.values()))
-        axes.set_xlim(left=max(0.0, low - 0.02))
+        low = min([run.headline.low for run in runs] + list(lines.values()))
+        axes.set_xlim(left=max(0.0, low - 0.02) if low >= 0 else low - 0.02)
         axes.xaxis.set_major_locator(MaxNLocator(4 if narrow else 8))
         _reference_lines(axes, lines, narrow)
         _names(axes, runs, narrow)
-        axes.set_xlabel("cross-fold challenge score with 95 % interval")
+        axes.set_xlabel(f"cross-fold {TASKS[runs[0].task].headline.words} with 95 % interval")
         _legend(figure, standings)
     return figure
 
 
 def _mark(axes: Axes, y: int, run: RunRecord, *, filled: bool) -> None:
-    estimate, look = run.cross_fold.estimates.score, look_of(run)
+    estimate, look = run.headline, look_of(run)
     axes.plot([estimate.low, estimate.high], [y, y], color=look.colour, linewidth=1.4, alpha=0.6, zorder=3)
     axes.plot(
         estimate.value,

@@ -64,19 +64,20 @@ def pair_results(
 ) -> list[PairResult]:
     """One result per pair that has clips, in kinship order."""
     numbers = np.unique(record.actors, return_inverse=True)[1]
+    truth, evaluation = record.of_mixtures()
+    compared = evaluation.compared
     found: list[PairResult] = []
     for emotions in kinship_order(space):
-        rows = np.array([mixture.emotions == emotions for mixture in record.truth], dtype=bool)
+        rows = np.array([mixture.emotions == emotions for mixture in truth], dtype=bool)
         if len(emotions) < 2 or not rows.any():
             continue
-        compared = record.cross_fold.compared
         chosen = Correctness(compared.presence[rows], compared.salience[rows], compared.is_blend[rows])
         estimates = actor_bootstrap(
             chosen, numbers[rows], record.folds[rows], seed=seed, num_resamples=num_resamples
         )
         first, second = in_label_order(emotions, space)
         shares = _shares(space, emotions, first)
-        counts = _count_shares(record.truth, record.cross_fold.decided, emotions, first, shares)
+        counts = _count_shares(truth, evaluation.decided, emotions, first, shares)
         found.append(PairResult(first, second, int(rows.sum()), estimates, shares, counts))
     return found
 

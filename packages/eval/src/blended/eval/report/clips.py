@@ -34,19 +34,20 @@ def clip_results(
 ) -> list[ClipResult]:
     """One per clip, in the order of the record; raises InputError for a wrong number of rows."""
     check_probabilities(record, probabilities, space)
-    targets = target_shares(record.truth, space)
+    truth, evaluation = record.of_mixtures()
+    targets = target_shares(truth, space)
     overlaps = np.minimum(probabilities, targets).sum(axis=1)
     masses = np.where(targets > 0, probabilities, 0.0).sum(axis=1)
     return [
         ClipResult(
             record.clip_ids[row],
             str(record.actors[row]),
-            record.truth[row],
-            record.cross_fold.decided[row],
+            truth[row],
+            evaluation.decided[row],
             float(masses[row]),
             float(overlaps[row]),
         )
-        for row in range(len(record.truth))
+        for row in range(len(truth))
     ]
 
 

@@ -6,7 +6,7 @@ from blended.eval.report.formats import Cell, Column, Table
 from blended.eval.report.records import Report
 
 OURS = "ours, cross-fold"
-OURS_IN_FOLD = "ours, in-fold"
+OURS_IN_FOLD = "ours, in-fold, optimistic"
 COLUMNS = (
     Column("System"),
     *(Column(f"{part} {kind}") for part in ("Val.", "Test") for kind in ("presence", "salience", "score")),
@@ -44,14 +44,11 @@ def _own_rows(run: RunRecord) -> list[tuple[Cell, ...]]:
     test = run.test
     tested = (test.presence, test.salience, test.score) if test else (None, None, None)
     note = OURS + (", transductive" if run.cross_fold.protocol.transductive else "")
-    across = run.cross_fold.estimates
-    rows: list[tuple[Cell, ...]] = [
-        (run.name, across.presence, across.salience, across.score, *tested, note, "this report")
-    ]
+    rows: list[tuple[Cell, ...]] = [(run.name, *run.estimates, *tested, note, "this report")]
     if run.in_fold is not None:
         inside = run.in_fold.estimates
         values = (inside.presence, inside.salience, inside.score, None, None, None)
-        rows.append((f"{run.name}, in-fold", *values, OURS_IN_FOLD, "this report"))
+        rows.append((f"{run.name}, thresholds", *values, OURS_IN_FOLD, "this report"))
     return rows
 
 

@@ -1,6 +1,6 @@
 """What a report is made from: plain values, read by whoever calls."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from jaxtyping import Float
@@ -8,7 +8,9 @@ from numpy import ndarray
 
 from blended.data import Corpus, InputError, LabelSpace
 from blended.eval.comparison import RunRecord
-from blended.eval.intervals import NUM_RESAMPLES
+from blended.eval.enrolment_curve import EnrolmentPoint
+from blended.eval.figures.importance import Importance
+from blended.eval.intervals import NUM_RESAMPLES, Estimate
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -84,7 +86,22 @@ class Report:
     """Name of a run -> what its models gave, before any decision; clips in the order of its record, emotions
     in that of the space. For a run without, the page has no figures of probabilities and no single clips."""
     clip_pictures: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
-    """Clip id -> PNG, for the tables of the worst and the best clips; of rendered corpora only."""
+    """Clip id -> PNG, for the tables of the worst and the best clips; of rendered corpora, or with
+    `show_people`."""
+    show_people: bool = False
+    """Pictures of real people were asked for."""
+    groups: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
+    """Name of a grouping, such as `level` -> a group per clip, in the order of the records."""
+    enrolment: Mapping[str, Sequence[EnrolmentPoint]] = field(
+        default_factory=dict[str, Sequence[EnrolmentPoint]]
+    )
+    """Name of a run -> its score by clips of a person, for runs whose scores are calibrated per actor."""
+    importance: Mapping[str, Importance] = field(default_factory=dict[str, Importance])
+    """Name of a run -> what permuting its predictors costs, by pair."""
+    without: Mapping[str, Mapping[str, Sequence[Estimate | float]]] = field(
+        default_factory=dict[str, Mapping[str, Sequence[Estimate | float]]]
+    )
+    """Name of a run -> modality left out -> presence accuracy, salience accuracy and score."""
     emotion_names: Mapping[str, str] = field(default_factory=dict[str, str])
     """Column of the label space -> word, such as `ang` -> `anger`."""
     seed: int = 0
@@ -93,10 +110,11 @@ class Report:
 
     def __post_init__(self) -> None:
         """Raises InputError for frames of real people or for frames that are no PNG."""
-        if (self.frames or self.clip_pictures) and not self.corpus.synthetic:
+        if (self.frames or self.clip_pictures) and not (self.corpus.synthetic or self.show_people):
             raise InputError(
                 f"example frames were given for {self.corpus.name!r}, which shows real people; a report is "
-                f"passed on, so it has pictures of rendered corpora only"
+                f"passed on, so it has pictures of rendered corpora only: leave them out, or ask for them "
+                f"with --show-people"
             )
         pictures = [(frame.caption, frame.png) for frame in self.frames]
         for name, content in (*pictures, *self.clip_pictures.items()):

@@ -1,37 +1,20 @@
 """From a `Report` to a page."""
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
+from blended.data import Mixture
+from blended.eval.breakdown import breakdown
 from blended.eval.comparison import RunRecord, Standings, standings
-from blended.eval.figures import (
-    NARROW_INCHES,
-    WIDE_INCHES,
-    Confusion,
-    PairPoints,
-    PairResult,
-    TwoReadings,
-    actors_figure,
-    confusion_figure,
-    count_confusion,
-    footnote,
-    forest_figure,
-    pair_points,
-    pair_results,
-    pairs_figure,
-    reliability_figure,
-    shares_figure,
-    svg,
-    ternary_figure,
-    two_readings,
-)
+from blended.eval.enrolment_curve import EnrolmentPoint
+from blended.eval.figures import NARROW_INCHES, WIDE_INCHES, footnote, forest_figure, svg
 from blended.eval.figures.style import look_of
-from blended.eval.report import sentences, tables
-from blended.eval.report.clips import ClipResult, check_probabilities, clip_results, worst_and_best
+from blended.eval.intensities import IntensityEvaluation
+from blended.eval.report import detail_tables, sentences, tables
 from blended.eval.report.formats import (
     Column,
     Table,
@@ -45,6 +28,8 @@ from blended.eval.report.formats import (
 )
 from blended.eval.report.published_table import is_comparable, published_table
 from blended.eval.report.records import Report
+from blended.eval.report.top_run import Draw, TopRun, figures_of, take_apart
+from blended.eval.tasks import TASKS
 
 PACKAGE = "blended.eval.report"
 ROWS_SHOWN = 20
@@ -67,26 +52,12 @@ SHORT_COLUMNS = {"in_fold": Column("In-fold, optimistic"), "gap": Column("Gap", 
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Probabilities:
-    """What the probabilities of the top run show."""
-
-    reliability: TwoReadings
-    points: list[PairPoints]
-    worst: list[ClipResult]
-    best: list[ClipResult]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class Contents:
     """What is computed once from a report and shown in several places."""
 
     report: Report
     standings: Standings
-    confusion: Confusion
-    """Of the top run, as are the pairs."""
-    pairs: list[PairResult]
-    given: Probabilities | None
-    """None where the probabilities of the top run were not given."""
+    top: TopRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +71,18 @@ class Picture:
 def contents(report: Report) -> Contents:
     """Ranks, compares and counts."""
     table = standings(report.records, seed=report.seed, num_resamples=report.num_resamples)
-    top = table.top
-    confusion = count_confusion(top.truth, top.cross_fold.decided, report.space)
-    pairs = pair_results(top, report.space, seed=report.seed, num_resamples=report.num_resamples)
-    return Contents(report, table, confusion, pairs, _probabilities(report, top))
+    name = table.top.name
+    top = take_apart(
+        table.top,
+        report.space,
+        report.probabilities.get(name),
+        groups=report.groups,
+        enrolment=_first(report.enrolment, table),
+        importance=report.importance.get(name),
+        seed=report.seed,
+        num_resamples=report.num_resamples,
+    )
+    return Contents(report, table, top)
 
 
 def render_html(report: Report) -> str:
@@ -124,11 +103,13 @@ def render_html(report: Report) -> str:
         tables=_tables(made),
         pictures={name: _picture(report, draw) for name, draw in _figures(made).items()},
         sentences=sentences,
-        answers=sentences.answers(made.confusion),
+        answers=sentences.answers(made.top.confusion) if made.top.confusion else "",
+        task=TASKS[made.standings.top.task],
+        enrolled=next((run.name for run in made.standings.runs if run.name in report.enrolment), ""),
         columns=SHORT_COLUMNS,
         rows_shown=ROWS_SHOWN,
         findings_shown=FINDINGS_SHOWN,
-        given=made.given,
+        given=made.top.given,
         published=is_comparable(report),
         **{function.__name__: function for function in USED_BY_TEMPLATE},
     )
@@ -166,58 +147,74 @@ def data_uri(content: bytes | str, kind: str) -> str:
     return f"data:{kind};base64,{base64.b64encode(raw).decode()}"
 
 
-def _probabilities(report: Report, top: RunRecord) -> Probabilities | None:
-    if top.name not in report.probabilities:
-        return None
-    values = report.probabilities[top.name]
-    check_probabilities(top, values, report.space)
-    worst, best = worst_and_best(clip_results(top, values, report.space))
-    points = pair_points(top.truth, values, report.space)
-    return Probabilities(two_readings(top.truth, values, report.space), points, worst, best)
-
-
 def _tables(made: Contents) -> dict[str, Table]:
+    report, top = made.report, made.top
     found = [
-        tables.runs_table(made.report, made.standings),
+        tables.runs_table(report, made.standings),
         tables.differences_table(made.standings),
-        tables.confusion_table(made.confusion),
-        tables.pairs_table(made.pairs),
-        tables.shares_table(made.pairs),
-        tables.actors_table(made.standings.top),
-        tables.references_table(made.report, made.standings),
-        tables.unreadable_table(made.report),
+        tables.pairs_table(top.pairs),
+        tables.shares_table(top.pairs),
+        tables.references_table(report, made.standings),
+        tables.unreadable_table(report),
+        *_detail_tables(made),
     ]
-    if made.given is not None:
-        found.append(tables.clips_table(made.standings.top, made.given.worst, made.given.best))
-        found.append(tables.reliability_table(made.given.reliability))
-    if is_comparable(made.report):
-        found.append(published_table(made.report, made.standings))
-    warning = sentences.BANNER if made.report.corpus.synthetic else ""
+    if top.confusion is not None:
+        found += [tables.confusion_table(top.confusion), tables.actors_table(top.record)]
+    if (given := top.given) is not None:
+        found.append(tables.clips_table(top.record, given.worst, given.best))
+        found.append(tables.reliability_table(given.reliability))
+    if is_comparable(report):
+        found.append(published_table(report, made.standings))
+    warning = sentences.BANNER if report.corpus.synthetic else ""
     return {table.name: replace(table, warning=warning) for table in found}
 
 
-def _figures(made: Contents) -> dict[str, Callable[[float], Figure]]:
-    """Name -> a function of the width; those of pairs only where the corpus has pairs."""
-    top, pairs = made.standings.top, made.pairs
-    ceilings = made.report.ceilings.items()
-    scores = {f"oracle, {tables.ceiling_label(seen)}": float(values["score"]) for seen, values in ceilings}
-    highest = dict(sorted(scores.items(), key=lambda item: item[1])[-1:])
-    found: dict[str, Callable[[float], Figure]] = {
-        "forest": lambda width: forest_figure(made.standings, ceilings=highest, width_inches=width),
-        "confusion": lambda width: confusion_figure(made.confusion, width_inches=width),
-        "actors": lambda width: actors_figure(top, width_inches=width),
+def _detail_tables(made: Contents) -> list[Table]:
+    report, top = made.report, made.top
+    found: list[Table] = []
+    if isinstance(top.record.cross_fold, IntensityEvaluation):
+        found.append(detail_tables.intensities_table(top.record.name, top.record.cross_fold))
+    overall = {
+        run.name: breakdown(*_mixtures_of(run), report.probabilities[run.name], report.space).overall
+        for run in made.standings.runs
+        if run.decides and run.name in report.probabilities
     }
-    if pairs:
-        found["pairs"] = lambda width: pairs_figure(pairs, width_inches=width)
-        found["shares"] = lambda width: shares_figure(pairs, width_inches=width)
-    if (given := made.given) is not None:
-        found["reliability"] = lambda width: reliability_figure(given.reliability, width_inches=width)
-        if given.points:
-            found["ternary"] = lambda width: ternary_figure(given.points, width_inches=width)
+    if overall:
+        found.append(detail_tables.quality_table(overall))
+    if top.given is not None:
+        found += detail_tables.breakdown_tables(top.record.name, top.given.breakdown)
+    if top.enrolment:
+        name = next(run.name for run in made.standings.runs if run.name in report.enrolment)
+        found.append(detail_tables.enrolment_table(name, top.enrolment))
+    if top.importance is not None:
+        found.append(detail_tables.importance_table(top.record.name, top.importance))
+    if report.without:
+        found.append(detail_tables.without_table(report.without))
     return found
 
 
-def _picture(report: Report, draw: Callable[[float], Figure]) -> Picture:
+def _mixtures_of(run: RunRecord) -> tuple[list[Mixture], list[Mixture]]:
+    truth, evaluation = run.of_mixtures()
+    return truth, evaluation.decided
+
+
+def _first(curves: Mapping[str, Sequence[EnrolmentPoint]], table: Standings) -> Sequence[EnrolmentPoint]:
+    """Of the highest run that has one."""
+    return next((curves[run.name] for run in table.runs if run.name in curves), ())
+
+
+def _figures(made: Contents) -> dict[str, Draw]:
+    """Name -> a function of the width."""
+    ceilings = made.report.ceilings.items()
+    scores = {f"oracle, {tables.ceiling_label(seen)}": float(values["score"]) for seen, values in ceilings}
+    highest = dict(sorted(scores.items(), key=lambda item: item[1])[-1:])
+    return {
+        "forest": lambda width: forest_figure(made.standings, ceilings=highest, width_inches=width),
+        **figures_of(made.top),
+    }
+
+
+def _picture(report: Report, draw: Draw) -> Picture:
     wide, narrow = (
         data_uri(svg(_noted(report, draw(width))), "image/svg+xml") for width in (WIDE_INCHES, NARROW_INCHES)
     )

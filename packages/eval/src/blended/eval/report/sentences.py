@@ -5,6 +5,7 @@ from blended.eval.figures import Confusion, TwoReadings
 from blended.eval.intervals import Estimate
 from blended.eval.report.formats import interval, number
 from blended.eval.report.records import Report
+from blended.eval.tasks import TASKS
 
 BANNER = "Rendered clips. These numbers say nothing about people."
 
@@ -14,6 +15,8 @@ DECISION_WORDS = {
     "templates": "the nearest label state, with nothing fitted",
     "bayes": "a regularised multinomial model over the label states, decoded for the expected score",
     "set-ratio": "first the set of emotions, then the ratio of that pair, decoded for the expected score",
+    "expected-score": "the model's own probabilities of label states, decoded for the expected score",
+    "identity": "intensities as the model gives them, cut to 0 and 1",
 }
 CALIBRATION_WORDS = {
     "none": "the scores of a clip are taken as they are",
@@ -33,17 +36,18 @@ def headline(standings: Standings) -> list[str]:
 
 def _leader(standings: Standings) -> str:
     top, tied = standings.top, standings.tied
-    score = f"{number(top.score)} {interval(top.cross_fold.estimates.score)}"
+    score = f"{number(top.score)} {interval(top.headline)}"
+    words = TASKS[top.task].headline.words
     if len(standings.runs) == 1:
-        return f"The only run, {top.name}, reaches a cross-fold score of {score}."
+        return f"The only run, {top.name}, reaches a cross-fold {words} of {score}."
     if not tied:
         others = "the other" if len(standings.runs) == 2 else f"all {len(standings.runs) - 1} others"
         return (
-            f"{top.name} is the best run, with a cross-fold score of {score}: {others} lie below it by more "
-            f"than noise."
+            f"{top.name} is the best run, with a cross-fold {words} of {score}: {others} lie below it by "
+            f"more than noise."
         )
     return (
-        f"{top.name} has the highest cross-fold score, {score}, but {names(tied)} cannot be told apart "
+        f"{top.name} has the highest cross-fold {words}, {score}, but {names(tied)} cannot be told apart "
         f"from it."
     )
 
@@ -116,9 +120,17 @@ def modality_paragraph(standings: Standings) -> str:
     )
     return (
         f"From the best unimodal run, {unimodal.name}, to the best multimodal run, {multimodal.name}, "
-        f"presence accuracy changes by {_change(gap.presence)} and salience accuracy by "
-        f"{_change(gap.salience)}. The change of the score, {number(gap.score.value, signed=True)}, is "
-        f"{verdict(gap)}.{chosen}"
+        f"{_changes(gap, multimodal)}. The change of the {TASKS[multimodal.task].headline.words}, "
+        f"{number(gap.score.value, signed=True)}, is {verdict(gap)}.{chosen}"
+    )
+
+
+def _changes(gap: Comparison, run: RunRecord) -> str:
+    """`presence accuracy changes by ... and salience accuracy by ...`."""
+    first, second = TASKS[run.task].measures[:2]
+    return (
+        f"{first.words} changes by {_change(gap.differences[0])} and {second.words} by "
+        f"{_change(gap.differences[1])}"
     )
 
 
@@ -154,8 +166,9 @@ def optimism(standings: Standings) -> str:
     low, high = (number(gap, signed=True) for gap in (min(gaps), max(gaps)))
     added = low if low == high else f"{low} to {high}"
     return (
-        f"In-fold scores are tuned on the fold that they report, as published validation tables are; here "
-        f"that adds {added}. They are for comparison only."
+        f"In-fold scores are of two thresholds tuned on the fold that they report, as published validation "
+        f"tables are. They are optimistic: here that adds {added} to the same thresholds cross-fold. "
+        f"They are for comparison only."
     )
 
 

@@ -7,8 +7,21 @@ from blended.eval.figures import Confusion, PairResult, TwoReadings, actor_resul
 from blended.eval.report.clips import ClipResult
 from blended.eval.report.formats import Cell, Column, Table
 from blended.eval.report.records import Report
+from blended.eval.tasks import TASKS
 
-ACCURACY_COLUMNS = (Column("Presence"), Column("Salience"), Column("Score"))
+OF_BLENDS = (
+    Column("Test score"),
+    Column("Test presence", long=True),
+    Column("Test salience", long=True),
+    Column("In-fold, optimistic"),
+    Column("Gap", signed=True),
+)
+"""Columns of the runs table that other tasks have no use for."""
+
+
+def measure_columns(standings: Standings, *, signed: bool = False) -> tuple[Column, ...]:
+    """What runs of this task are measured by."""
+    return tuple(Column(one.title, signed=signed) for one in TASKS[standings.top.task].measures)
 
 
 def mark(standings: Standings, record: RunRecord) -> str:
@@ -35,29 +48,27 @@ def runs_table(report: Report, standings: Standings) -> Table:
         Column("Features", long=True),
         Column("Modality"),
         Column("Protocol", long=True),
-        *ACCURACY_COLUMNS,
+        *measure_columns(standings),
         Column("Mark"),
         Column("Difference to top", signed=True, long=True),
         Column("p Holm", p_value=True, long=True),
-        Column("Test score"),
-        Column("Test presence", long=True),
-        Column("Test salience", long=True),
-        Column("In-fold score"),
-        Column("Gap", signed=True),
+        *(OF_BLENDS if standings.top.task == "mixture" else ()),
         Column("Run id", long=True),
     )
     caption = (
         f"Cross-fold results of {len(standings.runs)} runs with 95\N{NO-BREAK SPACE}% intervals, actors "
-        f"resampled within folds. ≈ top: cannot be told apart from the run with the highest score. In-fold "
-        f"scores are optimistic."
+        f"resampled within folds. ≈ top: cannot be told apart from the run with the highest "
+        f"{TASKS[standings.top.task].headline.words}."
     )
+    if standings.top.task == "mixture":
+        caption += " In-fold scores are of two thresholds and optimistic; the gap is to the same, cross-fold."
     corpus = report.corpus.name + (" (synthetic)" if report.corpus.synthetic else "")
     rows = tuple(_run_row(corpus, standings, record) for record in standings.runs)
     return Table("runs", caption, columns, rows)
 
 
 def _run_row(corpus: str, standings: Standings, record: RunRecord) -> tuple[Cell, ...]:
-    estimates, test = record.cross_fold.estimates, record.test
+    test, inside = record.test, record.in_fold
     against: Comparison | None = None
     if record.name != standings.top.name:
         against = standings.between(record.name, standings.top.name)
@@ -68,17 +79,19 @@ def _run_row(corpus: str, standings: Standings, record: RunRecord) -> tuple[Cell
         " + ".join(record.features),
         record.modality,
         record.cross_fold.protocol.label,
-        estimates.presence,
-        estimates.salience,
-        estimates.score,
+        *record.estimates,
         mark(standings, record),
         against.score if against else None,
         against.p_holm if against else None,
-        test.score if test else None,
-        test.presence if test else None,
-        test.salience if test else None,
-        record.in_fold.estimates.score.value if record.in_fold else None,
-        record.gap,
+        *(
+            (
+                *((test.score, test.presence, test.salience) if test else (None, None, None)),
+                inside.estimates.score.value if inside else None,
+                record.gap,
+            )
+            if record.task == "mixture"
+            else ()
+        ),
         record.run_id,
     )
 
@@ -89,7 +102,7 @@ def differences_table(standings: Standings) -> Table:
         Column("Multimodal"),
         Column("Minus"),
         Column("Modality"),
-        *(Column(column.name, signed=True) for column in ACCURACY_COLUMNS),
+        *measure_columns(standings, signed=True),
         Column("p", p_value=True),
         Column("p Holm", p_value=True),
     )
@@ -99,20 +112,18 @@ def differences_table(standings: Standings) -> Table:
         unimodal = standings.best_of(modality)
         assert multimodal and unimodal
         one = standings.between(multimodal.name, unimodal.name)
-        accuracies = (one.presence, one.salience, one.score)
-        rows.append((one.first, one.second, modality, *accuracies, one.p, one.p_holm))
+        rows.append((one.first, one.second, modality, *one.differences, one.p, one.p_holm))
     caption = "Paired differences of the best multimodal run and the best of each modality."
     return Table("differences", caption, columns, tuple(rows))
 
 
 def references_table(report: Report, standings: Standings) -> Table:
     """Trivial baselines from below, the oracle from above, and how far the top run is from the former."""
-    columns = (Column("Reference"), *ACCURACY_COLUMNS, Column("Top minus it", signed=True))
+    columns = (Column("Reference"), *measure_columns(standings), Column("Top minus it", signed=True))
     rows: list[tuple[Cell, ...]] = []
     for record in standings.baselines:
-        estimates = record.cross_fold.estimates
         gap = standings.between(standings.top.name, record.name).score
-        rows.append((record.name, estimates.presence, estimates.salience, estimates.score, gap))
+        rows.append((record.name, *record.estimates, gap))
     for label, values in report.ceilings.items():
         accuracies = [float(values[key]) for key in ("presence_accuracy", "salience_accuracy", "score")]
         rows.append((f"oracle: {ceiling_label(label)}", *accuracies, standings.top.score - accuracies[2]))

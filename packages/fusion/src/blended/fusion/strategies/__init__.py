@@ -1,28 +1,61 @@
-"""Fusion strategies, one file each; `FUSIONS` names them all.
+"""Fusion strategies, one file each; `FUSIONS` names them all."""
 
-Every strategy is a config and a function `fit(config, inputs, seed, log) -> Fused`.
-"""
-
-from typing import Annotated, cast
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
 from blended.fusion.inputs import Inputs
-from blended.fusion.strategies.early import EarlyConfig, fit_early
+from blended.fusion.run import Run
+from blended.fusion.strategies.applied import Apply
+from blended.fusion.strategies.cross_attention import (
+    CrossAttentionConfig,
+    apply_cross_attention,
+    fit_cross_attention,
+)
+from blended.fusion.strategies.early import EarlyConfig, apply_early, fit_early
 from blended.fusion.strategies.fused import Fit, Fused
-from blended.fusion.strategies.late import LateConfig, fit_late
-from blended.fusion.training import Log
+from blended.fusion.strategies.gated import GatedConfig, apply_gated, fit_gated
+from blended.fusion.strategies.late import LateConfig, apply_late, fit_late
 
-FusionConfig = Annotated[EarlyConfig | LateConfig, Field(discriminator="name")]
+FusionConfig = Annotated[
+    EarlyConfig | LateConfig | GatedConfig | CrossAttentionConfig, Field(discriminator="name")
+]
 
-FUSIONS: dict[str, tuple[type[BaseModel], Fit]] = {
-    "early": (EarlyConfig, cast(Fit, fit_early)),
-    "late": (LateConfig, cast(Fit, fit_late)),
+
+@dataclass(frozen=True, slots=True)
+class Strategy:
+    """One way to fuse."""
+
+    config: type[BaseModel]
+    reads: Literal["vectors", "sequences"]
+    """One pooled vector per clip and encoder, or the steps over time."""
+    fit: Fit
+    apply: Apply
+
+
+FUSIONS: dict[str, Strategy] = {
+    "early": Strategy(EarlyConfig, "vectors", fit_early, apply_early),
+    "late": Strategy(LateConfig, "vectors", fit_late, apply_late),
+    "gated": Strategy(GatedConfig, "vectors", fit_gated, apply_gated),
+    "cross-attention": Strategy(
+        CrossAttentionConfig, "sequences", fit_cross_attention, apply_cross_attention
+    ),
 }
 
-__all__ = ["FUSIONS", "EarlyConfig", "Fused", "FusionConfig", "LateConfig", "fit"]
+__all__ = [
+    "FUSIONS",
+    "CrossAttentionConfig",
+    "EarlyConfig",
+    "Fused",
+    "FusionConfig",
+    "GatedConfig",
+    "LateConfig",
+    "Strategy",
+    "fit",
+]
 
 
-def fit(config: EarlyConfig | LateConfig, inputs: Inputs, seed: int, log: Log) -> Fused:
+def fit(config: FusionConfig, inputs: Inputs, seed: int, run: Run) -> Fused:
     """Trains the strategy that the config names."""
-    return FUSIONS[config.name][1](config, inputs, seed, log)
+    return FUSIONS[config.name].fit(config, inputs, seed, run)

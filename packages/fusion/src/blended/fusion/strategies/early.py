@@ -5,14 +5,17 @@ With one encoder this is the plain Linear, MLP-256 or MLP-512 of the BLEMORE bas
 
 from typing import Literal
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field
 
+from blended.fusion.bodies.concatenation import Concatenation
+from blended.fusion.config import TrainingConfig
 from blended.fusion.inputs import Inputs
-from blended.fusion.nested import Nested, train_nested
-from blended.fusion.per_actor import standardise_per_actor
-from blended.fusion.strategies.fused import Fused, Standardise
-from blended.fusion.training import Log, TrainingConfig
+from blended.fusion.nested import train_nested
+from blended.fusion.preprocessing import PCAConfig
+from blended.fusion.run import Run
+from blended.fusion.strategies.applied import Applied, NewClips, State, pooled_model, said, strangeness
+from blended.fusion.strategies.fused import Fused, Standardise, fused
+from blended.fusion.strategies.pooled import pooled_problem
 
 
 class EarlyConfig(BaseModel):
@@ -24,28 +27,29 @@ class EarlyConfig(BaseModel):
     features: tuple[str, ...] = Field(min_length=1)
     """Encoders, in the order of concatenation."""
     standardise: Standardise = "training"
+    pca: PCAConfig | None = None
+    """Per encoder, fitted on the training part."""
     training: TrainingConfig = TrainingConfig()
 
 
-def fit_early(config: EarlyConfig, inputs: Inputs, seed: int, log: Log) -> Fused:
+def fit_early(config: EarlyConfig, inputs: Inputs, seed: int, run: Run) -> Fused:
     """Trains one head per fold on the concatenated features, standardised on the training part."""
-    x_ND = torch.cat([inputs.features[name] for name in config.features], dim=1)
-    if config.standardise == "actor":
-        x_ND = standardise_per_actor(x_ND, inputs.actors)
-    nested = train_nested(x_ND, inputs, config.training, seed, log)
-    return Fused(nested.out_of_fold, nested.test, chosen_epochs(nested), final_state(nested))
+    problem = pooled_problem(
+        inputs, config.features, config.standardise, config.training, config.pca, Concatenation
+    )
+    nested = train_nested(problem, inputs.folds, len(inputs.clips), config.training, seed, run)
+    return fused(nested, inputs)
 
 
-def chosen_epochs(nested: Nested, prefix: str = "") -> dict[str, float]:
-    """Epochs per fold and of the final model, for tracking."""
-    per_fold = {f"{prefix}epochs/fold{fold}": float(epochs) for fold, epochs in nested.epochs.items()}
-    return {**per_fold, f"{prefix}epochs/final": float(nested.final_epochs)}
-
-
-def final_state(nested: Nested, prefix: str = "") -> dict[str, torch.Tensor]:
-    """Parameters and standardiser of the final model."""
-    final = nested.final
-    state = {f"{prefix}{name}": value[0] for name, value in final.parameters.items()}
-    state[f"{prefix}mean"] = final.standardise.mean_MD[0]
-    state[f"{prefix}spread"] = final.standardise.spread_MD[0]
-    return state
+def apply_early(config: EarlyConfig, state: State, clips: NewClips) -> Applied:
+    """One head on all features side by side; those of a missing encoder count as average."""
+    trained = pooled_model(state, "", config.features, clips, config.training, Concatenation)
+    outputs = said(trained, len(clips.actors))
+    used = [name for name in config.features if name in clips.features]
+    return Applied(
+        probabilities=outputs["emotions"],
+        states=outputs.get("states"),
+        weights={"+".join(used): 1.0},
+        missing=tuple(name for name in config.features if name not in used),
+        strangeness=strangeness(trained, used),
+    )

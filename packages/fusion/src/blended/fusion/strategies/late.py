@@ -1,24 +1,29 @@
-"""Late fusion: one model per encoder, their probabilities averaged with convex weights."""
+"""Late fusion: one model per encoder, their probabilities combined by what inner folds say."""
 
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
+from blended.fusion.bodies.concatenation import Concatenation
+from blended.fusion.combining import Combiner, Kind, fit_combiner, read_combiner
+from blended.fusion.config import TrainingConfig
 from blended.fusion.inputs import Inputs
-from blended.fusion.losses import kl_to_soft_labels
 from blended.fusion.nested import Nested, inner_fold, train_nested
-from blended.fusion.per_actor import standardise_per_actor
-from blended.fusion.strategies.early import chosen_epochs, final_state
-from blended.fusion.strategies.fused import Fused, Standardise
-from blended.fusion.training import Log, TrainingConfig
+from blended.fusion.preprocessing import PCAConfig
+from blended.fusion.run import Run
+from blended.fusion.sources import Change
+from blended.fusion.strategies.applied import Applied, NewClips, State, pooled_model, said, strangeness
+from blended.fusion.strategies.fused import Fused, Standardise, choices
+from blended.fusion.strategies.pooled import pooled_problem
 
 
 class LateConfig(BaseModel):
-    """Weighted mean of probabilities."""
+    """Probabilities of one model per encoder, combined."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -26,74 +31,186 @@ class LateConfig(BaseModel):
     features: tuple[str, ...] = Field(min_length=1)
     """Encoders; each gets a model of its own."""
     standardise: Standardise = "training"
-    weights: Literal["learned", "equal"] = "learned"
-    """`learned`: convex weights that minimise the loss on inner folds."""
+    pca: PCAConfig | None = None
+    """Per encoder, fitted on the training part."""
+    weights: Kind = "learned"
+    """`learned`: convex weights that minimise the loss on inner folds; `stacking`: a regularised multinomial
+    model on the log-probabilities of all encoders."""
+    top: int | None = Field(default=None, ge=1)
+    """Only so many encoders, those with the smallest loss on the inner fold; None for all."""
     training: TrainingConfig = TrainingConfig()
 
 
-def fit_late(config: LateConfig, inputs: Inputs, seed: int, log: Log) -> Fused:
-    """Trains one head per fold and encoder, then the weights, per fold on its inner fold alone.
+def fit_late(config: LateConfig, inputs: Inputs, seed: int, run: Run) -> Fused:
+    """Trains one head per fold and encoder, then what combines them, per fold on its inner fold alone.
 
-    The weights for fold k come from the probes' predictions for k's inner fold, so neither they nor the
-    models saw a label of fold k. The final model's weights come from all out-of-fold predictions.
+    What combines for fold k is fitted on the probes' predictions for k's inner fold, so neither it nor the
+    models saw a label of fold k. The final one is fitted on all out-of-fold predictions.
     """
-    parts = {
-        name: train_nested(_features(config, inputs, name), inputs, config.training, seed, log)
-        for name in config.features
-    }
-    out_of_fold = np.stack([part.out_of_fold for part in parts.values()])
-    weights = _weights_per_fold(config, parts, inputs)
-    final_weights = _convex(config, out_of_fold, inputs.targets)
-    per_clip = np.stack([weights[int(fold)] for fold in inputs.folds], axis=1)
-    fitted: dict[str, float] = {}
-    state: dict[str, Tensor] = {"weights": torch.as_tensor(final_weights)}
-    for number, (name, part) in enumerate(parts.items()):
-        fitted |= chosen_epochs(part, f"{name}/")
-        fitted |= {f"{name}/weight/fold{fold}": float(w[number]) for fold, w in weights.items()}
-        fitted[f"{name}/weight/final"] = float(final_weights[number])
-        state |= final_state(part, f"{name}/")
+    parts = _trained(config, inputs, seed, run)
+    present = _present(config, inputs)
+    train, test = present[:, : inputs.num_train], present[:, inputs.num_train :]
+    inner = np.stack([part.inner["emotions"] for part in parts.values()])
+    out_of_fold = np.stack([part.out_of_fold["emotions"] for part in parts.values()])
+    combiners = _per_fold(config, inputs, inner, train)
+    final = _fitted(config, inputs, out_of_fold, train, np.arange(inputs.num_train))
+
+    def changed(change: Change) -> Float[np.ndarray, "train emotion"]:
+        given = np.stack([part.changed(change)["emotions"] for part in parts.values()])
+        gone = np.array([inputs.modality_of[name] in change.without for name in parts])
+        return _combined(combiners, inputs, given, train & ~gone[:, None])
+
+    states = None if config.weights == "stacking" else _of(parts, "out_of_fold", "states")
+    test_states = None if config.weights == "stacking" else _of(parts, "test", "states")
+    tested = _of(parts, "test", "emotions")
     return Fused(
-        out_of_fold=np.einsum("mn,mne->ne", per_clip, out_of_fold),
-        test=np.einsum("m,mne->ne", final_weights, np.stack([part.test for part in parts.values()])),
-        fitted=fitted,
-        state=state,
+        out_of_fold=_combined(combiners, inputs, out_of_fold, train),
+        inner=_inner(config, inputs, inner, train),
+        test=np.zeros((0, len(inputs.space.emotions))) if tested is None else final(tested, test),
+        fitted=_tracked(parts, combiners, final),
+        state=_state(parts, final),
+        changed=changed,
+        states=None if states is None else _combined(combiners, inputs, states, train),
+        test_states=None if test_states is None else final(test_states, test),
     )
 
 
-def _features(config: LateConfig, inputs: Inputs, name: str) -> Float[Tensor, "clip _"]:
-    x_ND = inputs.features[name]
-    return standardise_per_actor(x_ND, inputs.actors) if config.standardise == "actor" else x_ND
+def _tracked(
+    parts: Mapping[str, Nested], combiners: Mapping[int, Combiner], final: Combiner
+) -> dict[str, float]:
+    tracked: dict[str, float] = {}
+    for number, (name, part) in enumerate(parts.items()):
+        tracked |= choices(part, f"{name}/")
+        tracked |= {f"{name}/weight/fold{fold}": float(c.weights[number]) for fold, c in combiners.items()}
+        tracked[f"{name}/weight/final"] = float(final.weights[number])
+    return tracked
 
 
-def _weights_per_fold(
-    config: LateConfig, parts: dict[str, Nested], inputs: Inputs
-) -> dict[int, Float[np.ndarray, "encoder"]]:
+def _state(parts: Mapping[str, Nested], final: Combiner) -> dict[str, Tensor]:
+    heads = {
+        f"{name}/{key}": value for name, part in parts.items() for key, value in part.final_state.items()
+    }
+    return heads | final.state
+
+
+def _trained(config: LateConfig, inputs: Inputs, seed: int, run: Run) -> dict[str, Nested]:
+    parts: dict[str, Nested] = {}
+    for number, name in enumerate(config.features):
+        problem = pooled_problem(
+            inputs, [name], config.standardise, config.training, config.pca, Concatenation
+        )
+        stage = run.stage(name, number * config.training.max_epochs)
+        parts[name] = train_nested(problem, inputs.folds, len(inputs.clips), config.training, seed, stage)
+    return parts
+
+
+def _of(
+    parts: Mapping[str, Nested], which: Literal["out_of_fold", "test"], key: str
+) -> Float[np.ndarray, "encoder clip column"] | None:
+    """One kind of prediction of all encoders; None where there is none."""
+    given = [getattr(part, which) for part in parts.values()]
+    return np.stack([one[key] for one in given]) if all(key in one for one in given) else None
+
+
+def _present(config: LateConfig, inputs: Inputs) -> Bool[np.ndarray, "encoder clip"]:
+    everywhere = np.zeros(len(inputs.clips), dtype=bool)
+    return ~np.stack([inputs.missing.get(name, everywhere) for name in config.features])
+
+
+def _per_fold(
+    config: LateConfig,
+    inputs: Inputs,
+    inner: Float[np.ndarray, "encoder train emotion"],
+    present: Bool[np.ndarray, "encoder train"],
+) -> dict[int, Combiner]:
+    """Reported fold -> what was fitted on the predictions for its inner fold."""
     folds: list[int] = sorted(set(inputs.folds.tolist()))
-    inner = np.stack([part.inner for part in parts.values()])
-    weights: dict[int, Float[np.ndarray, "encoder"]] = {}
-    for fold in folds:
-        rows = np.flatnonzero(inputs.folds == inner_fold(fold, folds))
-        weights[fold] = _convex(config, inner[:, rows], inputs.targets[torch.as_tensor(rows)])
-    return weights
+    return {
+        fold: _fitted(config, inputs, inner, present, np.flatnonzero(inputs.folds == inner_fold(fold, folds)))
+        for fold in folds
+    }
 
 
-def _convex(
-    config: LateConfig, probabilities: Float[np.ndarray, "encoder clip emotion"], targets: Tensor
-) -> Float[np.ndarray, "encoder"]:
-    """Weights >= 0 that add up to 1 and minimise KL(target || weighted mean)."""
-    num_encoders = len(probabilities)
-    if config.weights == "equal" or num_encoders == 1:
-        return np.full(num_encoders, 1 / num_encoders)
-    p = torch.as_tensor(probabilities).clamp(min=1e-12)
-    free = torch.zeros(num_encoders, dtype=p.dtype, requires_grad=True)
-    optimiser = torch.optim.LBFGS([free], max_iter=100, line_search_fn="strong_wolfe")
+def _fitted(
+    config: LateConfig,
+    inputs: Inputs,
+    predicted: Float[np.ndarray, "encoder train emotion"],
+    present: Bool[np.ndarray, "encoder train"],
+    rows: Int[np.ndarray, "_"],
+) -> Combiner:
+    targets = inputs.targets[torch.as_tensor(rows, device=inputs.targets.device)]
+    return fit_combiner(
+        config.weights, config.top, predicted[:, rows], present[:, rows], targets, inputs.space.task
+    )
 
-    def loss() -> Tensor:
-        optimiser.zero_grad()
-        mixed = torch.einsum("m,mne->ne", free.softmax(dim=0), p)
-        value = kl_to_soft_labels(mixed.log(), targets.cpu().to(p.dtype)).mean()
-        value.backward()
-        return value
 
-    optimiser.step(loss)
-    return free.detach().softmax(dim=0).numpy()
+def _combined(
+    combiners: Mapping[int, Combiner],
+    inputs: Inputs,
+    predicted: Float[np.ndarray, "encoder train column"],
+    present: Bool[np.ndarray, "encoder train"],
+) -> Float[np.ndarray, "train column"]:
+    """Every training clip by the combination of its fold."""
+    combined = np.empty(predicted.shape[1:])
+    for fold, combiner in combiners.items():
+        rows = np.flatnonzero(inputs.folds == fold)
+        combined[rows] = combiner(predicted[:, rows], present[:, rows])
+    return combined
+
+
+def _inner(
+    config: LateConfig,
+    inputs: Inputs,
+    inner: Float[np.ndarray, "encoder train emotion"],
+    present: Bool[np.ndarray, "encoder train"],
+) -> Float[np.ndarray, "train emotion"]:
+    """Every fold's clips of one half of its actors by what was fitted on the other half.
+
+    The weights that are used were fitted on all of an inner fold; judging them there would flatter them.
+    """
+    combined = np.empty(inner.shape[1:])
+    for fold in sorted(set(inputs.folds.tolist())):
+        rows = np.flatnonzero(inputs.folds == fold)
+        actors = sorted({inputs.actors[row] for row in rows})
+        first = np.array([actors.index(inputs.actors[row]) % 2 == 0 for row in rows])
+        halves = [(rows[first], rows[~first]), (rows[~first], rows[first])]
+        for fitted_on, judged in halves if first.any() and not first.all() else [(rows, rows)]:
+            combiner = _fitted(config, inputs, inner, present, fitted_on)
+            combined[judged] = combiner(inner[:, judged], present[:, judged])
+    return combined
+
+
+def apply_late(config: LateConfig, state: State, clips: NewClips) -> Applied:
+    """One head per encoder that is there; the weights of those scaled to add up to 1."""
+    combiner = read_combiner(config.weights, clips.space.task, state)
+    used = [name for name in config.features if name in clips.features]
+    outputs: dict[str, dict[str, np.ndarray]] = {}
+    distances: dict[str, np.ndarray] = {}
+    for name in used:
+        trained = pooled_model(state, f"{name}/", [name], clips, config.training, Concatenation)
+        outputs[name] = said(trained, len(clips.actors))
+        distances |= strangeness(trained, [name])
+    present = np.tile(np.array([[name in used] for name in config.features]), (1, len(clips.actors)))
+    with_states = config.weights != "stacking" and all("states" in one for one in outputs.values())
+    return Applied(
+        probabilities=combiner(_filled(config, outputs, "emotions"), present),
+        states=combiner(_filled(config, outputs, "states"), present) if with_states else None,
+        weights=_weights_of(combiner, config, used),
+        missing=tuple(name for name in config.features if name not in used),
+        strangeness=distances,
+    )
+
+
+def _filled(
+    config: LateConfig, outputs: Mapping[str, Mapping[str, np.ndarray]], key: str
+) -> Float[np.ndarray, "encoder clip column"]:
+    """What every encoder says; zeros for those that are not there, which weigh nothing."""
+    nothing = np.zeros_like(next(iter(outputs.values()))[key])
+    return np.stack([outputs[name][key] if name in outputs else nothing for name in config.features])
+
+
+def _weights_of(combiner: Combiner, config: LateConfig, used: Sequence[str]) -> dict[str, float]:
+    given = {name: float(combiner.weights[config.features.index(name)]) for name in used}
+    total = sum(given.values())
+    # An encoder that fusion gave no weight is all there is: it then answers alone.
+    return {name: given[name] / total if total > 0 else 1 / len(used) for name in used}

@@ -1,4 +1,4 @@
-"""Losses: pure functions of predicted logits and targets."""
+"""KL to soft labels, the loss of the BLEMORE baseline."""
 
 import torch
 from jaxtyping import Float

@@ -1,0 +1,94 @@
+"""CLIP: pictures, learned from the texts beside them.
+
+Radford et al. (2021), "Learning transferable visual models from natural language supervision",
+arXiv 2103.00020. The BLEMORE baseline takes ViT-B/32 on every frame.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from blended.data.media import Frames
+from blended.encoders.encoder import Modality, NetworkEncoder, Output
+from blended.encoders.faces import Faces
+from blended.encoders.frames_network import frames_encoder
+from blended.encoders.preparing import CLIP_MEAN, CLIP_STD, Preparation
+from blended.encoders.running import Precision, ready
+from blended.encoders.weights import Source, check_weights, hub_file
+
+PREPARATION = Preparation(224, 224, CLIP_MEAN, CLIP_STD)
+
+FIELDS: Mapping[str, Mapping[str, Any]] = {
+    "ViT-B/32": {},
+    "ViT-L/14": {
+        "hidden_size": 1024,
+        "intermediate_size": 4096,
+        "num_hidden_layers": 24,
+        "num_attention_heads": 16,
+        "patch_size": 14,
+        "projection_dim": 768,
+    },
+}
+"""What differs from the defaults of transformers' `CLIPVisionConfig`."""
+
+DIMS = {"ViT-B/32": 512, "ViT-L/14": 768}
+NUM_PARAMETERS = {"ViT-B/32": 87_849_216, "ViT-L/14": 303_966_208}
+SOURCES = {
+    "ViT-B/32": hub_file("openai/clip-vit-base-patch32", "pytorch_model.bin"),
+    "ViT-L/14": hub_file("openai/clip-vit-large-patch14", "model.safetensors"),
+}
+
+
+class CLIPConfig(BaseModel):
+    """The projected embedding of every picture, as it is (not scaled to unit length)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    modality: ClassVar[Modality] = "video"
+    weighted: ClassVar[bool] = True
+    licence: ClassVar[str] = "MIT"
+
+    name: Literal["clip"] = "clip"
+    model: Literal["ViT-B/32", "ViT-L/14"] = "ViT-B/32"
+    rate_hz: float = Field(default=5.0, gt=0, le=60)
+    """Pictures per second."""
+    faces: Faces = None
+    """Cuts the pictures down to the clip's face; None for whole pictures."""
+    precision: Precision = "as-device"
+    """Of the matrix products."""
+
+    @property
+    def source(self) -> Source:
+        """Where the weights come from."""
+        return SOURCES[self.model]
+
+    @property
+    def output(self) -> Output:
+        """What the features look like."""
+        return Output(DIMS[self.model], self.rate_hz)
+
+    @property
+    def num_parameters(self) -> int:
+        """Of the vision tower and its projection."""
+        return NUM_PARAMETERS[self.model]
+
+    def build(self, *, device: str = "cpu", weights: Path | None = None) -> NetworkEncoder[Frames]:
+        """An encoder of pictures; raises InputError without weights and for those of another network."""
+        file = check_weights(self, weights)
+        from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+
+        from blended.encoders.hub_models import built
+
+        network: Any = built(CLIPVisionModelWithProjection, CLIPVisionConfig(**FIELDS[self.model]), file)
+        network = ready(network, device)
+        return frames_encoder(
+            network,
+            lambda pixels: network(pixels).image_embeds,
+            PREPARATION,
+            rate_hz=self.rate_hz,
+            dim=self.output.dim,
+            faces=self.faces,
+            precision=self.precision,
+            device=device,
+        )

@@ -1,0 +1,241 @@
+"""What WavLM, HuBERT and wav2vec 2.0 have in common: sound in, layers out.
+
+The networks are those of transformers. Clips of different lengths are encoded together with masks, so that
+each gets the features that it gets alone: in the attention, in the positional convolution, and (which
+transformers leaves out) in the group norm of the base networks, whose statistics run over time.
+
+B batch, N sample, C channel, T time step, D width.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from jaxtyping import Float32
+from numpy.typing import NDArray
+
+from blended.data.errors import InputError
+from blended.data.media import Waveform
+from blended.encoders.encoder import AudioStream, NetworkEncoder, Output
+from blended.encoders.layers import canonical, layer_range
+from blended.encoders.running import Precision, ready, running
+from blended.encoders.windows import at_least
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+RATE_HZ = 16000
+STEPS_PER_SECOND = 50.0
+
+# What the seven convolutions need for one time step.
+SHORTEST_SAMPLES = 400
+
+BATCH_SIZE = 32
+"""Clips handed over at once; they are sorted by length and computed in groups of about the same length."""
+
+SECONDS_AT_ONCE = {"cpu": 20.0}
+"""Sound, with its padding, that is computed together, by kind of device."""
+SECONDS_AT_ONCE_ELSEWHERE = 320.0
+
+NORM_EPS = 1e-7
+"""Added to the variance of a normalised waveform, as transformers does."""
+
+Normalise = Literal["as-trained", "always"]
+"""Whether waveforms are scaled to zero mean and unit variance: as the network was trained, or always, which
+keeps very quiet recordings above the epsilons of a network that was trained without."""
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """One published speech network."""
+
+    family: Literal["WavLM", "Hubert", "Wav2Vec2"]
+    """Prefix of transformers' classes."""
+    num_layers: int
+    dim: int
+    normalise: bool
+    """Whether it was trained on waveforms of zero mean and unit variance."""
+    num_parameters: int
+    fields: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """What differs from the defaults of transformers' config, which are the base networks."""
+
+    def config(self, *, conv_bias: bool = False) -> Any:
+        """The config of transformers. Masking is for training, and would add a parameter."""
+        import transformers
+
+        fields = {"mask_time_prob": 0.0, "mask_feature_prob": 0.0, "layerdrop": 0.0, **self.fields}
+        return getattr(transformers, f"{self.family}Config")(**fields, conv_bias=conv_bias)
+
+    def model(self) -> Any:
+        """The class of transformers."""
+        import transformers
+
+        return getattr(transformers, f"{self.family}Model")
+
+
+LARGE: Mapping[str, Any] = {
+    "hidden_size": 1024,
+    "num_hidden_layers": 24,
+    "num_attention_heads": 16,
+    "intermediate_size": 4096,
+    "feat_extract_norm": "layer",
+    "do_stable_layer_norm": True,
+}
+
+
+def speech_output(layers: Sequence[str], architecture: Architecture) -> Output:
+    """Layers of [time, dim], 50 steps per second."""
+    return Output(architecture.dim, STEPS_PER_SECOND, tuple(layers))
+
+
+def with_canonical_layers(given: Any, architectures: Mapping[str, Architecture]) -> Any:
+    """Fields of a config with `layers` in the one way that equal choices are written; raises InputError.
+
+    A single architecture needs no name.
+    """
+    if not isinstance(given, dict):
+        return given
+    name = str(given.get("name", next(iter(architectures))))
+    if name not in architectures:
+        return given  # Said better by the check of `name`.
+    layers = layer_range(given.get("layers", "last"), architectures[name].num_layers)
+    return {**given, "layers": canonical(layers)}
+
+
+def build_speech(
+    architecture: Architecture,
+    layers: Sequence[str],
+    *,
+    normalise: Normalise,
+    precision: Precision,
+    device: str,
+    weights: Path,
+) -> NetworkEncoder[Waveform]:
+    """An encoder of sound at 16 kHz; raises InputError for weights of another network."""
+    network = ready(speech_network(architecture, weights), device)
+    function = partial(
+        encode_speech,
+        run=SpeechRun(network, tuple(layers), device, precision),
+        normalise=architecture.normalise or normalise == "always",
+    )
+    output = speech_output(layers, architecture)
+    return NetworkEncoder(AudioStream(RATE_HZ), output, BATCH_SIZE, function, network)
+
+
+def speech_network(architecture: Architecture, weights: Path) -> Any:
+    """The network, its group norm exchanged for one that knows the clips' lengths."""
+    from blended.encoders.encoder import RANDOM
+    from blended.encoders.hub_models import built, filled
+    from blended.encoders.networks.checkpoint import read_state
+
+    if weights == RANDOM:
+        network = built(architecture.model(), architecture.config(), weights)
+    else:
+        state = read_state(weights)
+        # Publications differ in this bias; the file knows.
+        conv_bias = any(name.endswith("feature_extractor.conv_layers.0.conv.bias") for name in state)
+        config = architecture.config(conv_bias=conv_bias)
+        network = filled(architecture.model(), config, state, str(weights))
+    return with_masked_group_norm(network)
+
+
+def with_masked_group_norm(network: Any) -> Any:
+    """The network itself, changed in place; one without a group norm stays as it is."""
+    from torch import nn
+
+    from blended.encoders.speech_norm import MaskedGroupNorm
+
+    first = network.feature_extractor.conv_layers[0]
+    if isinstance(getattr(first, "layer_norm", None), nn.GroupNorm):
+        first.layer_norm = MaskedGroupNorm(first.layer_norm)
+    return network
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechRun:
+    """A network and how it is run."""
+
+    network: Any
+    layers: tuple[str, ...]
+    device: str
+    precision: Precision
+
+    def __call__(self, samples: "Sequence[Tensor]") -> list[dict[str, NDArray[np.float32]]]:
+        """Layers of several waveforms, computed as one padded batch."""
+        import torch
+
+        from blended.encoders.speech_norm import MaskedGroupNorm
+
+        lengths = torch.tensor([len(item) for item in samples])
+        padded_BN = torch.nn.utils.rnn.pad_sequence([*samples], batch_first=True).to(self.device)
+        mask_BN = (torch.arange(padded_BN.shape[1]) < lengths[:, None]).to(self.device)
+        first = self.network.feature_extractor.conv_layers[0]
+        if isinstance(getattr(first, "layer_norm", None), MaskedGroupNorm):
+            first.layer_norm.num_steps = [conv_steps(first.conv, int(length)) for length in lengths]
+        # One clip needs no mask, and attention without one is faster.
+        mask = mask_BN.long() if bool((lengths < padded_BN.shape[1]).any()) else None
+        with running(self.device, self.precision):
+            result = self.network(padded_BN, attention_mask=mask, output_hidden_states=True)
+        steps = [int(self.network._get_feat_extract_output_lengths(int(length))) for length in lengths]
+        # The last layer is the output, which large networks normalise; so it is in the papers' numbers.
+        states = (*result.hidden_states[:-1], result.last_hidden_state)
+        kept = {layer: states[int(layer)].float().cpu().numpy() for layer in self.layers}
+        return [
+            {layer: values[row, :count].copy() for layer, values in kept.items()}
+            for row, count in enumerate(steps)
+        ]
+
+
+def conv_steps(conv: Any, num_samples: int) -> int:
+    """Outputs of a convolution without padding."""
+    return (num_samples - conv.kernel_size[0]) // conv.stride[0] + 1
+
+
+def encode_speech(
+    inputs: Sequence[Waveform],
+    run: Callable[["Sequence[Tensor]"], Sequence[Mapping[str, NDArray[np.float32]]]],
+    *,
+    normalise: bool,
+    seconds_at_once: float | None = None,
+) -> list[Mapping[str, NDArray[np.floating]]]:
+    """Layers of every clip, in order; clips of about the same length are computed together."""
+    import torch
+
+    device = getattr(run, "device", "cpu")
+    limit = seconds_at_once or SECONDS_AT_ONCE.get(device, SECONDS_AT_ONCE_ELSEWHERE)
+    samples = [prepared(item.values, normalise=normalise) for item in inputs]
+    encoded: list[Mapping[str, NDArray[np.floating]]] = [{}] * len(inputs)
+    for group in groups([len(item) for item in samples], round(limit * RATE_HZ)):
+        results = run([torch.from_numpy(samples[place]) for place in group])
+        for place, result in zip(group, results, strict=True):
+            encoded[place] = result
+    return encoded
+
+
+def prepared(values: Float32[np.ndarray, "sample"], *, normalise: bool) -> Float32[np.ndarray, "padded"]:
+    """A waveform as the network wants it; one too short for a time step is followed by silence."""
+    samples = values
+    if not len(samples):
+        raise InputError("a sound without a sample cannot be encoded")
+    if normalise:
+        samples = (samples - samples.mean()) / np.sqrt(samples.var() + NORM_EPS)
+    return np.ascontiguousarray(at_least(samples.astype(np.float32, copy=False), SHORTEST_SAMPLES))
+
+
+def groups(lengths: Sequence[int], limit: int) -> list[list[int]]:
+    """Places of clips to be computed together: longest first, at most `limit` samples with their padding.
+
+    >>> groups([10, 30, 11, 29], 60)
+    [[1, 3], [2, 0]]
+    """
+    ordered = sorted(range(len(lengths)), key=lambda place: -lengths[place])
+    made: list[list[int]] = []
+    for place in ordered:
+        if made and lengths[made[-1][0]] * (len(made[-1]) + 1) <= limit:
+            made[-1].append(place)
+        else:
+            made.append([place])
+    return made

@@ -1,0 +1,33 @@
+"""How far predicted intensities agree with true ones, emotion by emotion."""
+
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from blended.eval.figures.style import LOOKS, MUTED, SMALL, WIDE_INCHES, drawing, new_figure, open_frame
+from blended.eval.intensities import IntensityEvaluation
+
+
+def agreement_figure(evaluation: IntensityEvaluation, *, width_inches: float = WIDE_INCHES) -> Figure:
+    """Pearson's correlation and concordance of every emotion with their intervals, best correlated on top."""
+    rows = sorted(evaluation.per_emotion.items(), key=lambda item: item[1][0].value)
+    looks = ((LOOKS["video"].colour, "o", "Pearson correlation", 0.14),)
+    looks += ((LOOKS["audio"].colour, "D", "concordance correlation", -0.14),)
+    with drawing():
+        figure = new_figure(width_inches, 0.34 * len(rows) + 0.9)
+        axes = figure.subplots()
+        open_frame(axes)
+        axes.axvline(0, color=MUTED, linewidth=0.8)
+        for row, (_, estimates) in enumerate(rows):
+            for estimate, (colour, marker, _, offset) in zip(estimates, looks, strict=True):
+                ends = [estimate.low, estimate.high]
+                axes.plot(ends, [row + offset] * 2, color=colour, linewidth=1.3, alpha=0.55)
+                axes.plot(estimate.value, row + offset, marker, color=colour, markersize=4.5)
+        axes.set_yticks(range(len(rows)), [name for name, _ in rows])
+        axes.set_ylim(-0.6, len(rows) - 0.4)
+        axes.set_xlabel("means over folds with 95 % intervals")
+        handles = [
+            Line2D([], [], color=colour, marker=marker, markersize=4.5, linewidth=1.3, label=label)
+            for colour, marker, label, _ in looks
+        ]
+        figure.legend(handles=handles, loc="outside upper left", ncols=2, frameon=False, fontsize=SMALL)
+    return figure

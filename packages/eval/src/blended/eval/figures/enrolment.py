@@ -1,0 +1,78 @@
+"""Score against the number of clips that a person is calibrated from: how many are needed, when it hurts."""
+
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from blended.eval.enrolment_curve import EnrolmentPoint
+from blended.eval.figures.style import (
+    INK,
+    LOOKS,
+    MUTED,
+    RULE,
+    SMALL,
+    WIDE_INCHES,
+    drawing,
+    is_narrow,
+    new_figure,
+)
+
+DRAWS = {
+    "any": (LOOKS["video"].colour, "o", -0.06, "clips drawn at random"),
+    "few sets": (LOOKS["audio"].colour, "D", 0.06, "clips of as few emotions as possible"),
+}
+"""How clips are drawn -> colour, marker, shift to the side in steps of the axis, words."""
+
+
+def enrolment_figure(points: Sequence[EnrolmentPoint], *, width_inches: float = WIDE_INCHES) -> Figure:
+    """A line per way of drawing clips, with intervals; dashed: the score without any calibration."""
+    numbers = sorted({int(point.clips) for point in points if point.drawn}, key=int)
+    place = {str(number): step for step, number in enumerate(numbers)} | {"all": len(numbers)}
+    none = next(point for point in points if point.clips == "none")
+    every = next(point for point in points if point.clips == "all")
+    narrow = is_narrow(width_inches)
+    with drawing():
+        figure = new_figure(width_inches, 2.6 if narrow else 2.9)
+        axes = figure.subplots()
+        axes.axhspan(none.score.low, none.score.high, color=MUTED, alpha=0.12, linewidth=0)
+        axes.axhline(none.score.value, color=MUTED, linestyle=(0, (4, 3)), linewidth=1.0,
+                     label="no calibration, with its interval")  # fmt: skip
+        for drawn in DRAWS:
+            _line(axes, [point for point in points if point.drawn == drawn], drawn, place)
+        axes.errorbar(
+            place["all"], every.score.value, yerr=_ends([every]), color=INK, marker="s", markersize=4.5,
+            linewidth=0, elinewidth=1.3, label="all clips, with the one judged",
+        )  # fmt: skip
+        axes.set_xticks(list(place.values()), list(place))
+        axes.set_xlabel("clips of the person that scores are calibrated from")
+        axes.set_ylabel("score")
+        axes.tick_params(axis="y", labelsize=SMALL, labelcolor=MUTED)
+        axes.grid(axis="y", color=RULE, linewidth=0.6, alpha=0.7)
+        for side in ("right", "top"):
+            axes.spines[side].set_visible(False)
+        figure.legend(loc="outside upper left", ncols=1 if narrow else 2, frameon=False, fontsize=SMALL)
+    return figure
+
+
+def _line(axes: Axes, points: Sequence[EnrolmentPoint], drawn: str, place: dict[str, int]) -> None:
+    if not points:
+        return
+    colour, marker, shift, words = DRAWS[drawn]
+    axes.errorbar(
+        [place[point.clips] + shift for point in points],
+        [point.score.value for point in points],
+        yerr=_ends(points),
+        color=colour,
+        marker=marker,
+        markersize=4.5,
+        linewidth=1.3,
+        elinewidth=1.1,
+        label=words,
+    )
+
+
+def _ends(points: Sequence[EnrolmentPoint]) -> tuple[list[float], list[float]]:
+    """Distances of the ends of the intervals from the values."""
+    below = [max(0.0, point.score.value - point.score.low) for point in points]
+    return below, [max(0.0, point.score.high - point.score.value) for point in points]

@@ -1,0 +1,129 @@
+"""One run taken apart: what it confuses, which pairs and people it reads, what it gives probability to."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from jaxtyping import Float
+from matplotlib.figure import Figure
+from numpy import ndarray
+
+from blended.data import LabelSpace
+from blended.eval.breakdown import Breakdown, breakdown
+from blended.eval.comparison import RunRecord
+from blended.eval.enrolment_curve import EnrolmentPoint
+from blended.eval.figures import (
+    Confusion,
+    Importance,
+    PairPoints,
+    PairResult,
+    TwoReadings,
+    actors_figure,
+    agreement_figure,
+    confusion_figure,
+    count_confusion,
+    enrolment_figure,
+    importance_figure,
+    pair_points,
+    pair_results,
+    pairs_figure,
+    reliability_figure,
+    shares_figure,
+    ternary_figure,
+    two_readings,
+)
+from blended.eval.intensities import IntensityEvaluation
+from blended.eval.intervals import NUM_RESAMPLES
+from blended.eval.report.clips import ClipResult, check_probabilities, clip_results, worst_and_best
+
+Draw = Callable[[float], Figure]
+"""Width in inches -> figure."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Probabilities:
+    """What the probabilities of a run show."""
+
+    reliability: TwoReadings
+    points: list[PairPoints]
+    worst: list[ClipResult]
+    best: list[ClipResult]
+    breakdown: Breakdown
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TopRun:
+    """What is computed once for a run and shown in several places."""
+
+    record: RunRecord
+    confusion: Confusion | None = None
+    """None for intensities, as are the pairs."""
+    pairs: list[PairResult] = field(default_factory=list[PairResult])
+    given: Probabilities | None = None
+    """None where the probabilities of the run were not given."""
+    enrolment: Sequence[EnrolmentPoint] = ()
+    importance: Importance | None = None
+
+
+def take_apart(
+    record: RunRecord,
+    space: LabelSpace,
+    probabilities: Float[ndarray, "clip emotion"] | None = None,
+    *,
+    groups: Mapping[str, Sequence[str]] | None = None,
+    enrolment: Sequence[EnrolmentPoint] = (),
+    importance: Importance | None = None,
+    seed: int = 0,
+    num_resamples: int = NUM_RESAMPLES,
+) -> TopRun:
+    """Counts and resamples; `groups` name a group per clip. Raises InputError for wrong probabilities."""
+    if not record.decides:
+        return TopRun(record, enrolment=enrolment, importance=importance)
+    truth, evaluation = record.of_mixtures()
+    return TopRun(
+        record,
+        count_confusion(truth, evaluation.decided, space),
+        pair_results(record, space, seed=seed, num_resamples=num_resamples),
+        None if probabilities is None else _probabilities(record, probabilities, space, groups or {}),
+        enrolment,
+        importance,
+    )
+
+
+def figures_of(run: TopRun) -> dict[str, Draw]:
+    """Name -> a function of the width; those of pairs only where the corpus has pairs, and so on."""
+    found: dict[str, Draw] = {}
+    if isinstance(evaluation := run.record.cross_fold, IntensityEvaluation):
+        found["agreement"] = lambda width: agreement_figure(evaluation, width_inches=width)
+    if (confusion := run.confusion) is not None:
+        found["confusion"] = lambda width: confusion_figure(confusion, width_inches=width)
+        found["actors"] = lambda width: actors_figure(run.record, width_inches=width)
+    if run.pairs:
+        found["pairs"] = lambda width: pairs_figure(run.pairs, width_inches=width)
+        found["shares"] = lambda width: shares_figure(run.pairs, width_inches=width)
+    if (given := run.given) is not None:
+        found["reliability"] = lambda width: reliability_figure(given.reliability, width_inches=width)
+        if given.points:
+            found["ternary"] = lambda width: ternary_figure(given.points, width_inches=width)
+    if run.enrolment:
+        found["enrolment"] = lambda width: enrolment_figure(run.enrolment, width_inches=width)
+    if (importance := run.importance) is not None:
+        found["importance"] = lambda width: importance_figure(importance, width_inches=width)
+    return found
+
+
+def _probabilities(
+    record: RunRecord,
+    values: Float[ndarray, "clip emotion"],
+    space: LabelSpace,
+    groups: Mapping[str, Sequence[str]],
+) -> Probabilities:
+    check_probabilities(record, values, space)
+    truth, evaluation = record.of_mixtures()
+    worst, best = worst_and_best(clip_results(record, values, space))
+    return Probabilities(
+        two_readings(truth, values, space),
+        pair_points(truth, values, space),
+        worst,
+        best,
+        breakdown(truth, evaluation.decided, values, space, groups),
+    )

@@ -1,0 +1,125 @@
+"""Intensities against scipy, plain loops over actors, and the tables that decide by task."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.stats import pearsonr
+
+from blended.data import Clip, InputError, LabelSpace, Mixture
+from blended.data.labels import SoftLabel
+from blended.eval.agreement import concordance
+from blended.eval.evidence import Evidence
+from blended.eval.intensities import evaluate_intensities, intensity_resample
+from blended.eval.protocol import Evaluation, Protocol
+from blended.eval.tasks import MEASURES, TASKS
+
+NAMES = ("awe", "joy", "dread")
+SPACE = LabelSpace(NAMES, "intensities")
+NUM = 120
+ACTORS = np.arange(NUM) % 8
+FOLDS = ACTORS % 2
+
+
+def toy(seed: int = 0) -> tuple[Evidence, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    truth = rng.random((NUM, 3))
+    given = truth[:, None] + rng.normal(size=(NUM, 2, 3)) * (0.2, 0.5, 3.0)
+    return Evidence(given, ACTORS, FOLDS, SPACE), truth
+
+
+def plain(p: np.ndarray, t: np.ndarray) -> tuple[float, float]:
+    correlations: list[Any] = [pearsonr(p[:, k], t[:, k])[0] for k in range(p.shape[1])]
+    return float(np.mean(correlations)), float(concordance(p, t).mean())
+
+
+def test_means_over_folds_are_scipys() -> None:
+    evidence, truth = toy()
+    found = evaluate_intensities(evidence, truth, Protocol("bayes", probabilities="vector"))
+    decided = np.clip(evidence.logits.mean(axis=1), 0, 1)
+    np.testing.assert_array_equal(found.decided, decided)
+    by_fold = [plain(decided[fold == FOLDS], truth[fold == FOLDS]) for fold in (0, 1)]
+    assert found.mean_pearson.value == pytest.approx(np.mean([one[0] for one in by_fold]))
+    assert found.mean_concordance.value == pytest.approx(np.mean([one[1] for one in by_fold]))
+    assert [fold.numbers["mean_pearson"] for fold in found.folds] == pytest.approx([o[0] for o in by_fold])
+    assert [one.clips for one in found.folds] == [60, 60]
+    assert found.mean_pearson.low < found.mean_pearson.value < found.mean_pearson.high
+    averages = np.mean([[e.value for e in pair] for pair in found.per_emotion.values()], axis=0)
+    assert averages == pytest.approx([found.mean_pearson.value, found.mean_concordance.value])
+    assert list(found.per_emotion) == [*NAMES]
+    assert found.per_emotion["awe"][0].value > found.per_emotion["dread"][0].value
+
+
+def test_no_decision_of_mixtures_is_claimed() -> None:
+    found = evaluate_intensities(*toy(), Protocol("set-ratio", presence_weight=0.7, features_per_actor=True))
+    assert found.protocol.label == "identity, cross-fold, features per actor, transductive"
+
+
+def test_a_resample_is_the_clips_of_its_actors_again_and_again() -> None:
+    evidence, truth = toy(1)
+    decided = np.clip(evidence.logits.mean(axis=1), 0, 1)
+    found = intensity_resample(truth, decided, ACTORS, FOLDS, seed=5, num_resamples=20)
+    rng = np.random.default_rng(5)
+    expected = np.zeros((20, 2))
+    for fold in (0, 1):
+        actors = np.unique(ACTORS[fold == FOLDS])
+        drawn = rng.multinomial(len(actors), np.full(len(actors), 1 / len(actors)), size=20)
+        for number, counts in enumerate(drawn):
+            rows = np.concatenate(
+                [np.repeat(np.flatnonzero(a == ACTORS), n) for a, n in zip(actors, counts, strict=True)]
+            )
+            expected[number] += np.array(plain(decided[rows], truth[rows])) / 2
+    np.testing.assert_allclose(found, expected, atol=1e-9)
+
+
+def test_what_does_not_vary_correlates_with_nothing() -> None:
+    _, truth = toy()
+    flat = np.full_like(truth, 0.3)
+    assert intensity_resample(truth, flat, ACTORS, FOLDS, seed=None, num_resamples=1).tolist() == [[0, 0]]
+
+
+def test_what_is_refused() -> None:
+    evidence, truth = toy()
+    with pytest.raises(InputError, match="got 119 labels for the scores of 120 clips"):
+        evaluate_intensities(evidence, truth[1:], Protocol())
+    with pytest.raises(
+        InputError, match="calibrate is 'actor', but scores standardised per actor are no int"
+    ):
+        evaluate_intensities(evidence, truth, Protocol(calibrate="actor"))
+    with pytest.raises(InputError, match="the decision 'identity' is of intensities, not of mixtures"):
+        single = Evidence(evidence.logits, ACTORS, FOLDS, LabelSpace(NAMES, "single"))
+        TASKS["single"].evaluate(single, [Mixture.single("awe")] * NUM, Protocol("identity"))
+
+
+def clip(mixture: Mixture | None = None, soft: SoftLabel | None = None) -> Clip:
+    return Clip("A1", path=Path("none.mp4"), actor="A1", fold=0, mixture=mixture, soft=soft)
+
+
+def test_labels_are_read_as_the_task_has_them() -> None:
+    soft = SoftLabel(NAMES, (0.1, 0.0, 0.9), "intensities")
+    assert TASKS["intensities"].truth([clip(soft=soft)], SPACE).tolist() == [[0.1, 0.0, 0.9]]
+    assert TASKS["mixture"].truth([clip(Mixture.single("awe"))], SPACE) == [Mixture.single("awe")]
+    for task in TASKS.values():
+        with pytest.raises(InputError, match="training clip 'A1' has no label; label it or move it"):
+            task.truth([clip()], SPACE)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_task_names_what_its_evaluation_measures(task: Any) -> None:
+    """One row of the table, put to work: the headline is measured, and resampled in its place."""
+    rng = np.random.default_rng(2)
+    states = tuple(map(Mixture.single, NAMES))
+    states += (Mixture({"awe": 70, "joy": 30}),) if task == "mixture" else ()
+    space = LabelSpace(NAMES, task, () if task == "intensities" else states)
+    truth: Any = rng.random((NUM, 3))
+    if task != "intensities":
+        truth = [states[row % len(states)] for row in range(NUM)]
+    evidence = Evidence(rng.random((NUM, 1, 3)), ACTORS, FOLDS, space)
+    row = TASKS[task]
+    found = row.evaluate(evidence, truth, Protocol("argmax"))
+    assert row.headline in row.measures and {one.key for one in row.measures} <= found.measured.keys()
+    assert found.measured.keys() <= MEASURES.keys()
+    points = row.resample(truth, found.decided, ACTORS, FOLDS, seed=None, num_resamples=1)[0]
+    assert points == pytest.approx([found.measured[one.key].value for one in row.measures])
+    assert isinstance(found, Evaluation) is row.decides

@@ -1,0 +1,120 @@
+"""The state of a training on disk: written whole or not at all, and continued exactly.
+
+Every random draw is a function of seed and epoch (`plan`), so that parameters, moments and the number of the
+epoch are all there is to keep.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from blended.data import InputError, LabelSpace
+from blended.data.atomic import replacing
+from blended.fusion.config import TrainingConfig
+from blended.fusion.optimiser import Parameters
+from blended.fusion.plan import Job
+
+NAME = "training.safetensors"
+GROUPS = ("parameters", "first", "second", "average", "best")
+
+
+@dataclass(slots=True, eq=False)
+class Progress:
+    """A training after some epochs. A models are still trained, of M."""
+
+    epoch: int
+    """Epochs done."""
+    places: list[int]
+    """Job of every model that is still trained."""
+    parameters: Parameters
+    """[A, ...]; first, second and average likewise."""
+    first: Parameters
+    second: Parameters
+    average: Parameters
+    steps_A: Float[Tensor, "A"]
+    best: Parameters
+    """[M, ...]: what is kept of every model."""
+    watched_loss: Float[np.ndarray, "M epoch"]
+    pieces: int
+    """Parts that a batch is cut into: the order of a sum is part of its last bit."""
+
+
+def fingerprint(
+    jobs: Sequence[Job], config: TrainingConfig, shapes: Parameters, space: LabelSpace, values_NE: Tensor
+) -> str:
+    """SHA-256 over what a checkpoint must agree with: labels and their order, config, jobs and shapes.
+
+    Not the features: a folder of checkpoints belongs to one set of them.
+    """
+    digest = hashlib.sha256(config.model_dump_json().encode())
+    states = [state.name for state in space.states]
+    digest.update(json.dumps([space.task, space.emotions, states]).encode())
+    digest.update(values_NE.cpu().contiguous().numpy().tobytes())
+    digest.update(json.dumps({name: list(value.shape) for name, value in shapes.items()}).encode())
+    for job in jobs:
+        digest.update(np.array([job.epochs, job.seed], dtype=np.int64).tobytes())
+        digest.update(np.float64(job.learning_rate).tobytes())
+        digest.update(job.rows.astype(np.int64).tobytes())
+        digest.update(b"" if job.watched is None else job.watched.astype(np.int64).tobytes())
+    return digest.hexdigest()
+
+
+def write_progress(folder: Path, progress: Progress, made_by: str) -> None:
+    """Writes `training.safetensors`."""
+    tensors = {
+        f"{group}/{name}": value.detach().contiguous()
+        for group in GROUPS
+        for name, value in getattr(progress, group).items()
+    }
+    tensors["steps"] = progress.steps_A
+    tensors["watched_loss"] = torch.from_numpy(progress.watched_loss)
+    metadata = {
+        "fingerprint": made_by,
+        "epoch": str(progress.epoch),
+        "places": json.dumps(progress.places),
+        "pieces": str(progress.pieces),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    with replacing(folder / NAME) as temporary:
+        save_file(tensors, temporary, metadata)
+
+
+def read_progress(folder: Path, made_by: str, device: torch.device) -> Progress | None:
+    """What was written, if it belongs to this training; None where there is nothing to continue.
+
+    Raises InputError for a file that cannot be read.
+    """
+    path = folder / NAME
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, framework="pt", device=str(device)) as file:
+            metadata = file.metadata() or {}
+            # Copies: sums over memory that is aligned otherwise may differ in their last bit.
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - no mapping
+    except SafetensorError as error:
+        raise InputError(f"the checkpoint {path} is damaged ({error}): delete it to train anew") from error
+    if metadata.get("fingerprint") != made_by:
+        return None
+    groups: dict[str, Parameters] = {group: {} for group in GROUPS}
+    for name, value in tensors.items():
+        group, _, parameter = name.partition("/")
+        if group in groups:
+            groups[group][parameter] = value
+    return Progress(
+        epoch=int(metadata["epoch"]),
+        places=json.loads(metadata["places"]),
+        steps_A=tensors["steps"],
+        watched_loss=tensors["watched_loss"].cpu().numpy(),
+        pieces=int(metadata["pieces"]),
+        **groups,
+    )

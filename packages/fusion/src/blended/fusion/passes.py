@@ -1,0 +1,71 @@
+"""Forward passes of many models at once, and the gradients of their losses.
+
+A models, B clips per model. One model runs by itself; several through `torch.func.vmap`.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+from torch.func import functional_call, vmap
+
+from blended.fusion.network import Network, Outputs
+from blended.fusion.optimiser import Parameters
+from blended.fusion.sources import Source
+
+PREDICT_CLIPS = 512
+"""Clips per model that are predicted at once."""
+
+
+def per_model(function: Callable[..., Any], num_models: int) -> Callable[..., Any]:
+    """The function of one model's tensors as one of stacked tensors.
+
+    One model does without vmap: some fast kernels, as those of attention, have no version under it.
+    """
+    if num_models > 1:
+        return vmap(function)
+
+    def alone(*stacked: Any) -> Any:
+        return _mapped(lambda value: value.unsqueeze(0), function(*_mapped(lambda value: value[0], stacked)))
+
+    return alone
+
+
+def _mapped(change: Callable[[Tensor], Tensor], nested: Any) -> Any:
+    """Every tensor in tuples and dictionaries changed."""
+    if isinstance(nested, Tensor):
+        return change(nested)
+    if isinstance(nested, Mapping):
+        return {key: _mapped(change, value) for key, value in nested.items()}
+    return tuple(_mapped(change, value) for value in nested)
+
+
+def autocast(amp: str, device: torch.device) -> torch.autocast:
+    """bfloat16 for the forward pass, where asked for."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=amp == "bfloat16")
+
+
+def forward(network: Network, parameters: Mapping[str, Tensor], *given: Any) -> Outputs:
+    """One model's outputs with the parameters given instead of its own."""
+    return functional_call(network, dict(parameters), given)
+
+
+@torch.no_grad()
+def outputs_of(
+    network: Network,
+    parameters: Parameters,
+    source: Source,
+    models: Int[Tensor, "A"],
+    rows_AB: Int[Tensor, "A B"],
+    amp: str,
+) -> Outputs:
+    """Outputs [A, B, ...] without any randomness, a few clips at a time; `parts` are left out."""
+    run = per_model(lambda given, batch: forward(network, given, batch), len(models))
+    chunks: list[Outputs] = []
+    for rows in rows_AB.split(PREDICT_CLIPS, dim=1):
+        with autocast(amp, rows.device):
+            outputs = run(parameters, source.batch(models, rows))
+        chunks.append({key: value.float() for key, value in outputs.items() if key != "parts"})
+    return {key: torch.cat([chunk[key] for chunk in chunks], dim=1) for key in chunks[0]}

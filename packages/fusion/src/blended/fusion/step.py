@@ -1,0 +1,119 @@
+"""The loss of one batch for every model, with all that is random in it, and its gradients.
+
+A models, B clips per batch, K modalities.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from blended.fusion.config import TrainingConfig
+from blended.fusion.network import Batch, Network
+from blended.fusion.objective import Objective, Targets
+from blended.fusion.optimiser import Parameters
+from blended.fusion.passes import autocast, forward, per_model
+from blended.fusion.plan import Draws
+from blended.fusion.sources import Source
+
+Drawn = dict[str, Tensor]
+"""`uniform`, `uniform2`, `partner`, `share` and `kept`, as far as the config wants them."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """What a step needs beside parameters and rows."""
+
+    network: Network
+    source: Source
+    targets: Targets
+    objective: Objective
+    config: TrainingConfig
+
+
+def losses_of(
+    step: Step,
+    parameters: Parameters,
+    models: Int[Tensor, "A"],
+    rows_AB: Int[Tensor, "A B"],
+    weights_AB: Float[Tensor, "A B"],
+    draws: Draws,
+    pieces: int,
+) -> Float[Tensor, "A"]:
+    """Losses, with their gradients left in the parameters.
+
+    A batch in several pieces has the same loss if every clip has one of its own; a loss over the batch
+    (contrast, correlation) is then the mean over pieces, and mixup mixes within them.
+    """
+    drawn = _draw(step, rows_AB, draws)
+    total_A = weights_AB.sum(dim=1).clamp(min=1e-12)
+    losses = torch.zeros(len(models), device=rows_AB.device)
+    size = -(-rows_AB.shape[1] // pieces)
+    for first in range(0, rows_AB.shape[1], size):
+        part = slice(first, first + size)
+        rows = rows_AB[:, part].clamp(min=0)
+        batch = step.source.batch(models, rows)
+        random = _part(drawn, part, (rows_AB[:, part] >= 0).sum(dim=1))
+        if "kept" in random:
+            batch["present"] = _hidden(batch["present"], random.pop("kept"))
+        given = (parameters, batch, step.targets.take(rows), weights_AB[:, part], random)
+        with autocast(step.config.amp, rows.device):
+            piece = per_model(_loss_of(step), len(models))(*given)
+        share_A = weights_AB[:, part].sum(dim=1) / total_A
+        (piece * share_A).sum().backward()
+        losses += piece.detach() * share_A
+    return losses
+
+
+def _draw(step: Step, rows_AB: Int[Tensor, "A B"], draws: Draws) -> Drawn:
+    num_clips, width = rows_AB.shape[1], step.network.noise_width
+    drawn: Drawn = {}
+    if width:
+        drawn["uniform"] = draws.uniform(num_clips, width)
+    if width and step.config.loss.r_drop:
+        drawn["uniform2"] = draws.uniform(num_clips, width, turn=1)
+    if step.config.mixup:
+        drawn["partner"], drawn["share"] = draws.mixup(rows_AB.cpu().numpy(), step.config.mixup)
+    num_modalities = step.network.num_modalities
+    if step.config.modality_dropout and num_modalities > 1:
+        drawn["kept"] = draws.kept_modalities(num_clips, num_modalities, step.config.modality_dropout)
+    return drawn
+
+
+def _part(drawn: Drawn, part: slice, num_clips_A: Int[Tensor, "A"]) -> Drawn:
+    """The draws of some of the clips; partners are looked for among these, never among padding."""
+    random = {key: value if key == "share" else value[:, part] for key, value in drawn.items()}
+    if "partner" in random:
+        random["partner"] = (random["partner"] - part.start) % num_clips_A.clamp(min=1).unsqueeze(1)
+    return random
+
+
+def _hidden(present: Bool[Tensor, "A B K"], kept: Bool[Tensor, "A B K"]) -> Bool[Tensor, "A B K"]:
+    """Without the modalities that are hidden from the network, unless that leaves a clip without any."""
+    left = present & kept
+    return torch.where(left.any(dim=-1, keepdim=True), left, present)
+
+
+def _loss_of(step: Step) -> Callable[..., Float[Tensor, ""]]:
+    """The loss of one model, a function of its tensors alone."""
+
+    def loss(
+        parameters: Mapping[str, Tensor],
+        batch: Batch,
+        truth: Mapping[str, Tensor],
+        weights_B: Float[Tensor, "B"],
+        random: Mapping[str, Tensor],
+    ) -> Float[Tensor, ""]:
+        partner, share = random.get("partner"), random.get("share")
+        outputs = forward(step.network, parameters, batch, random.get("uniform"), partner, share)
+        value = step.objective(outputs, truth, weights_B, batch["present"], partner, share)
+        if "uniform2" in random:
+            again = forward(step.network, parameters, batch, random["uniform2"], partner, share)
+            second = step.objective(again, truth, weights_B, batch["present"], partner, share)
+            apart = step.objective.consistency(outputs, again, weights_B)
+            value = (value + second) / 2 + step.config.loss.r_drop * apart
+        return value
+
+    return loss

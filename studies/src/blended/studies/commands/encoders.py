@@ -1,0 +1,113 @@
+"""`blended encoders`: what encoders there are, and their trained weights."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from blended.encoders.encoder import EncoderConfig, Output
+
+WeightsFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--weights-folder",
+        help="Folder of trained weights; default: $BLENDED_WEIGHTS, or blended/weights in the user's cache.",
+    ),
+]
+
+app = typer.Typer(help="What encoders there are, and their trained weights.", no_args_is_help=True)
+
+
+def weights_folder(given: Path | None) -> Path:
+    """The folder of trained weights that a command uses."""
+    from blended.encoders.weights import default_folder
+
+    return given or default_folder(os.environ)
+
+
+@app.command("list")
+def list_encoders(folder: WeightsFolder = None) -> None:
+    """Every encoder: what it perceives, its columns and rate, its network, licence and weights."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from blended.encoders.table import ENCODERS, encoder_config
+
+    where = weights_folder(folder)
+    table = Table("encoder", "modality", "dim", "rate (Hz)", "parameters", "licence", "source", "weights")
+    for name in ENCODERS:
+        table.add_row(*_row(encoder_config(name), where))
+    table.add_row(
+        "timm:<model>", "video", "any", "any", "any", "of the model", "huggingface.co/timm", "fetch"
+    )
+    table.add_row("hf:<owner>/<model>", "any", "any", "any", "any", "of the model", "huggingface.co", "fetch")
+    Console().print(table)
+    Console(stderr=True).print(f"weights are looked for in {where}", style="dim", highlight=False)
+
+
+def _row(config: "EncoderConfig", where: Path) -> tuple[str, ...]:
+    from blended.encoders.weights import Pretrained, found
+
+    if not isinstance(config, Pretrained):
+        dim, rate = _size(config)
+        return config.name, config.modality, dim, rate, "-", config.licence, "-", "none needed"
+    state = "here" if found(config, where) else "fetch" if config.source.url else "by hand"
+    page = config.source.page.removeprefix("https://")
+    dim, rate = _written(config.output)
+    millions = f"{config.num_parameters / 1e6:.1f} M"
+    return config.name, config.modality, dim, rate, millions, config.licence, page, state
+
+
+def _size(config: "EncoderConfig") -> tuple[str, str]:
+    from blended.data.errors import InputError
+
+    try:
+        built = config.build()
+    except InputError:  # An extra that is not installed is listed all the same.
+        return "extra", "not installed"
+    return str(built.dim), f"{built.rate_hz:g}"
+
+
+def _written(output: "Output") -> tuple[str, str]:
+    return str(output.dim), f"{output.rate_hz:g}"
+
+
+@app.command()
+def fetch(
+    names: Annotated[list[str], typer.Argument(help="Encoders: wavlm-large, timm:resnet50, hf:owner/model.")],
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="A setting that chooses the network: model=ViT-L/14.")
+    ] = None,
+    folder: WeightsFolder = None,
+) -> None:
+    """Download trained weights; continues where it was interrupted, and checks what came."""
+    from blended.data.errors import InputError
+    from blended.encoders.fetching import HUB, Hub
+    from blended.encoders.fetching import fetch as run
+    from blended.encoders.table import encoder_config
+    from blended.encoders.weights import HasSource
+    from blended.studies.commands.progress import bytes_progress, say
+
+    hub = Hub(os.environ.get("HF_ENDPOINT", HUB).rstrip("/"), os.environ.get("HF_TOKEN", ""))
+    for name in names:
+        config = encoder_config({"name": name, **pairs(settings or [], "--set")})
+        if not isinstance(config, HasSource):
+            raise InputError(f"encoder {name} has no weights, so there is nothing to fetch: use it as it is")
+        say(f"{name}: licence {config.licence}")
+        with bytes_progress(name) as progress:
+            run(config.name, config.source, weights_folder(folder), log=say, progress=progress, hub=hub)
+
+
+def pairs(given: list[str], option: str) -> dict[str, str]:
+    """`KEY=VALUE` options as a mapping; raises InputError for others."""
+    from blended.data.errors import InputError
+
+    found: dict[str, str] = {}
+    for text in given:
+        key, equals, value = text.partition("=")
+        if not key or not equals or not value:
+            raise InputError(f"{option} {text}: expected NAME=VALUE")
+        found[key] = value
+    return found

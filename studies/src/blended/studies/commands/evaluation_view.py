@@ -1,0 +1,85 @@
+"""An evaluation on a terminal: folds and means, then where decisions are right."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from blended.eval.breakdown import OVERALL_WORDS, Breakdown
+from blended.eval.detail import GroupScores
+from blended.eval.probabilities import ReliabilityChange
+from blended.eval.protocol import Evaluation
+
+
+def print_evaluation(result: Evaluation) -> None:
+    """The table of folds and the means with their intervals."""
+    names = list(result.folds[0].parameters)
+    table = _table(result.protocol.label, ("fold", "clips", "presence", "salience", *names))
+    for fold in result.folds:
+        table.add_row(
+            str(fold.fold),
+            str(fold.clips),
+            f"{fold.presence_accuracy:.3f}",
+            f"{fold.salience_accuracy:.3f}",
+            *(f"{fold.parameters[name]:.4g}" for name in names),
+        )
+    console = Console()
+    console.print(table)
+    estimates = result.estimates
+    console.print(f"presence {estimates.presence}   salience {estimates.salience}   score {estimates.score}")
+    console.print("means over folds; 95 % intervals, actors resampled within folds", style="dim")
+
+
+def print_gap(in_fold: Evaluation, cross_fold: Evaluation) -> None:
+    """What tuning on the reported fold adds."""
+    optimistic, honest = in_fold.estimates.score, cross_fold.estimates.score
+    Console().print(
+        f"optimistic: tuned on the folds that are reported; the same thresholds cross-fold score {honest}, "
+        f"{optimistic.value - honest.value:+.3f} is the gap",
+        style="yellow",
+    )
+
+
+def print_breakdown(found: Breakdown) -> None:
+    """Single numbers, then by emotion, pair, share and every grouping of clips."""
+    console = Console()
+    console.print("\nall clips pooled:")
+    for field, value in asdict(found.overall).items():
+        console.print(f"  {OVERALL_WORDS[field]:<34}{_number(value)}", highlight=False)
+    emotions = _table("by emotion", ("emotion", "clips with it", "precision", "recall", "F1"))
+    for name, one in found.emotions.items():
+        emotions.add_row(name, str(one.clips), *(_number(v) for v in (one.precision, one.recall, one.f1)))
+    console.print(emotions)
+    console.print(_groups("by pair", found.pairs))
+    console.print(_groups("by shares", found.shares))
+    for name, groups in found.groups.items():
+        console.print(_groups(f"by {name}", groups))
+
+
+def print_reliability(change: ReliabilityChange) -> None:
+    """Calibration errors before and after."""
+    Console().print(
+        f"calibration error, mean over emotions {change.classwise_before:.3f} -> "
+        f"{change.classwise_after:.3f}; of the most probable {change.confidence_before:.3f} -> "
+        f"{change.confidence_after:.3f}"
+    )
+
+
+def _groups(title: str, groups: Mapping[str, GroupScores]) -> Table:
+    table = _table(title, (title.removeprefix("by "), "clips", "presence", "salience"))
+    for name, one in groups.items():
+        table.add_row(name, str(one.clips), _number(one.presence), _number(one.salience))
+    return table
+
+
+def _table(title: str, columns: Sequence[str]) -> Table:
+    table = Table(title=title, box=SIMPLE_HEAD, title_justify="left")
+    for column in columns:
+        table.add_column(column, justify="left" if column == columns[0] else "right")
+    return table
+
+
+def _number(value: float | None) -> str:
+    return "\N{EN DASH}" if value is None else f"{value:.3f}"

@@ -1,0 +1,148 @@
+"""What a fusion strategy is trained on, gathered from the feature stores."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from blended.data import Corpus, InputError
+from blended.data.store import FeatureStore
+from blended.encoders.layers import parse_feature_reference
+from blended.encoders.pooling import pool_store, read_layers
+from blended.fusion.inputs import Inputs
+from blended.fusion.sequences import Sequences, pack
+from blended.studies.params import Missing
+
+Memory = dict[tuple[object, ...], Any]
+"""Features that were read, by what they are of; grows by every encoder, [clip, dim] as float32."""
+
+Read = TypeVar("Read")
+
+NUM_LISTED = 5
+"""Missing clips that an error names."""
+
+
+def lacking(stores: Mapping[str, FeatureStore], corpus: Corpus) -> dict[str, frozenset[str]]:
+    """Encoder -> the clips of the corpus that it has no features of; encoders that lack none are left out."""
+    wanted = {clip.id for clip in corpus.clips}
+    lacks = {name: frozenset(wanted - set(store.clips)) for name, store in stores.items()}
+    return {name: clips for name, clips in lacks.items() if clips}
+
+
+def complete(
+    corpus: Corpus, lacks: Mapping[str, frozenset[str]], num_encoders: int, missing: Missing
+) -> Corpus:
+    """The corpus with the clips that are trained and judged on.
+
+    `drop` leaves out clips that any encoder lacks, `mask` those that all of them lack. Raises InputError for
+    `refuse`, naming encoders and clips.
+    """
+    if not lacks:
+        return corpus
+    if missing == "refuse":
+        told = "; ".join(f"{name} lacks {len(ids)} ({_listed(ids)})" for name, ids in lacks.items())
+        raise InputError(
+            f"not every encoder has features of every clip: {told}. Extract or import them, or set in the "
+            f"recipe `missing: drop` to leave these clips out, or `missing: mask` to fuse what each clip has"
+        )
+    gone = frozenset[str]().union(*lacks.values())
+    if missing == "mask":
+        everywhere = [*lacks.values()] if len(lacks) == num_encoders else [frozenset[str]()]
+        gone = frozenset.intersection(*everywhere)
+    return replace(corpus, clips=tuple(clip for clip in corpus.clips if clip.id not in gone))
+
+
+def gather(
+    corpus: Corpus,
+    stores: Mapping[str, FeatureStore],
+    modality_of: Mapping[str, str],
+    reads: Literal["vectors", "sequences"],
+    device: str,
+    memory: Memory | None = None,
+) -> Inputs:
+    """Features of the training clips, then of the test clips, with truth, folds and people.
+
+    The keys of `modality_of` name features: a store, or some layers of it, such as `wavlm-large@6-12`. What
+    is in `memory` is not read again.
+    """
+    train, clips = corpus.train, (*corpus.train, *corpus.test)
+    ids = tuple(clip.id for clip in clips)
+    missing = {name: np.array([i not in known for i in ids]) for name, known in _known(stores).items()}
+    vectors: dict[str, Tensor] = {}
+    sequences: dict[str, Sequences] = {}
+    for feature in modality_of:
+        wanted = parse_feature_reference(feature)
+        store = stores[wanted.name]
+        given = (store, wanted.layers, ids, missing[wanted.name], device)
+        key = (reads, str(store.folder.resolve()), store.identity, wanted.layers, ids, device)
+        if reads == "vectors":
+            vectors[feature] = _remembered(memory, key, lambda given=given: _vectors(*given))
+        else:
+            sequences[feature] = _remembered(memory, key, lambda given=given: _steps(*given))
+    absent = {feature: missing[parse_feature_reference(feature).name] for feature in modality_of}
+    return Inputs(
+        space=corpus.space,
+        targets=torch.tensor([corpus.target(c) for c in train], dtype=torch.float32, device=device),
+        folds=np.array([clip.fold for clip in train]),
+        clips=ids,
+        actors=tuple(clip.actor for clip in clips),
+        modality_of=modality_of,
+        features=vectors,
+        sequences=sequences,
+        missing={feature: gone for feature, gone in absent.items() if gone.any()},
+    )
+
+
+def _remembered(memory: Memory | None, key: tuple[object, ...], read: Callable[[], Read]) -> Read:
+    """What was read before under this key, or is read now."""
+    if memory is None:
+        return read()
+    if key not in memory:
+        memory[key] = read()
+    return memory[key]
+
+
+def _known(stores: Mapping[str, FeatureStore]) -> dict[str, frozenset[str]]:
+    return {name: frozenset(store.clips) for name, store in stores.items()}
+
+
+def _vectors(
+    store: FeatureStore,
+    layers: str | None,
+    ids: tuple[str, ...],
+    absent: Bool[np.ndarray, "clip"],
+    device: str,
+) -> Tensor:
+    """[clip, dim]; zeros for clips without."""
+    pooled = pool_store(store, [i for i, gone in zip(ids, absent, strict=True) if not gone], layers)
+    whole = np.zeros((len(ids), pooled.shape[1]), np.float32)
+    whole[~absent] = pooled
+    return torch.from_numpy(whole).to(device)
+
+
+def _steps(
+    store: FeatureStore,
+    layers: str | None,
+    ids: tuple[str, ...],
+    absent: Bool[np.ndarray, "clip"],
+    device: str,
+) -> Sequences:
+    read = [None if gone else read_layers(store, i, layers) for i, gone in zip(ids, absent, strict=True)]
+    rates = {features.rate_hz for features in read if features is not None}
+    if rates == {0.0} or len(rates) != 1:
+        found = "no steps over time" if rates == {0.0} else "several rates"
+        raise InputError(
+            f"the features in {store.folder} have {found}, expected sequences of one rate: use early or late "
+            f"fusion for them"
+        )
+    return pack([None if one is None else one.values for one in read], rates.pop(), device)
+
+
+def _listed(ids: frozenset[str]) -> str:
+    listed = sorted(ids)
+    more = f" and {len(listed) - NUM_LISTED} more" if len(listed) > NUM_LISTED else ""
+    return ", ".join(listed[:NUM_LISTED]) + more

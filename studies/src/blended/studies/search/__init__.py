@@ -1,0 +1,1 @@
+"""Studies: many trials, one question. Study files, Optuna, Ray, and what they leave behind."""

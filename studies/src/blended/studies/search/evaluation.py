@@ -1,0 +1,122 @@
+"""The real evaluator: one call of `trial.run`, and its numbers by the names that MLflow shows."""
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from torch import Tensor
+
+from blended.data.index import Index, read_index
+from blended.data.store import FeatureStore
+from blended.eval.detail import per_pair
+from blended.eval.protocol import Evaluation
+from blended.studies import tracking, trial
+from blended.studies.folders import Folders
+from blended.studies.gathering import Memory
+from blended.studies.search.measuring import fold_numbers
+from blended.studies.search.objective import Watch
+from blended.studies.search.outcome import Evaluated, FoldNumbers, Outcome
+from blended.studies.trial import TrialConfig, TrialResult
+
+
+@dataclass
+class TrialEvaluator:
+    """Trains on this machine, on one device."""
+
+    folders: Folders
+    device: str
+    log: Callable[[str], None]
+    checkpoints: Path | None = None
+    """Below it a trial keeps what a worker that takes it over goes on from."""
+    memory: Memory = field(default_factory=Memory)
+    """Features of this worker's trials, each read once."""
+
+    @property
+    def memory_bytes(self) -> int:
+        """Of the pooled features that are kept."""
+        return sum(one.nbytes for one in self.memory.values() if isinstance(one, Tensor))
+
+    def identity(self, config: TrialConfig) -> str:
+        """Of the trial; raises InputError for features that are missing or were made otherwise."""
+        index = read_index(self.folders.index(config.corpus))
+        return trial.identity(config, index, self.stores(config, index))
+
+    def stores(self, config: TrialConfig, index: Index) -> dict[str, FeatureStore]:
+        """The feature stores that the trial reads."""
+        return trial.open_stores(config, index, self.folders)
+
+    def __call__(self, config: TrialConfig, watch: Watch) -> Evaluated:
+        """Trains, decides and measures."""
+        started = time.monotonic()
+        curve: dict[int, float] = {}
+
+        def seen(epoch: int, score: float) -> None:
+            curve.setdefault(epoch, score)
+            watch(epoch, score)
+
+        with self._checkpoints(config) as kept:
+            result = trial.run(
+                config,
+                log=self.log,
+                device=self.device,
+                folders=self.folders,
+                watch=seen,
+                checkpoints=kept,
+                memory=self.memory,
+            )
+        outcome = _outcome(result, tuple(curve.values()), time.monotonic() - started)
+        return Evaluated(outcome, result.train, result.corpus.space)
+
+    @contextmanager
+    def _checkpoints(self, config: TrialConfig) -> Generator[Path | None]:
+        """A folder that stays only if the process dies or is interrupted."""
+        if self.checkpoints is None:
+            yield None
+            return
+        folder = self.checkpoints / self.identity(config)
+        try:
+            yield folder
+        except Exception:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _outcome(result: TrialResult, curve: tuple[float, ...], seconds: float) -> Outcome:
+    return Outcome(
+        identity=result.identity,
+        config=result.config.model_dump(mode="json"),
+        label_space=json.loads(json.dumps(result.corpus.space.to_dict())),
+        inner={
+            fold: FoldNumbers(presence=one.presence, salience=one.salience, score=one.score)
+            for fold, one in result.inner.items()
+        },
+        outer=fold_numbers(result.train, result.corpus.space),
+        metrics={**tracking.trial_metrics(result), **_pairs(result), "seconds": seconds},
+        tags=tracking.trial_tags(result),
+        curve=curve,
+        seconds=seconds,
+    )
+
+
+def _pairs(result: TrialResult) -> Mapping[str, float]:
+    """Presence and salience accuracy of every pair of emotions."""
+    if not isinstance(result.cross_fold, Evaluation) or result.corpus.space.task != "mixture":
+        return {}
+    truth = [mixture for mixture in result.train.truth if mixture is not None]
+    values: dict[str, float] = {}
+    for pair, scores in per_pair(truth, result.cross_fold.decided).items():
+        values[f"pairs/{pair.replace('+', '-')}_presence"] = scores.presence
+        if scores.salience is not None:
+            values[f"pairs/{pair.replace('+', '-')}_salience"] = scores.salience
+    return values
+
+
+def check_features(configs: Mapping[str, TrialConfig], folders: Folders) -> None:
+    """Raises InputError, before anything runs, for features that a study needs and that are not there."""
+    for config in configs.values():
+        trial.open_stores(config, read_index(folders.index(config.corpus)), folders)

@@ -1,0 +1,171 @@
+"""One Optuna trial: choices, one evaluation per seed, the mean over inner folds."""
+
+import math
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from blended.data import InputError
+from blended.studies.search import space
+from blended.studies.search.outcome import Evaluated, FoldNumbers, Outcome
+from blended.studies.search.plan import Plan
+from blended.studies.search.trial_store import TrialStore
+
+if TYPE_CHECKING:
+    import optuna
+
+    from blended.studies.trial import TrialConfig
+
+Watch = Callable[[int, float], None]
+"""(epoch, mean inner score): called after every epoch; may raise to stop the trial."""
+
+RESULT, FAILURE, SURPLUS, SEED = "result", "failure", "surplus", "reevaluation_seed"
+"""Attributes of a trial in Optuna's storage."""
+
+
+@runtime_checkable
+class Evaluator(Protocol):
+    """Evaluates one configuration; `evaluation.TrialEvaluator` is the real one."""
+
+    def identity(self, config: "TrialConfig") -> str:
+        """Equal identities give equal numbers."""
+        ...
+
+    def __call__(self, config: "TrialConfig", watch: Watch) -> Evaluated:
+        """Trains, decides and measures."""
+        ...
+
+
+@dataclass(slots=True)
+class Pruning:
+    """Passes inner scores on to Optuna and stops the trial when it is hopeless."""
+
+    report: Callable[[float, int], None]
+    should_stop: Callable[[], bool]
+    every: int
+    """Epochs between two looks; 0 never looks."""
+    offset: int = 0
+    """Epochs of earlier seeds."""
+    last_epoch: int = 0
+
+    def __call__(self, epoch: int, score: float) -> None:
+        """Raises TrialPruned for a hopeless trial, InputError for a score that is no number."""
+        import optuna
+
+        if not math.isfinite(score):
+            raise InputError(f"the inner score after epoch {epoch} is {score}: lower the learning rate")
+        # A strategy that trains several models one after another counts its epochs anew for each; only
+        # the first is comparable between trials.
+        if not self.every or epoch % self.every or epoch <= self.last_epoch:
+            return
+        self.last_epoch = epoch
+        self.report(score, self.offset + epoch)
+        if self.should_stop():
+            raise optuna.TrialPruned(f"worse than others after epoch {epoch}: inner score {score:.3f}")
+
+
+@dataclass
+class Objective:
+    """What Optuna calls; equal for every worker."""
+
+    plan: Plan
+    evaluate: Evaluator
+    store: TrialStore
+    again: bool = False
+    """Whether to compute what is already in the store."""
+    where: dict[str, str] = field(default_factory=dict[str, str])
+    """Device, host and commit of this worker."""
+    number: int | None = None
+    """Of the trial that is running."""
+
+    def __call__(self, trial: "optuna.Trial") -> float | tuple[float, float]:
+        """The value, or values, of a trial; what went wrong is kept with it."""
+        import optuna
+
+        self.number = trial.number
+        started = time.time()
+        try:
+            chosen = space.suggest(self.plan.study.dimensions, trial)
+            outcomes = self.outcomes(trial, chosen)
+        except optuna.TrialPruned:
+            raise
+        except Exception as error:
+            trial.set_user_attr(FAILURE, {"error": repr(error)[:500], "traceback": traceback.format_exc()})
+            raise
+        trial.set_user_attr(RESULT, {**result(outcomes), **self.where, "seconds": time.time() - started})
+        return values(self.plan, outcomes)
+
+    def outcomes(self, trial: "optuna.Trial", chosen: space.Choices) -> list[Outcome]:
+        """One per seed, from the store where they are there."""
+        seeds = self.plan.seeds
+        fresh = trial.user_attrs.get(SEED)
+        kind = self.plan.study.prunes if fresh is None else "none"
+        pruner = self.plan.study.pruner
+        every = pruner.every if kind in ("median", "hyperband") else 0
+        pruning = Pruning(trial.report, trial.should_prune, every)
+        made: list[Outcome] = []
+        for config in self.plan.configs(chosen, seeds if fresh is None else (int(fresh),)):
+            made.append(self.outcome(config, pruning))
+            pruning.offset += len(made[-1].curve) or pruning.last_epoch
+            pruning.last_epoch = 0
+            if kind == "wilcoxon" and len(made) < len(seeds):
+                _compare_units(trial, made)
+        return made
+
+    def outcome(self, config: "TrialConfig", watch: Watch) -> Outcome:
+        """Of one configuration on one seed."""
+        identity = self.evaluate.identity(config)
+        found = None if self.again else self.store.find(identity)
+        if found is not None:
+            return found
+        evaluated = self.evaluate(config, watch)
+        score = evaluated.outcome.mean_inner.score
+        if not math.isfinite(score):
+            raise InputError(f"the trial's inner score is {score}: its training diverged, or a fold is empty")
+        return self.store.put(evaluated)
+
+
+def _compare_units(trial: "optuna.Trial", outcomes: Sequence[Outcome]) -> None:
+    """Reports fold x actor of the last seed and stops the trial if they are worse than the best trial's."""
+    import optuna
+
+    last = outcomes[-1]
+    units = last.units or {str(fold): numbers.score for fold, numbers in last.inner.items()}
+    start = (len(outcomes) - 1) * len(units)
+    for step, name in enumerate(sorted(units)):
+        trial.report(units[name], start + step)
+    if trial.should_prune():
+        raise optuna.TrialPruned(f"worse than the best trial on {len(units)} pairs of fold and actor")
+
+
+def result(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """What the storage keeps of a trial; the rest lies in the trial store."""
+    return {
+        "identities": [one.identity for one in outcomes],
+        "inner": _folds([one.inner for one in outcomes]),
+        "outer": _folds([one.outer for one in outcomes]),
+    }
+
+
+def _folds(seeds: Sequence[dict[int, FoldNumbers]]) -> dict[str, list[float]]:
+    """Fold -> presence, salience and score, mean over seeds."""
+    return {
+        str(fold): [
+            sum(getattr(folds[fold], name) for folds in seeds) / len(seeds)
+            for name in ("presence", "salience", "score")
+        ]
+        for fold in seeds[0]
+    }
+
+
+def values(plan: Plan, outcomes: Sequence[Outcome]) -> float | tuple[float, float]:
+    """What the study maximises: means over folds and seeds, inner folds only."""
+    means = [one.mean_inner for one in outcomes]
+    if plan.study.is_multi_objective:
+        return (
+            sum(one.presence for one in means) / len(means),
+            sum(one.salience for one in means) / len(means),
+        )
+    return sum(one.score for one in means) / len(means)

@@ -1,0 +1,139 @@
+"""Starting a study, joining it, and opening one that is there."""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock
+
+from blended.data import InputError
+from blended.data.errors import unknown_name
+from blended.studies.search import space
+from blended.studies.search.engines import make_pruner, make_sampler
+from blended.studies.search.place import Place
+from blended.studies.search.plan import MAX_EPOCHS, Plan
+from blended.studies.search.progress import PLAN, STOPPED
+from blended.studies.search.storage import explaining_locks
+
+if TYPE_CHECKING:
+    import optuna
+
+MAY_CHANGE = {"budget", "reevaluate", "question"}
+"""What may differ when a study is started again: it goes on further, its trials stay comparable."""
+
+
+def start(place: Place, plan: Plan, storage: "optuna.storages.BaseStorage") -> "optuna.Study":
+    """Makes the study, or joins it if it is there and asks the same question.
+
+    Raises InputError for a study of this name with another space, base, corpus, ...
+    """
+    import optuna
+
+    upwards = optuna.study.StudyDirection.MAXIMIZE
+    directions = [upwards] * (2 if plan.study.is_multi_objective else 1)
+    with FileLock(place.lock), explaining_locks():
+        known = optuna.get_all_study_names(storage)
+        if place.name in known:
+            _check_same(Plan.model_validate_json(_stored(place, storage)), plan)
+        study = optuna.create_study(
+            storage=storage, study_name=place.name, directions=directions, load_if_exists=True
+        )
+        study.set_user_attr(PLAN, plan.model_dump_json(by_alias=True, exclude_unset=True))
+        study.set_user_attr(STOPPED, False)
+        if plan.study.is_exhaustive:
+            _enqueue_missing(study, plan)
+    return _equipped(study, plan)
+
+
+def join(place: Place, storage: "optuna.storages.BaseStorage") -> tuple["optuna.Study", Plan]:
+    """A study that is there, with the plan that it was started with; raises InputError if it is not."""
+    import optuna
+
+    with explaining_locks():
+        plan = Plan.model_validate_json(_stored(place, storage))
+        return _equipped(optuna.load_study(study_name=place.name, storage=storage), plan), plan
+
+
+def _stored(place: Place, storage: "optuna.storages.BaseStorage") -> str:
+    import optuna
+
+    known = optuna.get_all_study_names(storage)
+    if place.name not in known:
+        raise InputError(
+            f"{unknown_name('study', place.name, known)} Start it with `blended study run "
+            f"studies/{place.name}.yaml`."
+        )
+    stored = optuna.load_study(study_name=place.name, storage=storage).user_attrs.get(PLAN)
+    if stored is None:
+        raise InputError(
+            f"study {place.name!r} in this database was not started by `blended study run`: use another name"
+        )
+    return stored
+
+
+def _equipped(study: "optuna.Study", plan: Plan) -> "optuna.Study":
+    """With the plan's sampler and pruner, and draws that no other worker and no earlier call makes."""
+    trials = study.get_trials(deepcopy=False)
+    study.sampler = make_sampler(plan.study.sampler, _fresh_start(study, len(trials)))
+    pruner = plan.study.pruner.model_copy(update={"name": plan.study.prunes})
+    study.pruner = make_pruner(pruner, _max_epochs(plan))
+    return study
+
+
+def _fresh_start(study: "optuna.Study", num_trials: int) -> int:
+    """0 for the first worker of a new study, so that it can be repeated; else a number of its own."""
+    import os
+    import socket
+    import zlib
+
+    if num_trials == 0:
+        return 0
+    return zlib.crc32(f"{socket.gethostname()} {os.getpid()} {num_trials}".encode())
+
+
+def _max_epochs(plan: Plan) -> int:
+    """Of one trial, all seeds together."""
+    each = plan.study.budget.epochs
+    if each is None:
+        first = space.all_points({p: d for p, d in plan.study.dimensions.items() if d.choice})[0]
+        section: Any = plan.recipe(first, 0).get("fusion", {}).get("training", {})
+        each = int(section.get(MAX_EPOCHS.split(".")[-1], 60))
+    return each * len(plan.seeds)
+
+
+def _enqueue_missing(study: "optuna.Study", plan: Plan) -> None:
+    """Lets every point of a grid wait; those that are there already stay."""
+    there = {
+        _key(trial.system_attrs.get("fixed_params", trial.params))
+        for trial in study.get_trials(deepcopy=False)
+    }
+    for point in space.all_points(plan.study.dimensions):
+        params = space.to_params(point)
+        if _key(params) not in there:
+            study.enqueue_trial(params)
+
+
+def _key(params: dict[str, Any]) -> str:
+    return json.dumps(params, sort_keys=True)
+
+
+def _check_same(stored: Plan, given: Plan) -> None:
+    """Raises InputError naming the first setting that makes two studies incomparable."""
+    before, after = (_settings(plan) for plan in (stored, given))
+    for path in sorted(before.keys() | after.keys()):
+        if before.get(path) != after.get(path):
+            raise InputError(
+                f"study {given.name!r} exists and was started with {path} = {before.get(path, 'nothing')}, "
+                f"now it is {after.get(path, 'nothing')}: trials of both would not be comparable. Rename the "
+                f"study file, or restore the setting; only {', '.join(sorted(MAY_CHANGE))} may change"
+            )
+
+
+def _settings(plan: Plan) -> dict[str, str]:
+    """Everything that determines the trials of a study, by path."""
+    study = plan.study.model_dump(mode="json", by_alias=True)
+    fixed = {f"{key}": json.dumps(value) for key, value in study.items() if key not in MAY_CHANGE}
+    params = plan.params.model_dump(mode="json", include={"corpus", "encoders", "imported"})
+    fixed |= {f"params.{key}": json.dumps(value) for key, value in params.items()}
+    fixed["the base recipe"] = json.dumps(plan.base, sort_keys=True)
+    fixed["budget.epochs"] = json.dumps(plan.study.budget.epochs)
+    return fixed

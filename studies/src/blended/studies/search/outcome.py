@@ -1,0 +1,76 @@
+"""What evaluating one configuration once gives: numbers, and predictions to compare with.
+
+`inner` is what a study may choose by; `outer` is what it reports.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+from blended.data import LabelSpace
+from blended.eval.predictions import Predictions
+
+
+class FoldNumbers(BaseModel):
+    """Of one fold, each in [0, 1]; for single-label and intensity tasks only the score is meaningful."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    presence: float
+    salience: float
+    score: float
+
+
+class Outcome(BaseModel):
+    """One configuration on one seed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    identity: str
+    """SHA-256 over the configuration and the data: equal identities give equal numbers."""
+    config: dict[str, JsonValue]
+    """The TrialConfig."""
+    label_space: dict[str, JsonValue]
+    inner: dict[int, FoldNumbers]
+    """Reported fold -> numbers on its inner fold, made without any label of the reported fold."""
+    outer: dict[int, FoldNumbers]
+    """Reported fold -> numbers on it."""
+    units: dict[str, float] = {}
+    """`fold/actor` -> score of the clips of one actor of one inner fold; for the Wilcoxon pruner."""
+    metrics: dict[str, float] = {}
+    """Everything worth tracking, by the names that it has in MLflow."""
+    tags: dict[str, str] = {}
+    curve: tuple[float, ...] = ()
+    """Mean inner score after every epoch."""
+    fold_curves: dict[int, tuple[float, ...]] = {}
+    """Reported fold -> score on its inner fold after every epoch."""
+    seconds: float = 0.0
+
+    @property
+    def mean_inner(self) -> FoldNumbers:
+        """What a search maximises: the unweighted mean over folds."""
+        return mean(self.inner)
+
+    @property
+    def mean_outer(self) -> FoldNumbers:
+        """The unweighted mean over reported folds."""
+        return mean(self.outer)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evaluated:
+    """An outcome that is not stored yet."""
+
+    outcome: Outcome
+    predictions: Predictions
+    """Of all training clips, each by a model that saw nobody of its fold."""
+    space: LabelSpace
+
+
+def mean(folds: Mapping[int, FoldNumbers]) -> FoldNumbers:
+    """Unweighted mean over folds."""
+    rows = [(one.presence, one.salience, one.score) for one in folds.values()]
+    presence, salience, score = np.mean(rows, axis=0).tolist()
+    return FoldNumbers(presence=presence, salience=salience, score=score)

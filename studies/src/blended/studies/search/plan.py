@@ -1,0 +1,101 @@
+"""A study with everything it depends on: the study file and the params.yaml that it was started with.
+
+It is stored with the study, so that a worker that joins later, elsewhere, runs the same trials.
+"""
+
+import copy
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from blended.data import InputError
+from blended.studies.params import Params, Recipe
+from blended.studies.search.space import Choices
+from blended.studies.search.study_file import RECIPE, StudyFile
+from blended.studies.trial import TrialConfig, trial_config
+
+MAX_EPOCHS = "fusion.training.max_epochs"
+
+
+class Plan(BaseModel):
+    """What a study runs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    study: StudyFile
+    params: Params
+    """As params.yaml was; its corpus is the study's."""
+
+    @cached_property
+    def base(self) -> dict[str, Any]:
+        """The base recipe as it was written, before any choice."""
+        base = self.study.base
+        if isinstance(base, str):
+            return self.params.recipe(base).model_dump(mode="json", exclude_unset=True)
+        return dict(base or {})
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Of every trial."""
+        return self.study.seeds or (int(self.base.get("seed", 0)),)
+
+    def recipe(self, chosen: Choices, seed: int) -> dict[str, Any]:
+        """The recipe that choices make, not checked."""
+        made = copy.deepcopy(self.base)
+        for path, value in chosen.items():
+            if path == RECIPE:
+                made = merged(made, self.study.recipes[str(value)])
+        if (epochs := self.study.budget.epochs) is not None:
+            _set(made, MAX_EPOCHS, epochs)
+        for path, value in chosen.items():
+            if path != RECIPE:
+                _set(made, path, value)
+        return {**made, "seed": seed}
+
+    def config(self, chosen: Choices, seed: int) -> TrialConfig:
+        """The trial of choices; raises ValidationError for values that do not make a recipe, InputError
+        for names that do not exist."""
+        recipe = Recipe.model_validate(self.recipe(chosen, seed))
+        recipe.decision.protocol(seed)
+        return trial_config(self.params.model_copy(update={"recipes": {"trial": recipe}}), "trial")
+
+    def configs(self, chosen: Choices, seeds: tuple[int, ...]) -> list[TrialConfig]:
+        """One per seed."""
+        return [self.config(chosen, seed) for seed in seeds]
+
+
+def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Changes over a base, key by key.
+
+    A section whose `name` changes is replaced: another strategy has other settings.
+
+    >>> merged({"fusion": {"name": "late", "weights": "equal"}, "seed": 0}, {"fusion": {"name": "early"}})
+    {'fusion': {'name': 'early'}, 'seed': 0}
+    >>> merged({"fusion": {"name": "late", "weights": "equal"}}, {"fusion": {"weights": "learned"}})
+    {'fusion': {'name': 'late', 'weights': 'learned'}}
+    """
+    made = dict(base)
+    for key, value in changes.items():
+        before: Any = made.get(key)
+        made[key] = merged(before, value) if _same_thing(before, value) else value
+    return made
+
+
+def _same_thing(before: Any, value: Any) -> bool:
+    """Whether both are sections, and of what has the same name."""
+    both = isinstance(before, Mapping) and isinstance(value, Mapping)
+    return both and value.get("name", before.get("name")) == before.get("name")
+
+
+def _set(recipe: dict[str, Any], path: str, value: Any) -> None:
+    """Sets `fusion.training.hidden` in nested dictionaries."""
+    *sections, last = path.split(".")
+    inside = recipe
+    for section in sections:
+        inside = inside.setdefault(section, {})
+        if not isinstance(inside, dict):
+            raise InputError(f"{path}: {section!r} is a value and has no settings inside")
+    inside[last] = value

@@ -1,0 +1,142 @@
+"""The study's own MLflow run: the headline, who won, which choice is best and whether that is noise."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock
+from optuna.trial import FrozenTrial
+
+from blended.data import InputError
+from blended.studies import tracking
+from blended.studies.search import progress, selection, study_view
+from blended.studies.search.figures import study_figures
+from blended.studies.search.plan import Plan
+from blended.studies.search.records import SELECTED
+from blended.studies.search.trial_store import TrialStore
+from blended.studies.search.uploading import Uploader, check_answers
+
+if TYPE_CHECKING:
+    import optuna
+
+MAX_GROUPED = 3
+"""Settings for which the note says which value is best."""
+
+
+def publish(study: "optuna.Study", plan: Plan, store: TrialStore, uploader: Uploader) -> str:
+    """Writes the parent run anew; returns the id of its experiment.
+
+    Raises what MLflow raises if it does not answer.
+    """
+    from mlflow import MlflowClient
+    from mlflow.entities import Metric, RunTag
+
+    trials = study.get_trials(deepcopy=False)
+    check_answers(uploader.uri)
+    with FileLock(uploader.spool.lock):
+        experiment_id = tracking.open_experiment(uploader.uri, uploader.experiment, uploader.root)
+        client = MlflowClient(tracking_uri=uploader.uri)
+        run_id = uploader.parent(client, experiment_id)
+        now = _last_moment(trials)
+        metrics = [Metric(key, value, now, 0) for key, value in _metrics(plan, trials, store).items()]
+        tags = {"mlflow.note.content": note(plan, trials, store), "state": _state(plan, trials)}
+        client.log_batch(run_id, metrics=metrics, tags=[RunTag(*pair) for pair in tags.items()])
+        _log_pictures(client, run_id, study, plan)
+        study_view.provision(client, experiment_id, plan)
+        if progress.next_step(plan, trials) == "done":
+            client.set_terminated(run_id, end_time=now)
+    return experiment_id
+
+
+def _log_pictures(client: Any, run_id: str, study: "optuna.Study", plan: Plan) -> None:
+    import tempfile
+    from pathlib import Path
+
+    with tempfile.TemporaryDirectory() as folder:
+        for name, picture in study_figures(study, plan).items():
+            path = Path(folder) / name
+            path.write_bytes(picture)
+            client.log_artifact(run_id, str(path))
+
+
+def _last_moment(trials: Sequence[FrozenTrial]) -> int:
+    ended = [trial.datetime_complete for trial in trials if trial.datetime_complete]
+    return round(max(ended).timestamp() * 1000) if ended else 0
+
+
+def _state(plan: Plan, trials: Sequence[FrozenTrial]) -> str:
+    return "finished" if progress.next_step(plan, trials) == "done" else "running"
+
+
+def _metrics(plan: Plan, trials: Sequence[FrozenTrial], store: TrialStore) -> dict[str, float]:
+    """The headline under the plain names; the winner's numbers say what they are."""
+    counts = progress.counts(plan, trials)
+    values = {f"trials/{name}": float(getattr(counts, name)) for name in ("finished", "pruned", "failed")}
+    if not counts.finished:
+        return values
+    nested, best = selection.headline(plan, trials, store), selection.winner(plan, trials, store)
+    for key, estimate in nested.estimates.items():
+        values |= {key: estimate.value, f"{key}_low": estimate.low, f"{key}_high": estimate.high}
+    for choice in nested.choices:
+        values[f"fold{choice.fold}/score"] = choice.outer
+        values[f"fold{choice.fold}/chosen_trial"] = float(choice.number)
+    for key, estimate in best.estimates.items():
+        values[f"selected_on_these_folds/{key}"] = estimate.value
+    values["winner/inner_score"] = best.inner
+    values["winner/trial"] = float(best.number)
+    return values if best.fresh is None else {**values, "winner/inner_score_on_fresh_seeds": best.fresh}
+
+
+def note(plan: Plan, trials: Sequence[FrozenTrial], store: TrialStore) -> str:
+    """What a person reads first, in Markdown."""
+    parts = [f"**{plan.study.question}**"] if plan.study.question else []
+    counts = progress.counts(plan, trials)
+    parts.append(f"{counts.finished} trials finished, {counts.pruned} given up, {counts.failed} failed.")
+    if counts.finished:
+        nested, best = selection.headline(plan, trials, store), selection.winner(plan, trials, store)
+        parts += [_headline_table(nested), _winner_line(best)]
+        parts += [_which_is_best(path, trials, store) for path in _groupable(plan)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _headline_table(nested: selection.Headline) -> str:
+    rows = [f"| {name} | {estimate} |" for name, estimate in nested.estimates.items()]
+    chosen = ", ".join(f"fold {one.fold}: #{one.number}" for one in nested.choices)
+    title = (
+        "**Result of the study**, on outer folds that no choice among trials has seen: for every fold the "
+        f"trial with the best score on its inner fold ({chosen})."
+    )
+    return "\n".join([title, "", "| measure | mean over folds [95 %] |", "|---|---|", *rows])
+
+
+def _winner_line(best: selection.Winner) -> str:
+    params = ", ".join(f"{path} {value}" for path, value in best.params.items())
+    numbers = ", ".join(f"{name} {estimate}" for name, estimate in best.estimates.items())
+    fresh = "" if best.fresh is None else f", {best.fresh:.3f} on fresh seeds"
+    return (
+        f"**Winner: trial #{best.number}** ({params}), inner score {best.inner:.3f}{fresh}. "
+        f"Its outer scores, {SELECTED}: {numbers}."
+    )
+
+
+def _groupable(plan: Plan) -> list[str]:
+    """Settings with a few choices: for them one asks which is best."""
+    dimensions = plan.study.dimensions.items()
+    return [path for path, one in dimensions if one.choice and len(one.choice) > 1][:MAX_GROUPED]
+
+
+def _which_is_best(path: str, trials: Sequence[FrozenTrial], store: TrialStore) -> str:
+    """The best trial per value of a setting, and whether the lead of the first is noise."""
+    try:
+        groups = selection.by_group(trials, store, path)
+    except InputError:  # A result lies on another machine's disk: the table can be made there.
+        return ""
+    if len(groups) < 2:
+        return ""
+    rows = [f"| {path} | best trial | inner score | outer score ({SELECTED}) | behind by [95 %] | p |"]
+    rows.append("|---|---|---|---|---|---|")
+    for name, trial, gap in groups:
+        behind = str(gap.measures[-1][1] if len(gap.measures) == 3 else gap.measures[0][1]) if gap else ""
+        verdict = f"{gap.p_holm:.3f}{' (noise)' if gap.is_noise else ''}" if gap else ""
+        inner, outer = progress.mean_score(trial), progress.mean_score(trial, "outer")
+        rows.append(f"| {name} | #{trial.number} | {inner:.3f} | {outer:.3f} | {behind} | {verdict} |")
+    return "\n".join(rows)

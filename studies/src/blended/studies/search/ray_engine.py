@@ -1,0 +1,245 @@
+"""Ray Tune: the same study file, on a cluster.
+
+Every trial is an actor that calls the same objective as a worker does; the driver asks the study's sampler
+and writes into the study's storage. Actors are used again, so that each imports torch once; features are
+mapped from one file per machine (`shared_features`). The working folder must be on a file system that all
+machines see.
+"""
+
+import json
+import logging
+import os
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
+
+from blended.data import InputError
+from blended.studies.search import progress, space
+from blended.studies.search.objective import RESULT, Evaluator, Pruning, result, values
+from blended.studies.search.place import Place
+from blended.studies.search.plan import Plan
+from blended.studies.search.trial_store import TrialStore
+
+if TYPE_CHECKING:
+    import optuna
+
+METRIC = "score"
+METRICS = ("presence", "salience")
+MAX_FAILURES = 3
+"""Machines that a trial may lose before it counts as failed."""
+LAST_EPOCH = 10**6
+"""Reported with a trial's final numbers; trials end by themselves."""
+SAVE_SECONDS = "5"
+"""How often the driver saves what it needs to be restored."""
+
+MakeEvaluator = Callable[[Path, str], Evaluator]
+"""(working folder, device) -> what evaluates; called once per actor."""
+
+
+@dataclass(frozen=True)
+class RayOptions:
+    """Resources."""
+
+    address: str = ""
+    """`auto`, HOST:PORT, or empty for this machine alone."""
+    gpus_per_trial: float = 0.0
+    cpus_per_trial: float = 1.0
+
+
+def real_evaluator(root: Path, device: str) -> Evaluator:
+    """Trains."""
+    from blended.studies.folders import Folders
+    from blended.studies.search.evaluation import TrialEvaluator
+
+    return TrialEvaluator(Folders(root), device, lambda message: None)
+
+
+def run(
+    study: "optuna.Study",
+    plan: Plan,
+    place: Place,
+    *,
+    options: RayOptions,
+    make: MakeEvaluator = real_evaluator,
+) -> None:
+    """Runs a study to its end, or goes on where a driver that died left off.
+
+    Raises InputError if another driver is at it, or no cluster answers.
+    """
+    place.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(place.folder / "driver.lock", timeout=0):
+            connect(options)
+            _drive(study, plan, place, options, make)
+    except Timeout as error:
+        raise InputError(
+            f"another process drives study {place.name!r} on Ray: watch it with `blended study status "
+            f"{place.name}`; a second driver would start every trial twice"
+        ) from error
+
+
+def connect(options: RayOptions) -> None:
+    """Joins a cluster, or starts one on this machine; raises InputError if none answers."""
+    import ray
+
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", SAVE_SECONDS)
+    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+    if ray.is_initialized():
+        return
+    try:
+        ray.init(
+            address=options.address or None,
+            include_dashboard=False if not options.address else None,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+    except ConnectionError as error:
+        raise InputError(
+            f"no Ray cluster answers at {options.address!r}: start one with `ray start --head`, or leave "
+            f"--address out to use this machine"
+        ) from error
+
+
+def _drive(study: "optuna.Study", plan: Plan, place: Place, options: RayOptions, make: MakeEvaluator) -> None:
+    from ray import tune
+
+    from blended.studies.search.ray_search import give_back
+
+    experiment = place.ray.resolve() / place.name
+    trainable = _trainable(plan, place, options, make)
+    if experiment.is_dir() and tune.Tuner.can_restore(str(experiment)):
+        tune.Tuner.restore(str(experiment), trainable, resume_unfinished=True).fit()
+    # What a driver that died had begun and not saved; this one holds the lock, so nobody runs it.
+    give_back(study, study.get_trials(deepcopy=False))
+    if (
+        not progress.is_stopped(study)
+        and progress.next_step(plan, study.get_trials(deepcopy=False)) != "done"
+    ):
+        _tuner(study, plan, place, options, trainable).fit()
+
+
+def _tuner(study: "optuna.Study", plan: Plan, place: Place, options: RayOptions, trainable: Any) -> Any:
+    from ray import tune
+
+    from blended.studies.search.ray_search import StudySearch
+
+    metric, mode = _goal(plan)
+    experiment = place.ray.resolve() / place.name
+    return tune.Tuner(
+        trainable,
+        tune_config=tune.TuneConfig(
+            search_alg=StudySearch(plan, study, metric, mode),
+            num_samples=-1,  # The search itself says when it is over.
+            scheduler=_scheduler(plan),
+            reuse_actors=True,
+            time_budget_s=plan.study.budget.seconds,
+            trial_dirname_creator=_folder_name,
+        ),
+        run_config=tune.RunConfig(
+            name=experiment.name,
+            storage_path=str(experiment.parent),
+            failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
+            verbose=0,
+        ),
+    )
+
+
+def _folder_name(trial: Any) -> str:
+    """Short: the default spells out every setting."""
+    return f"trial-{trial.trial_id}"
+
+
+def _goal(plan: Plan) -> tuple[Any, Any]:
+    if plan.study.is_multi_objective:
+        return list(METRICS), ["max", "max"]
+    return METRIC, "max"
+
+
+def _scheduler(plan: Plan) -> Any:
+    """ASHA where the study prunes: it decides without waiting for others, as a cluster needs it."""
+    from ray.tune.schedulers import ASHAScheduler, FIFOScheduler
+
+    if plan.study.prunes in ("none", "wilcoxon"):
+        return FIFOScheduler()
+    pruner = plan.study.pruner
+    return ASHAScheduler(
+        time_attr="epoch",
+        metric=METRIC,
+        mode="max",
+        grace_period=pruner.warmup_epochs,
+        max_t=LAST_EPOCH,
+        reduction_factor=3,
+    )
+
+
+def _trainable(plan: Plan, place: Place, options: RayOptions, make: MakeEvaluator) -> Any:
+    from ray import tune
+
+    device = "cuda" if options.gpus_per_trial else "cpu"
+    given = {
+        "plan_json": plan.model_dump_json(by_alias=True, exclude_unset=True),
+        "root": str(place.root.resolve()),
+        "name": place.name,
+        "device": device,
+        "make": make,
+    }
+    resources = {"cpu": options.cpus_per_trial, "gpu": options.gpus_per_trial}
+    return tune.with_resources(tune.with_parameters(one_trial, **given), resources)
+
+
+_EVALUATORS: dict[tuple[str, str], Evaluator] = {}
+"""Of this actor: kept between its trials, with the features that it has mapped."""
+
+
+def one_trial(
+    config: Mapping[str, Any], *, plan_json: str, root: str, name: str, device: str, make: MakeEvaluator
+) -> None:
+    """Runs on a node: reports after epochs, and at the end what goes into the storage.
+
+    A trial's own mistake is reported, not raised: only what the machine does counts against MAX_FAILURES.
+    """
+    from ray import tune
+
+    from blended.studies.search.objective import Objective
+    from blended.studies.search.ray_search import ENDED, FAILED, FRESH
+
+    plan, folder = Plan.model_validate_json(plan_json), Path(root)
+    if (root, device) not in _EVALUATORS:
+        _EVALUATORS[root, device] = make(folder, device)
+    store = TrialStore(Place(folder, name).trials(plan.params.corpus))
+    objective = Objective(plan, _EVALUATORS[root, device], store)
+    pruning = Pruning(_reporter(plan), lambda: False, _every(plan, config.get(FRESH)))
+    try:
+        chosen = space.from_params(plan.study.dimensions, config["params"])
+        seeds = plan.seeds if config.get(FRESH) is None else (int(config[FRESH]),)
+        outcomes = [objective.outcome(one, pruning) for one in plan.configs(chosen, seeds)]
+        last = values(plan, outcomes)
+    except Exception as error:  # noqa: BLE001 - reported with its traceback
+        failure = {"error": repr(error)[:500], "traceback": traceback.format_exc()}
+        tune.report(
+            {METRIC: 0.0, "presence": 0.0, "salience": 0.0, "epoch": LAST_EPOCH, FAILED: json.dumps(failure)}
+        )
+        return
+    numbers: dict[str, Any] = dict(zip(METRICS, last, strict=True)) if isinstance(last, tuple) else {METRIC: last}
+    found = {**result(outcomes), "device": device, "host": os.uname().nodename}
+    # As text: Tune takes nested results apart.
+    tune.report({**numbers, "epoch": LAST_EPOCH, ENDED: True, RESULT: json.dumps(found)})
+
+
+def _every(plan: Plan, fresh: object) -> int:
+    prunes = plan.study.prunes in ("median", "hyperband") and fresh is None
+    return plan.study.pruner.every if prunes else 0
+
+
+def _reporter(plan: Plan) -> Callable[[float, int], None]:
+    from ray import tune
+
+    def report(score: float, epoch: int) -> None:
+        tune.report({METRIC: score, "epoch": epoch})
+
+    return report

@@ -1,0 +1,110 @@
+"""OptunaSearch on a study's own storage, so that no reader of it need care which engine ran."""
+
+import json
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from optuna.storages import RetryHeartbeatStaleTrialCallback
+from optuna.trial import FrozenTrial, TrialState
+from ray.tune.search import Searcher
+from ray.tune.search.optuna import OptunaSearch
+
+from blended.studies.search import progress, space
+from blended.studies.search.objective import FAILURE, RESULT, SEED
+from blended.studies.search.plan import Plan
+from blended.studies.search.storage import MAX_RETRIES
+
+ENDED, FAILED, FRESH = "ended", "failed", "fresh_seed"
+"""Of the results that a trial reports: whether it is the last, what went wrong, a re-evaluation's seed."""
+RAY = "ray"
+"""Marks trials that a Ray driver started: they have no heartbeat, the driver answers for them."""
+
+
+class StudySearch(OptunaSearch):
+    """Proposes by the study's sampler and writes what the workers found into its storage."""
+
+    def __init__(self, plan: Plan, study: Any, metric: Any, mode: Any) -> None:
+        self.plan = plan
+        super().__init__(
+            partial(_define, plan.study.dimensions),
+            metric=metric,
+            mode=mode,
+            study_name=study.study_name,
+            storage=study._storage,  # the same connection settings
+            sampler=study.sampler,
+        )
+
+    @property
+    def study(self) -> Any:
+        """Of Optuna; made when the search is."""
+        return self._ot_study
+
+    def suggest(self, trial_id: str) -> Any:
+        """Choices as Optuna stores them, with the seed of a re-evaluation; None where one must wait."""
+        study = self.study
+        if trial_id not in self._ot_trials:
+            if progress.is_stopped(study):
+                return Searcher.FINISHED
+            step = self._next_step(study)
+            if step != "trial":
+                return Searcher.FINISHED if step == "done" else None
+        params = super().suggest(trial_id)
+        trial = self._ot_trials[trial_id]
+        trial.set_user_attr(RAY, trial_id)
+        return {"params": params, FRESH: trial.user_attrs.get(SEED)}
+
+    def _next_step(self, study: Any) -> progress.Step:
+        """As for a worker; and trials of a driver that died, which nobody else will end, come back."""
+        trials = study.get_trials(deepcopy=False)
+        step = progress.next_step(self.plan, trials)
+        if step == "wait":
+            known = {trial.number for trial in self._ot_trials.values()}
+            if give_back(study, [trial for trial in trials if trial.number not in known]):
+                return "trial"
+        if step == "reevaluate":
+            for params, seed in progress.missing_reevaluations(self.plan, trials):
+                study.enqueue_trial(params, user_attrs={SEED: seed})
+            return "trial"
+        return step
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Of a restored driver, a trial may report again what is in the storage."""
+        if not self._is_ended(trial_id):
+            super().on_trial_result(trial_id, result)
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """A trial that was given up before its end is pruned, not finished with a half-trained score."""
+        if self._is_ended(trial_id):
+            return
+        trial, last = self._ot_trials[trial_id], result or {}
+        if failure := last.get(FAILED):
+            trial.set_user_attr(FAILURE, json.loads(failure))
+            result, error = None, True
+        elif last.get(ENDED):
+            trial.set_user_attr(RESULT, json.loads(last[RESULT]))
+        else:
+            result = None
+        super().on_trial_complete(trial_id, result, error)
+
+    def _is_ended(self, trial_id: str) -> bool:
+        if trial_id in self._completed_trials or trial_id not in self._ot_trials:
+            return True
+        number = self._ot_trials[trial_id].number
+        return self.study.get_trials(deepcopy=False)[number].state.is_finished()
+
+
+def _define(dimensions: space.Space, trial: Any) -> None:
+    """What OptunaSearch expects: asks for every setting and returns nothing."""
+    space.suggest(dimensions, trial)
+
+
+def give_back(study: Any, trials: Sequence[FrozenTrial]) -> bool:
+    """Lets running trials of a driver that died wait anew; returns whether there were any."""
+    orphans = [trial for trial in trials if trial.state == TrialState.RUNNING and RAY in trial.user_attrs]
+    for trial in orphans:
+        study.tell(trial.number, state=TrialState.FAIL)
+        RetryHeartbeatStaleTrialCallback(max_retry=MAX_RETRIES)(study, trial)
+    return bool(orphans)

@@ -1,0 +1,165 @@
+"""Reading a study file: every mistake with its line and the nearest right name."""
+
+import difflib
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, JsonValue, ValidationError
+
+from blended.data.errors import InputError, unknown_name
+from blended.studies.params import Params, Recipe
+from blended.studies.search import space
+from blended.studies.search.lines import Lines
+from blended.studies.search.plan import Plan
+from blended.studies.search.study_file import RECIPE, StudyFile
+
+UNION_PROBLEMS = {"union_tag_invalid", "union_tag_not_found"}
+
+
+def read_study(path: Path, params: Params) -> Plan:
+    """Reads and checks a study file; the study is called as the file.
+
+    Raises InputError with one line per mistake: unknown settings, values out of range, conditions that can
+    never hold, and choices that do not make a valid recipe.
+    """
+    lines = Lines(path)
+    if not isinstance(lines.values, dict):
+        raise InputError(f"{path}:1: expected settings such as space: and budget:, got {lines.values!r}")
+    try:
+        study = StudyFile.model_validate(lines.values)
+    except ValidationError as error:
+        raise InputError("\n".join(_file_problems(lines, error))) from error
+    _check_corpus(lines, study, params)
+    plan = Plan(
+        name=path.stem,
+        study=study,
+        params=params.model_copy(update={"corpus": study.corpus or params.corpus}),
+    )
+    _check_base(lines, plan)
+    _check_space(lines, plan)
+    if problems := list(dict.fromkeys(_recipe_problems(lines, plan))):
+        raise InputError("\n".join(problems))
+    return plan
+
+
+def _check_corpus(lines: Lines, study: StudyFile, params: Params) -> None:
+    corpus = study.corpus
+    if corpus is None or corpus == params.corpus or corpus == "demo" or params.corpora.source(corpus):
+        return
+    known = ["demo", *(params.corpora.model_extra or {})]
+    raise InputError(
+        lines.error(["corpus"], f"{unknown_name('corpus', corpus, known)} Give it a source in params.yaml.")
+    )
+
+
+def _check_base(lines: Lines, plan: Plan) -> None:
+    base = plan.study.base
+    if isinstance(base, str) and base not in plan.params.recipes:
+        raise InputError(lines.error(["base"], str(unknown_name("recipe", base, plan.params.recipes))))
+
+
+def _check_space(lines: Lines, plan: Plan) -> None:
+    """Conditions, and that a grid can be listed."""
+    study = plan.study
+    try:
+        space.check_conditions(study.dimensions)
+        if study.is_exhaustive:
+            space.all_points(study.dimensions)
+    except InputError as error:
+        path = str(error).split(" is a range")[0].split(": its condition")[0]
+        raise InputError(f"{lines.path}:{lines.line(_keys(study, path))}: {error}") from error
+
+
+def _keys(study: StudyFile, path: str) -> list[int | str]:
+    """Where in the file a setting's values stand."""
+    if path == RECIPE:
+        return ["recipes"]
+    return ["grid" if path in study.grid else "space", path]
+
+
+def _recipe_problems(lines: Lines, plan: Plan) -> Iterator[str]:
+    """What stops choices from making a recipe, for the first setting with wrong values."""
+    wrong: str | None = None
+    for path, value, chosen in space.probes(plan.study.dimensions):
+        if wrong not in (None, path):
+            return  # Later choices contain the wrong one.
+        keys = _keys(plan.study, path)
+        if path == RECIPE:
+            keys = ["recipes", str(value)]
+        shown = f"{space.label(value)!r}: "
+        try:
+            plan.config(chosen, plan.seeds[0])
+        except ValidationError as error:
+            problems = [*_sentences(error, Recipe)]
+        except InputError as error:
+            problems = [str(error)]
+        else:
+            problems = [*_unknown_features(plan, chosen)]
+        for problem in problems:
+            wrong = path
+            yield lines.error(keys, shown + problem)
+
+
+def _unknown_features(plan: Plan, chosen: space.Choices) -> Iterator[str]:
+    known = {*plan.params.encoders, *plan.params.imported}
+    fusion = Recipe.model_validate(plan.recipe(chosen, 0)).fusion
+    for feature in fusion.features:
+        if feature not in known:
+            yield f"{unknown_name('features', feature, known)} Add it to params.yaml."
+
+
+def _file_problems(lines: Lines, error: ValidationError) -> Iterable[str]:
+    for problem in error.errors():
+        keys = [part for part in problem["loc"] if not str(part).startswith("function-")]
+        where = lines.error(keys, "") if keys else f"{lines.path}: "
+        yield where + _sentence(problem, StudyFile)
+
+
+def _sentences(error: ValidationError, model: type[BaseModel]) -> Iterable[str]:
+    for problem in error.errors():
+        yield f"{'.'.join(map(str, problem['loc']))}: {_sentence(problem, model)}"
+
+
+def _sentence(problem: Any, model: type[BaseModel]) -> str:
+    """What is wrong and what is near."""
+    kind, given = problem["type"], problem["input"]
+    if kind == "extra_forbidden":
+        return f"unknown setting{_near(str(problem['loc'][-1]), _settings(model))}"
+    if kind in ("literal_error", "union_tag_invalid") and (known := _expected(problem)):
+        wrong = problem["ctx"].get("tag", given)
+        return f"unknown value {wrong!r}{_near(str(wrong), known)} Known: {', '.join(known)}."
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    return message if isinstance(given, dict) else f"{message}, got {given!r}"
+
+
+def _expected(problem: Any) -> list[str]:
+    text = str(problem["ctx"].get("expected") or problem["ctx"].get("expected_tags", ""))
+    return [part.strip(" '\"") for part in text.replace(" or ", ", ").split(",")]
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1)
+    if near == [name]:
+        return " of that choice: say when it exists, with if: {setting: value}"
+    return f": did you mean {near[0]!r}?" if near else ": remove it or correct its spelling."
+
+
+def _settings(model: type[BaseModel]) -> set[str]:
+    """Names of all settings of a model and of the models inside it."""
+    found: set[str] = set()
+    waiting: list[Any] = [model]
+    while waiting:
+        annotation = waiting.pop()
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            for name, field in annotation.model_fields.items():
+                found.add(field.alias or name)
+                waiting.append(field.annotation)
+                waiting.extend(field.metadata)
+        waiting.extend(get_args(annotation))
+    return found
+
+
+def configurations(plan: Plan) -> Sequence[dict[str, JsonValue]]:
+    """Every point of an exhaustive study, in order."""
+    return space.all_points(plan.study.dimensions)

@@ -1,0 +1,181 @@
+"""Who wins, and what that is worth: nested selection.
+
+For every reported fold k the configuration with the best inner score *for that fold* is chosen, and its
+numbers on fold k are the study's headline: no label of fold k took part in that choice among trials. The
+winner, one configuration for all folds, is chosen by its mean over inner folds, which together are all
+folds: its own outer score is therefore "selected on these folds".
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from optuna.trial import FrozenTrial
+
+from blended.data import InputError, LabelSpace
+from blended.eval.comparison import holm
+from blended.eval.intervals import Estimate
+from blended.eval.predictions import Predictions
+from blended.studies.search import measuring, progress
+from blended.studies.search.measuring import Difference
+from blended.studies.search.objective import RESULT, SEED
+from blended.studies.search.plan import Plan
+from blended.studies.search.trial_store import TrialStore
+
+
+@dataclass(frozen=True, slots=True)
+class FoldChoice:
+    """What was chosen for one reported fold."""
+
+    fold: int
+    number: int
+    """Of the trial."""
+    inner: float
+    """Its score on the inner fold: what it was chosen by."""
+    outer: float
+    """Its score on the reported fold, which no choice has seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """The honest result of a study."""
+
+    choices: tuple[FoldChoice, ...]
+    estimates: dict[str, Estimate]
+    """Measure -> mean over folds with its 95 % interval."""
+
+
+@dataclass(frozen=True, slots=True)
+class Winner:
+    """One configuration for all folds."""
+
+    number: int
+    params: dict[str, Any]
+    inner: float
+    """Mean over inner folds and seeds: what it was chosen by."""
+    fresh: float | None
+    """The same on fresh seeds, where there was a re-evaluation; then it was chosen by this."""
+    estimates: dict[str, Estimate]
+    """On the outer folds: selected on these folds."""
+    identities: tuple[str, ...]
+
+
+def headline(plan: Plan, trials: Sequence[FrozenTrial], store: TrialStore) -> Headline:
+    """Nested selection over all finished trials; raises InputError if there are none."""
+    finished = _finished(plan, trials)
+    choices = [best_for(fold, finished) for fold in _folds(finished)]
+    by_number = {trial.number: trial for trial in finished}
+    parts = [(choice.fold, predictions_of(by_number[choice.number], store)) for choice in choices]
+    space = space_of(finished[0], store)
+    return Headline(tuple(choices), measuring.estimates(measuring.joined(parts), space))
+
+
+def winner(plan: Plan, trials: Sequence[FrozenTrial], store: TrialStore) -> Winner:
+    """The best of the re-evaluated, by their fresh seeds alone; without any, the best trial."""
+    finished = _finished(plan, trials)
+    fresh = _fresh_scores(trials)
+    candidates = [trial for trial in finished if point(trial) in fresh] or finished
+    best = max(
+        candidates, key=lambda trial: (fresh.get(point(trial), progress.mean_score(trial)), -trial.number)
+    )
+    space = space_of(best, store)
+    return Winner(
+        number=best.number,
+        params=best.params,
+        inner=progress.mean_score(best),
+        fresh=fresh.get(point(best)),
+        estimates=measuring.estimates(predictions_of(best, store), space),
+        identities=tuple(best.user_attrs[RESULT]["identities"]),
+    )
+
+
+def front(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """Trials that no other beats in both inner presence and inner salience, by falling presence."""
+    finished = progress.complete(progress.searched(trials))
+    both = {trial.number: inner_means(trial)[:2] for trial in finished}
+
+    def beaten(trial: FrozenTrial) -> bool:
+        p, s = both[trial.number]
+        return any(q >= p and t >= s and (q, t) != (p, s) for q, t in both.values())
+
+    return sorted((t for t in finished if not beaten(t)), key=lambda t: -both[t.number][0])
+
+
+def by_group(
+    trials: Sequence[FrozenTrial], store: TrialStore, setting: str, limit: int = 6
+) -> list[tuple[str, FrozenTrial, Difference | None]]:
+    """The best trial for every value of a setting, by inner score, and the first's lead over each.
+
+    Differences are on the outer folds and corrected together; the trials were selected on these folds.
+    """
+    best: dict[str, FrozenTrial] = {}
+    for trial in progress.ranked(trials):
+        if setting in trial.params:
+            best.setdefault(str(trial.params[setting]), trial)
+    groups = list(best.items())[:limit]
+    if not groups:
+        return []
+    space = space_of(groups[0][1], store)
+    top_name, top = groups[0][0], predictions_of(groups[0][1], store)
+    found = [
+        measuring.difference(top_name, top, name, predictions_of(trial, store), space)
+        for name, trial in groups[1:]
+    ]
+    corrected = holm([one.p for one in found])
+    gaps = [
+        Difference(one.first, one.second, one.measures, one.p, p)
+        for one, p in zip(found, corrected, strict=True)
+    ]
+    return [(name, trial, gap) for (name, trial), gap in zip(groups, [None, *gaps], strict=True)]
+
+
+def predictions_of(trial: FrozenTrial, store: TrialStore) -> Predictions:
+    """Of a finished trial; of its first seed where it has several."""
+    return store.predictions(store.get(trial.user_attrs[RESULT]["identities"][0]))
+
+
+def space_of(trial: FrozenTrial, store: TrialStore) -> LabelSpace:
+    """The labels that a trial decides between."""
+    return LabelSpace.from_dict(store.get(trial.user_attrs[RESULT]["identities"][0]).label_space)
+
+
+def inner_means(trial: FrozenTrial) -> tuple[float, float, float]:
+    """Presence, salience and score, mean over inner folds and seeds."""
+    rows = list(trial.user_attrs[RESULT]["inner"].values())
+    presence, salience, score = (sum(row[k] for row in rows) / len(rows) for k in range(3))
+    return presence, salience, score
+
+
+def point(trial: FrozenTrial) -> str:
+    """The choices of a trial, the same for the same configuration."""
+    return repr(sorted(trial.params.items()))
+
+
+def _finished(plan: Plan, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    finished = progress.ranked(trials)
+    if not finished:
+        raise InputError(
+            f"study {plan.name!r} has no finished trial yet: see `blended study status {plan.name}`"
+        )
+    return finished
+
+
+def _folds(finished: Sequence[FrozenTrial]) -> list[int]:
+    return sorted(int(fold) for fold in finished[0].user_attrs[RESULT]["inner"])
+
+
+def best_for(fold: int, finished: Sequence[FrozenTrial]) -> FoldChoice:
+    """Among equals the earliest; looks at nothing but the inner score of that fold."""
+    key = str(fold)
+    best = max(finished, key=lambda trial: (trial.user_attrs[RESULT]["inner"][key][2], -trial.number))
+    numbers = best.user_attrs[RESULT]
+    return FoldChoice(fold, best.number, numbers["inner"][key][2], numbers["outer"][key][2])
+
+
+def _fresh_scores(trials: Sequence[FrozenTrial]) -> dict[str, float]:
+    """Choices -> mean inner score over fresh seeds."""
+    found: dict[str, list[float]] = {}
+    for trial in progress.complete(progress.reevaluated(trials)):
+        assert SEED in trial.user_attrs
+        found.setdefault(point(trial), []).append(progress.mean_score(trial))
+    return {key: sum(scores) / len(scores) for key, scores in found.items()}

@@ -1,0 +1,113 @@
+"""Optuna's storage: SQLite beside the study, or PostgreSQL by URL for many workers."""
+
+import logging
+import warnings
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from filelock import FileLock
+
+from blended.data import InputError
+from blended.studies.search.place import Place
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    import optuna
+    import sqlalchemy
+
+LOCK_SECONDS = 60
+"""How long a writer waits for SQLite's single lock."""
+HEARTBEAT_SECONDS = 15
+GRACE_SECONDS = 60
+"""A worker that has not been heard of for so long is dead, and its trial is run again."""
+MAX_RETRIES = 3
+"""Of a trial whose worker died; a configuration that kills three workers is to blame itself."""
+PREFIXES = ("sqlite:///", "postgresql://", "postgresql+psycopg://")
+
+
+def storage_url(place: Place, url: str | None) -> str:
+    """The address of a study's storage; raises InputError for a database that is not supported."""
+    if not url:
+        return f"sqlite:///{place.database.resolve()}"
+    if not url.startswith(PREFIXES):
+        raise InputError(
+            f"storage {url.split('@')[-1]!r} is not supported: give sqlite:////path/study.db or "
+            f"postgresql://user@host/database, or nothing for a SQLite file beside the study"
+        )
+    return url.replace("postgresql://", "postgresql+psycopg://", 1)
+
+
+def open_storage(
+    place: Place,
+    url: str | None = None,
+    *,
+    heartbeat_seconds: int = HEARTBEAT_SECONDS,
+    grace_seconds: int = GRACE_SECONDS,
+) -> "optuna.storages.RDBStorage":
+    """Opens, and on first use makes, the storage.
+
+    Several processes that make one SQLite file at once leave it broken, so this is done under a lock.
+    Raises InputError where nothing answers at the address.
+    """
+    import optuna
+    from sqlalchemy.exc import OperationalError
+
+    address = storage_url(place, url)
+    place.folder.mkdir(parents=True, exist_ok=True)
+    optuna.logging.set_verbosity(logging.ERROR)
+    sqlite = address.startswith("sqlite:")
+    engine = {"connect_args": {"timeout": LOCK_SECONDS}} if sqlite else {"pool_pre_ping": True}
+    with FileLock(place.lock), warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        retry = optuna.storages.RetryHeartbeatStaleTrialCallback(max_retry=MAX_RETRIES)
+        try:
+            storage = optuna.storages.RDBStorage(
+                address,
+                engine_kwargs=engine,
+                heartbeat_interval=heartbeat_seconds,
+                grace_period=grace_seconds,
+                heartbeat_stale_trial_callback=retry,
+            )
+        except OperationalError as error:
+            reason = str(error.orig).splitlines()[0]
+            raise InputError(
+                f"no database answers at {address.split('@')[-1]} ({reason}): start it, or leave --storage "
+                f"out for a SQLite file"
+            ) from error
+    if sqlite:
+        _write_ahead(storage.engine)
+    return storage
+
+
+def _write_ahead(engine: "sqlalchemy.Engine") -> None:
+    """Lets SQLite append to a log: readers do not block writers, and a commit waits for no disk.
+
+    A killed process loses nothing by it; a power failure may lose the last seconds, but not the file.
+    """
+    from sqlalchemy import event
+
+    def prepare(connection: "sqlite3.Connection", _: object) -> None:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+
+    event.listen(engine, "connect", prepare)
+    engine.dispose()  # Connections that are open already were not prepared.
+
+
+@contextmanager
+def explaining_locks() -> Generator[None]:
+    """Turns SQLite's `database is locked` into what to do about it."""
+    from optuna.exceptions import StorageInternalError
+    from sqlalchemy.exc import OperationalError
+
+    try:
+        yield
+    except (StorageInternalError, OperationalError) as error:
+        if "locked" not in f"{error} {error.__cause__}":
+            raise
+        raise InputError(
+            f"the study's SQLite file stayed locked by other workers for {LOCK_SECONDS} s: it takes about "
+            f"eight writers. Use PostgreSQL for more: --storage postgresql://user@host/database"
+        ) from error

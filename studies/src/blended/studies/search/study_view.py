@@ -1,0 +1,117 @@
+"""The MLflow page on which a study's trials are compared: columns, order and charts already right.
+
+Like `saved_view`, written in MLflow's undocumented format for shared views (3.17, which the lock pins);
+nothing else depends on it, and a browser test looks at it.
+"""
+
+import base64
+import json
+import time
+import zlib
+from typing import Any
+
+from blended.studies.search.plan import Plan
+from blended.studies.search.study_file import RECIPE
+
+COLUMNS = (
+    *(f"metrics.`{name}`" for name in ("inner/score", "score", "score_low", "score_high")),
+    *(f"metrics.`{name}`" for name in ("presence_accuracy", "salience_accuracy")),
+)
+MAX_CHOICES = 6
+"""Settings of the study shown as columns and axes."""
+
+
+def view_key(study: str) -> str:
+    """Of the shared view of a study."""
+    return f"study-{study}"
+
+
+def view_address(server: str, experiment_id: str, study: str, *, charts: bool = True) -> str:
+    """Where a server shows the view, as charts or as a table."""
+    mode = "&compareRunsMode=CHART" if charts else ""
+    query = f"workflowType=machine_learning&viewStateShareKey={view_key(study)}{mode}"
+    return f"{server}/#/experiments/{experiment_id}/runs?{query}"
+
+
+def provision(client: Any, experiment_id: str, plan: Plan) -> None:
+    """Writes the view into the experiment, replacing an older one of this study."""
+    client.set_experiment_tag(experiment_id, f"mlflow.sharedViewState.{view_key(plan.name)}", view_tag(plan))
+
+
+def view_tag(plan: Plan, *, created_ms: int | None = None) -> str:
+    """The value of the tag."""
+    now = created_ms if created_ms is not None else int(time.time() * 1000)
+    packed = base64.b64encode(zlib.compress(json.dumps(view_state(plan)).encode())).decode()
+    name = f"Study {plan.name}: trials by score on inner folds"
+    return json.dumps({"name": name, "createdAt": now, "updatedAt": now, "state": f"deflate;{packed}"})
+
+
+def view_state(plan: Plan) -> dict[str, Any]:
+    """Finished trials by falling inner score, which is what the study chose by; outer scores beside it."""
+    chosen = [f"tags.`choice.{path}`" for path in _settings(plan)]
+    tags = [f"tags.`{name}`" for name in ("state", "phase", "synthetic")]
+    return {
+        "searchFilter": f"tags.study = '{plan.name}' and tags.kind = 'trial'",
+        "orderByKey": "metrics.`inner/score`",
+        "orderByAsc": False,
+        "startTime": "ALL",
+        "lifecycleFilter": "Active",
+        "selectedColumns": ["attributes.`Run Name`", *COLUMNS, *chosen, *tags],
+        "runsHidden": [],
+        "runsHiddenMode": "FIRST_20_RUNS",
+        "runsPinned": [],
+        "runsExpanded": {},
+        "viewMaximized": False,
+        "compareRunSections": [_section("parallel", "Settings against scores"), _section("scores", "Scores")],
+        "compareRunCharts": _charts(plan),
+        "isAccordionReordered": True,
+        "hideEmptyCharts": True,
+    }
+
+
+def _charts(plan: Plan) -> list[dict[str, Any]]:
+    """Parallel coordinates of all settings; presence against salience; inner against outer scores."""
+    parallel = {
+        "selectedParams": [path for path in _settings(plan) if path != RECIPE],
+        "selectedMetrics": ["inner/score", "score"],
+        "showAllRuns": True,
+    }
+    return [
+        _chart("PARALLEL", "parallel", "Settings, score on inner folds, score", parallel),
+        _chart(
+            "SCATTER",
+            "scores",
+            "Presence and salience, inner folds",
+            _axes("inner/presence", "inner/salience"),
+        ),
+        _chart("SCATTER", "scores", "Chosen by, and reported", _axes("inner/score", "score")),
+        _chart(
+            "BAR", "scores", "Score on outer folds", {"metricKey": "score", "selectedMetricKeys": ["score"]}
+        ),
+    ]
+
+
+def _settings(plan: Plan) -> list[str]:
+    return list(plan.study.dimensions)[:MAX_CHOICES]
+
+
+def _section(uuid: str, name: str) -> dict[str, Any]:
+    flags = {"display": True, "isReordered": False, "deleted": False, "isGenerated": False}
+    return {"uuid": uuid, "name": name, **flags}
+
+
+def _chart(kind: str, section: str, title: str, settings: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": kind,
+        "uuid": f"{section}-{title}",
+        "metricSectionId": section,
+        "displayName": title,
+        "isGenerated": False,
+        "deleted": False,
+        "runsCountToCompare": 100,
+        **settings,
+    }
+
+
+def _axes(x: str, y: str) -> dict[str, Any]:
+    return {"xaxis": {"key": x, "type": "METRIC"}, "yaxis": {"key": y, "type": "METRIC"}}

@@ -1,0 +1,125 @@
+"""A params.yaml and studies that need no data: a toy takes the place of training."""
+
+import multiprocessing
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import optuna
+import pytest
+
+from blended.studies.params import Params, read_params
+from blended.studies.search.objective import Objective
+from blended.studies.search.opening import join, start
+from blended.studies.search.place import Place
+from blended.studies.search.plan import Plan
+from blended.studies.search.reading import read_study
+from blended.studies.search.records import record_of
+from blended.studies.search.spool import Spool
+from blended.studies.search.storage import open_storage
+from blended.studies.search.testing import EVALUATED, ToyEvaluator, toy_worker
+from blended.studies.search.trial_store import TrialStore
+from blended.studies.search.worker import Worker
+
+# Every spawned process would import torch anew; a forked one inherits the threads of the tests and hangs.
+SERVER = multiprocessing.get_context("forkserver")
+SERVER.set_forkserver_preload(["blended.studies.search.testing"])
+PARAMS = """\
+corpus: demo
+encoders:
+  logmel: {}
+  prosody: {}
+recipes:
+  both:  # the base of the toys
+    fusion: {name: early, features: [logmel, prosody]}
+    seed: 0
+"""
+SEARCH = """\
+base: both
+space:
+  fusion.training.learning_rate: {float: [1e-5, 1e-1], log: true}
+  fusion.training.hidden: {choice: [0, 13, 64]}
+budget: {trials: 12}
+pruner: none
+"""
+GRID = """\
+base: both
+grid:
+  fusion.name: [early, late]
+  fusion.training.hidden: [0, 13, 64]
+"""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A study on toys, in a folder of its own."""
+
+    place: Place
+    plan: Plan
+
+    @property
+    def root(self) -> Path:
+        return self.place.root
+
+    @property
+    def store(self) -> TrialStore:
+        return TrialStore(self.place.trials("demo"))
+
+    @property
+    def spool(self) -> Spool:
+        return Spool(self.place.spool)
+
+    def start(self, url: str | None = None) -> optuna.Study:
+        return start(self.place, self.plan, open_storage(self.place, url))
+
+    def worker(
+        self, evaluator: ToyEvaluator, *, again: bool = False, url: str | None = None, heartbeat: int = 60
+    ) -> Worker:
+        storage = open_storage(self.place, url, heartbeat_seconds=heartbeat, grace_seconds=2 * heartbeat)
+        study, plan = join(self.place, storage)
+        objective = Objective(plan, evaluator, self.store, again=again, where={"device": "cpu"})
+        spool = self.spool
+        return Worker(
+            study,
+            objective,
+            self.place,
+            finished=lambda trial: spool.put(record_of(plan, trial, self.store)),
+            log=lambda message: None,
+        )
+
+    def trials(self, url: str | None = None) -> list[optuna.trial.FrozenTrial]:
+        return join(self.place, open_storage(self.place, url))[0].get_trials()
+
+    def evaluated(self) -> list[str]:
+        path = self.root / EVALUATED
+        return path.read_text().split() if path.is_file() else []
+
+    def forked(self, evaluator: ToyEvaluator, url: str | None = None, dies_at: str = "") -> BaseProcess:
+        """A worker in a process of its own, with heartbeats every second."""
+        arguments = (self.place, evaluator, url, dies_at)
+        process = SERVER.Process(target=toy_worker, args=arguments, daemon=True)
+        process.start()
+        return process
+
+
+MakeBench = Callable[..., Bench]
+
+
+@pytest.fixture
+def params(tmp_path: Path) -> Params:
+    path = tmp_path / "params.yaml"
+    path.write_text(PARAMS)
+    return read_params(path)
+
+
+@pytest.fixture
+def bench(tmp_path: Path, params: Params) -> MakeBench:
+    """Makes a study from text; call `start` on it."""
+
+    def make(text: str = SEARCH, name: str = "toy") -> Bench:
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(text)
+        return Bench(Place(tmp_path, name), read_study(path, params))
+
+    return make

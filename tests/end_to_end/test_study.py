@@ -1,0 +1,104 @@
+"""`blended study` on a real, tiny corpus: the commands, and that DVC's way gives the same number."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import mlflow
+import pytest
+from tests.conftest import Command
+
+STUDY = """\
+question: Early or late?
+base:
+  fusion: {name: early, features: [logmel, motion]}
+  decision: {name: thresholds}
+space:
+  fusion.name: {choice: [early, late]}
+  fusion.training.learning_rate: {float: [1e-4, 1e-2], log: true}
+budget: {trials: 4, epochs: 4}
+pruner: none
+"""
+
+
+def finished_study(project: Path, blended: Command) -> None:
+    (project / "which.yaml").write_text(STUDY)
+    done = blended("study", "run", project / "which.yaml", "--root", project)
+    assert done.code == 0, done.err
+    assert "viewStateShareKey=study-which" in done.out
+
+
+def test_a_study_from_its_file_to_a_recipe(
+    project: Path, blended: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    finished_study(project, blended)
+    status = blended("study", "status", "which", "--root", project)
+    assert status.code == 0
+    assert "selected" in status.out
+    best = blended("study", "best", "which", "--root", project, "--write")
+    assert best.code == 0, best.err
+    assert "selected on these folds" in best.out
+    rows = list(csv.DictReader(io.StringIO(blended("study", "export", "which", "--root", project).out)))
+    assert [row["state"] for row in rows] == ["finished"] * 5
+    compared = blended("study", "compare", "which#0", "which#1", "--root", project)
+    assert compared.code == 0, compared.err
+    assert "p =" in compared.out and "score" in compared.out
+
+    # The recipe gives the winner's own identity and number.
+    assert blended("train", "which", "--root", project).code == 0
+    run = json.loads((project / "runs" / "demo" / "which" / "artifacts" / "run.json").read_text())
+    outcome = project / "runs" / "demo" / "trials" / run["identity"] / "outcome.json"
+    trained = json.loads((project / "runs" / "demo" / "which" / "metrics.json").read_text())
+    numbers = json.loads(outcome.read_text())["metrics"]
+    for key in ("score", "presence_accuracy", "salience_accuracy", "score_low"):
+        assert numbers[key] == trained["cross_fold"][key]
+
+    client = mlflow.MlflowClient(f"sqlite:///{project / 'mlflow' / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("demo-studies")
+    assert experiment is not None
+    children = client.search_runs([experiment.experiment_id], "tags.kind = 'trial'")
+    assert len(children) == 4
+    logged = children[0].data.metrics
+    assert {"fold0/outer_score", "inner/score", "score_low", "in_fold_optimistic/score"} <= logged.keys()
+    assert any(name.startswith("pairs/") for name in logged)
+    assert children[0].data.tags["synthetic"] == "true"
+
+    again = blended("study", "run", project / "which.yaml", "--root", project)
+    assert again.code == 0
+    assert len(client.search_runs([experiment.experiment_id], "tags.kind = 'trial'")) == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("status", "none"), "there is no study 'none'"),
+        (("run", "none.yaml"), "none.yaml does not exist: name a study file"),
+        (("compare", "linear-logmel", "nothing"), "'nothing' is neither a study nor a recipe"),
+        (("status", "../x"), "a study's name is a file name"),
+    ],
+)
+def test_mistakes_are_one_sentence(
+    project: Path, blended: Command, arguments: tuple[str, ...], sentence: str
+) -> None:
+    done = blended("study", *arguments, "--root", project)
+    assert done.code == 1
+    assert sentence in done.err
+
+
+def test_recipes_are_compared_too(finished_project: Path, blended: Command) -> None:
+    done = blended("study", "compare", "linear-logmel", "late-both-actor", "--root", finished_project)
+    assert done.code == 0, done.err
+    assert "linear-logmel minus late-both-actor" in done.out
+
+
+def test_features_that_are_missing_are_said_before_anything_runs(project: Path, blended: Command) -> None:
+    import shutil
+
+    shutil.rmtree(project / "data" / "features" / "demo" / "motion")
+    (project / "which.yaml").write_text(STUDY)
+    done = blended("study", "run", project / "which.yaml", "--root", project)
+    assert done.code == 1
+    assert "motion" in done.err
+    assert not (project / "runs" / "studies" / "which" / "study.db").exists()
