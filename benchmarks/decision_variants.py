@@ -41,8 +41,12 @@ Model = Callable[[float, Evidence, ndarray], Predict]
 class Fitted:
     """A decider with the knob that inner folds preferred and the score it had there."""
 
-    decide: Callable[[Evidence], list[Mixture]]
+    answer: Callable[[Evidence], list[Mixture]]
     parameters: dict[str, float]
+
+    def decide(self, evidence: Evidence) -> list[Mixture]:
+        """One mixture per clip."""
+        return self.answer(evidence)
 
 
 FitKnob = Callable[[float, Evidence, Sequence[Mixture]], Decider | Fitted]

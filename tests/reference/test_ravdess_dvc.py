@@ -18,7 +18,7 @@ from blended.data.labels import Mixture
 
 RECIPES = {"audio": 0.40, "face": 0.56, "early": 0.62, "late": 0.60}
 """Recipe -> the least unweighted recall that is expected of it."""
-ESTIMATE = re.compile(r"(0?\.\d+) \[(0?\.\d+), (0?\.\d+)\]")
+ESTIMATE = re.compile(r"(0?\.\d+)\s\[(0?\.\d+),\s(0?\.\d+)\]")
 SOURCES = ("packages", "studies", "dvc.yaml", ".dvc/config", ".dvcignore", ".gitignore")
 
 

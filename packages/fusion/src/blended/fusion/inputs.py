@@ -9,6 +9,7 @@ from torch import Tensor
 
 from blended.data import InputError, LabelSpace
 from blended.data.leaks import forbid_shared_actors
+from blended.fusion.media import Media
 from blended.fusion.sequences import Sequences
 
 
@@ -31,6 +32,8 @@ class Inputs:
     """Encoder -> one pooled vector per clip; finite."""
     sequences: Mapping[str, Sequences] = field(default_factory=dict)
     """Encoder -> steps over time of every clip; finite."""
+    media: Media | None = None
+    """The clips themselves, for networks that learn from them."""
     missing: Mapping[str, Bool[np.ndarray, "clip"]] = field(default_factory=dict)
     """Encoder -> clips without its features, whose rows are then 0; encoders that miss none are left out."""
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

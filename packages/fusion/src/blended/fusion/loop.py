@@ -18,9 +18,10 @@ from blended.fusion.config import TrainingConfig
 from blended.fusion.network import Network
 from blended.fusion.objective import Objective, Targets
 from blended.fusion.optimiser import AdamW, Parameters, rate_factor
+from blended.fusion.parallel import ALONE, Parallel
 from blended.fusion.passes import outputs_of, per_model
 from blended.fusion.plan import Draws, Job, batches_of_epoch, num_batches
-from blended.fusion.run import Epoch, Run
+from blended.fusion.run import Batched, Epoch, Run
 from blended.fusion.sources import Source
 from blended.fusion.step import Step, losses_of
 
@@ -45,7 +46,8 @@ class Loop:
     """Weight of every clip in the loss of every model."""
     epochs_done: int = 0
     pieces: int = 1
-    """Parts that a batch is cut into, after memory ran out."""
+    """Parts that a batch is cut into, from the start or after memory ran out."""
+    parallel: Parallel = ALONE
 
     @staticmethod
     def begin(
@@ -56,6 +58,8 @@ class Loop:
         parameters: Parameters,
         targets: Targets,
         objective: Objective,
+        pieces: int = 1,
+        parallel: Parallel = ALONE,
     ) -> "Loop":
         """A training before its first epoch."""
         device = targets.values_NE.device
@@ -73,6 +77,8 @@ class Loop:
             best={name: value.clone() for name, value in parameters.items()},
             watched_loss=np.full((len(jobs), max(job.epochs for job in jobs)), np.nan),
             weights_MN=_weights(jobs, targets, objective),
+            pieces=pieces,
+            parallel=parallel,
         )
 
     def resume(self, progress: Progress) -> None:
@@ -120,6 +126,8 @@ class Loop:
         first_bad_A = torch.full((len(jobs),), -1, device=self.weights_MN.device)
         for number, rows_AB in enumerate(plan):
             losses_A = self._step(jobs, number, rows_AB, run)
+            if run.on_batch is not None:
+                run.on_batch(Batched(self.epochs_done, number, len(plan), losses_A))
             bad = (first_bad_A < 0) & ~losses_A.isfinite()
             first_bad_A = torch.where(bad, number, first_bad_A)
         # The last step may have been the one too many.
@@ -139,10 +147,11 @@ class Loop:
         draws = Draws(jobs, self.epochs_done, number, self.weights_MN.device)
         rows = torch.as_tensor(rows_AB, device=self.weights_MN.device)
         weights = self.weights_MN[self._models].gather(1, rows.clamp(min=0)) * (rows >= 0)
+        columns = self.parallel.columns(rows.shape[1])
         while True:
             try:
                 losses = losses_of(
-                    step, self.optimiser.parameters, self._models, rows, weights, draws, self.pieces
+                    step, self.optimiser.parameters, self._models, rows, weights, draws, self.pieces, columns
                 )
                 break
             except torch.OutOfMemoryError:
@@ -150,6 +159,7 @@ class Loop:
                 run.log(
                     f"the device ran out of memory: batches are computed in {self.pieces} pieces from now on"
                 )
+        self.parallel.add_up([*(value.grad for value in self.optimiser.parameters.values()), losses])
         self.optimiser.step((rows >= 0).any(dim=1), self._rate_factors(jobs, number))
         return losses
 
@@ -161,6 +171,11 @@ class Loop:
 
     def _cut_batches(self, batch_size: int) -> None:
         """Halves what is computed at once; the gradient is still that of the whole batch."""
+        if self.parallel.count > 1:
+            raise InputError(
+                f"the device's memory does not hold its part of a batch in {self.pieces} pieces: accumulate "
+                f"gradients over more pieces, which all processes have to do alike"
+            )
         if self.pieces >= batch_size:
             raise InputError(
                 "the device's memory does not hold one clip of every model: choose a smaller network, "

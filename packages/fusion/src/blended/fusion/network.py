@@ -19,8 +19,9 @@ from blended.fusion.losses import StateLayout, emotion_shares, state_layout, sta
 
 Batch = dict[str, Tensor]
 Outputs = dict[str, Tensor]
-"""`logits` [clip, emotion], or `log_p_states` [clip, state] and `shares` [clip, emotion]; and `parts`
-[modality, clip, width] and `gates` [clip, encoder] where the body makes them."""
+"""`logits` [clip, emotion], or `log_p_states` [clip, state] and `shares` [clip, emotion]; `parts` [modality,
+clip, width] and `gates` [clip, encoder] where the body makes them; `steps` [clip, step, emotion] and `valid`
+[clip, step] where every step of time has logits of its own."""
 ScoresKind = Literal["emotions", "set-ratio"]
 
 
@@ -43,6 +44,8 @@ class Body(nn.Module):
         self.num_modalities = num_modalities
         self.noise_width = noise_width
         self.rate_scales: dict[str, float] = {}
+        self.clips_at_once = 512
+        """Clips per model that are predicted together."""
 
 
 class Head(nn.Module):
@@ -79,6 +82,11 @@ class Network(nn.Module):
         return self.body.num_modalities
 
     @property
+    def clips_at_once(self) -> int:
+        """Clips per model that are predicted together."""
+        return self.body.clips_at_once
+
+    @property
     def rate_scales(self) -> dict[str, float]:
         """Parameter -> factor of the learning rate, where it is not 1."""
         return {f"body.{name}": scale for name, scale in self.body.rate_scales.items()}
@@ -104,7 +112,15 @@ class Network(nn.Module):
         z_BW = embedded.pop("z")
         if partner is not None and share is not None:
             z_BW = share * z_BW + (1 - share) * z_BW[partner]
-        return embedded | self.scores(z_BW, None if uniform is None else uniform[..., at:])
+        outputs = embedded | self.scores(z_BW, None if uniform is None else uniform[..., at:])
+        return averaged(outputs) if "valid" in outputs else outputs
+
+
+def averaged(outputs: Outputs) -> Outputs:
+    """From logits of every step to those of a clip: the mean over the steps that are there."""
+    there = outputs["valid"].unsqueeze(-1).to(outputs["logits"].dtype)
+    logits = (outputs["logits"] * there).sum(dim=-2) / there.sum(dim=-2).clamp(min=1)
+    return {**outputs, "logits": logits, "steps": outputs["logits"]}
 
 
 class ScoresHead(nn.Module):
@@ -137,7 +153,7 @@ class ScoresHead(nn.Module):
             num_columns = self.layout.num_sets + self.layout.num_pairs * self.layout.num_ratios
         self.head = Head(width, hidden, num_columns, dropout)
 
-    def forward(self, z_BW: Float[Tensor, "B W"], uniform: Tensor | None) -> Outputs:
+    def forward(self, z_BW: Float[Tensor, "*B W"], uniform: Tensor | None) -> Outputs:
         """`logits`, or `log_p_states` and `shares`."""
         columns = self.head(z_BW, uniform)
         if self.layout is None:

@@ -114,13 +114,24 @@ class Objective:
     ) -> Float[Tensor, ""]:
         if self.space.task == "intensities":
             return self._of_intensities(outputs["logits"].float(), truth["values"], weights_B)
+        if "steps" in outputs:
+            return self._of_steps(outputs, truth, weights_B)
         loss = weighted_mean(self.per_clip(outputs, truth), weights_B)
         if self.config.ranking:
             ranked = salience_ranking(_log_shares(outputs, self), truth["values"])
             loss = loss + self.config.ranking * weighted_mean(ranked, weights_B)
         return loss
 
-    def per_clip(self, outputs: Outputs, truth: Mapping[str, Tensor]) -> Float[Tensor, "B"]:
+    def _of_steps(
+        self, outputs: Outputs, truth: Mapping[str, Tensor], weights_B: Float[Tensor, "B"]
+    ) -> Float[Tensor, ""]:
+        """The mean over all steps of all clips, each of which has the label of its clip."""
+        values_BTE = truth["values"].unsqueeze(-2).expand_as(outputs["steps"])
+        losses_BT = self.per_clip({"logits": outputs["steps"]}, {"values": values_BTE})
+        weights_BT = weights_B.unsqueeze(-1) * outputs["valid"]
+        return weighted_mean(losses_BT.flatten(-2), weights_BT.flatten(-2))
+
+    def per_clip(self, outputs: Outputs, truth: Mapping[str, Tensor]) -> Float[Tensor, "*B"]:
         """The main loss of each clip, for tasks in which a clip has one."""
         if self.has_states:
             return set_ratio_nll(outputs["log_p_states"].float(), truth["states"])

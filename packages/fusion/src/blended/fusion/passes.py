@@ -15,8 +15,8 @@ from blended.fusion.network import Network, Outputs
 from blended.fusion.optimiser import Parameters
 from blended.fusion.sources import Source
 
-PREDICT_CLIPS = 512
-"""Clips per model that are predicted at once."""
+PASSING = ("parts", "steps", "valid")
+"""Outputs that only the loss wants; their widths differ from batch to batch."""
 
 
 def per_model(function: Callable[..., Any], num_models: int) -> Callable[..., Any]:
@@ -61,11 +61,11 @@ def outputs_of(
     rows_AB: Int[Tensor, "A B"],
     amp: str,
 ) -> Outputs:
-    """Outputs [A, B, ...] without any randomness, a few clips at a time; `parts` are left out."""
+    """Outputs [A, B, ...] without randomness, a few clips at a time, save what only the loss wants."""
     run = per_model(lambda given, batch: forward(network, given, batch), len(models))
     chunks: list[Outputs] = []
-    for rows in rows_AB.split(PREDICT_CLIPS, dim=1):
+    for rows in rows_AB.split(network.clips_at_once, dim=1):
         with autocast(amp, rows.device):
             outputs = run(parameters, source.batch(models, rows))
-        chunks.append({key: value.float() for key, value in outputs.items() if key != "parts"})
+        chunks.append({key: value.float() for key, value in outputs.items() if key not in PASSING})
     return {key: torch.cat([chunk[key] for chunk in chunks], dim=1) for key in chunks[0]}

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Int
+from torch import Tensor
 
 Log = Callable[[str], None]
 
@@ -21,12 +22,28 @@ class Epoch:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Batched:
+    """A step that was taken."""
+
+    epoch: int
+    """Epochs done before it."""
+    batch: int
+    """From 0, within the epoch."""
+    num_batches: int
+    """Of the epoch."""
+    losses_A: Float[Tensor, "A"]
+    """Of every model that is still trained, on the device."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Run:
     """Callbacks and folders."""
 
     log: Log
     on_epoch: Callable[[Epoch], None] | None = None
     """Called after every epoch of models that are watched; may raise to end the training."""
+    on_batch: Callable[[Batched], None] | None = None
+    """Called after every step."""
     checkpoints: Path | None = None
     """Folder from which an interrupted training goes on; None for no checkpoints."""
     checkpoint_seconds: float | int = 20

@@ -68,10 +68,11 @@ class Pooled:
     modalities: tuple[str, ...] = ()
 
     def batch(self, models: Int[Tensor, "A"], rows_AB: Int[Tensor, "A B"]) -> Batch:
-        """[A, B, width] per encoder, 0 where it is missing, and `present` [A, B, K]."""
+        """[A, B, width] per encoder, 0 where missing; `<encoder>.present` [A, B], `present` [A, B, K]."""
         batch: Batch = {"present": present_after(self.change, self.modalities, self.present_NK[rows_AB])}
         for name in self.features:
-            batch[name] = self._one(name, models, rows_AB) * self.present[name][rows_AB].unsqueeze(-1)
+            batch[f"{name}.present"] = self.present[name][rows_AB]
+            batch[name] = self._one(name, models, rows_AB) * batch[f"{name}.present"].unsqueeze(-1)
         return batch
 
     def _one(self, name: str, models: Tensor, rows_AB: Tensor) -> Float[Tensor, "A B _"]:

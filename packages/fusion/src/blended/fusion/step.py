@@ -41,8 +41,9 @@ def losses_of(
     weights_AB: Float[Tensor, "A B"],
     draws: Draws,
     pieces: int,
+    columns: slice | None = None,
 ) -> Float[Tensor, "A"]:
-    """Losses, with their gradients left in the parameters.
+    """Losses, with their gradients left in the parameters; with `columns`, what these clips add to both.
 
     A batch in several pieces has the same loss if every clip has one of its own; a loss over the batch
     (contrast, correlation) is then the mean over pieces, and mixup mixes within them.
@@ -50,9 +51,10 @@ def losses_of(
     drawn = _draw(step, rows_AB, draws)
     total_A = weights_AB.sum(dim=1).clamp(min=1e-12)
     losses = torch.zeros(len(models), device=rows_AB.device)
-    size = -(-rows_AB.shape[1] // pieces)
-    for first in range(0, rows_AB.shape[1], size):
-        part = slice(first, first + size)
+    here = columns or slice(0, rows_AB.shape[1])
+    size = -(-(here.stop - here.start) // pieces)
+    for first in range(here.start, here.stop, size):
+        part = slice(first, min(first + size, here.stop))
         rows = rows_AB[:, part].clamp(min=0)
         batch = step.source.batch(models, rows)
         random = _part(drawn, part, (rows_AB[:, part] >= 0).sum(dim=1))

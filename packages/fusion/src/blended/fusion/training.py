@@ -21,6 +21,7 @@ from blended.fusion.loop import Loop
 from blended.fusion.network import Network
 from blended.fusion.objective import Objective, Targets
 from blended.fusion.optimiser import Parameters
+from blended.fusion.parallel import ALONE, Parallel
 from blended.fusion.passes import outputs_of
 from blended.fusion.plan import Job
 from blended.fusion.run import Run
@@ -39,6 +40,13 @@ class Problem:
     """Of the training clips, which come first."""
     objective: Objective
     device: torch.device
+    together: int | None = None
+    """Models trained and applied at once, for networks too large to have all in memory; None for all. The
+    numbers are those of all at once, to rounding."""
+    pieces: int = 1
+    """Parts that a batch is cut into, whose gradients add up to the batch's."""
+    parallel: Parallel = ALONE
+    """This process among those that train the same models."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,6 +62,8 @@ class Trained:
     """Loss on the watched rows after every epoch; NaN where nothing is watched, or not any more."""
     config: TrainingConfig
     device: torch.device
+    together: int | None = None
+    """Models applied at once; None for all."""
 
     @property
     def num_models(self) -> int:
@@ -68,13 +78,22 @@ class Trained:
         source = self.source if change is None else self.source.changed(change)
         models = torch.arange(len(rows_MB), device=self.device)
         rows = torch.as_tensor(rows_MB, device=self.device)
-        outputs = outputs_of(self.network, self.parameters, source, models, rows, self.config.amp)
+        parts = [
+            outputs_of(self.network, self._some(places), source, places, rows[places], self.config.amp)
+            for places in models.split(self.together or len(models))
+        ]
+        outputs = {key: torch.cat([part[key] for part in parts]) for key in parts[0]}
         wanted = {"emotions": self.network.scores.probabilities(outputs)}
         if "log_p_states" in outputs:
             wanted["states"] = outputs["log_p_states"].exp()
         if "gates" in outputs:
             wanted["gates"] = outputs["gates"]
         return {key: value.double().cpu().numpy() for key, value in wanted.items()}
+
+    def _some(self, places: Int[Tensor, "A"]) -> Parameters:
+        if len(places) == self.num_models:
+            return self.parameters
+        return {name: value[places] for name, value in self.parameters.items()}
 
     def predict_all(
         self, rows_B: Int[np.ndarray, "B"], change: Change | None = None
@@ -96,12 +115,24 @@ def train(problem: Problem, jobs: Sequence[Job], config: TrainingConfig, run: Ru
     With `run.checkpoints`, an interrupted training goes on where it was and ends with the same numbers.
     Raises InputError when a loss is no longer finite, with the epoch, the batch and what to do.
     """
+    if problem.together is not None and len(jobs) > problem.together:
+        return _in_turns(problem, jobs, problem.together, config, run)
     source = problem.make_source(jobs)
     network, parameters = _fresh(problem, source, jobs)
     if config.loss.r_drop and not network.noise_width:
         raise InputError("r_drop compares two passes with different dropout, and here is none: set dropout")
     made_by = fingerprint(jobs, config, parameters, problem.objective.space, problem.targets.values_NE)
-    loop = Loop.begin(jobs, config, source, network, parameters, problem.targets, problem.objective)
+    loop = Loop.begin(
+        jobs,
+        config,
+        source,
+        network,
+        parameters,
+        problem.targets,
+        problem.objective,
+        problem.pieces,
+        problem.parallel,
+    )
     folder = run.checkpoints
     if folder is not None and (progress := read_progress(folder, made_by, problem.device)) is not None:
         loop.resume(progress)
@@ -111,11 +142,31 @@ def train(problem: Problem, jobs: Sequence[Job], config: TrainingConfig, run: Ru
         while loop.places:
             loop.train_epoch(run)
             due = time.monotonic() - written >= run.checkpoint_seconds
-            if folder is not None and (due or not loop.places):
+            if folder is not None and problem.parallel.writes and (due or not loop.places):
                 write_progress(folder, loop.progress(), made_by)
                 written = time.monotonic()
     run.log(f"trained {len(jobs)} models for up to {loop.epochs_done} epochs")
-    return Trained(network, loop.best, source, loop.watched_loss, config, problem.device)
+    return Trained(network, loop.best, source, loop.watched_loss, config, problem.device, problem.together)
+
+
+def _in_turns(
+    problem: Problem, jobs: Sequence[Job], together: int, config: TrainingConfig, run: Run
+) -> Trained:
+    """Some models after the others, each group with checkpoints of its own."""
+    parts: list[Trained] = []
+    epochs = 0
+    for first in range(0, len(jobs), together):
+        group = jobs[first : first + together]
+        parts.append(train(problem, group, config, run.stage(f"from{first}", epochs)))
+        epochs += max(job.epochs for job in group)
+    watched_loss = np.full((len(jobs), max(job.epochs for job in jobs)), np.nan)
+    for first, part in zip(range(0, len(jobs), together), parts, strict=True):
+        rows, columns = part.watched_loss.shape
+        watched_loss[first : first + rows, :columns] = part.watched_loss
+    names = parts[0].parameters
+    joined = {name: torch.cat([part.parameters[name] for part in parts]) for name in names}
+    source = problem.make_source(jobs)
+    return Trained(parts[0].network, joined, source, watched_loss, config, problem.device, together)
 
 
 def _fresh(problem: Problem, source: Source, jobs: Sequence[Job]) -> tuple[Network, Parameters]:

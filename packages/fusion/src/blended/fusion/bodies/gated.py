@@ -30,18 +30,21 @@ class Gated(Body):
         self.modality_of, self.widths = dict(modality_of), dict(widths)
         self.top = min(top or len(widths), len(widths))
         self.dropout = dropout
-        self.project = nn.ModuleDict({_key(name): nn.Linear(dim, width) for name, dim in widths.items()})
+        self.project = nn.ModuleList(nn.Linear(dim, width) for dim in widths.values())
         self.gate = nn.Linear(width * len(widths), len(widths))
 
     def forward(self, batch: Batch, uniform: Tensor | None = None) -> Outputs:
         """`z`, and `gates` [clip, encoder]."""
         vectors: list[Tensor] = []
         at = 0
-        for name, dim in self.widths.items():
+        for project, (name, dim) in zip(self.project, self.widths.items(), strict=True):
             drawn = None if uniform is None else uniform[..., at : at + dim]
-            vectors.append(self.project[_key(name)](dropped(batch[name], drawn, self.dropout)))
+            vectors.append(project(dropped(batch[name], drawn, self.dropout)))
             at += dim
-        present_BK = torch.stack([batch["present"][..., k] for k in self.modality_of.values()], dim=-1)
+        present_BK = torch.stack(
+            [batch["present"][..., k] & batch[f"{name}.present"] for name, k in self.modality_of.items()],
+            dim=-1,
+        )
         stacked_BKW = torch.stack(vectors, dim=-2) * present_BK.unsqueeze(-1)
         scores_BK = self.gate(stacked_BKW.flatten(-2)).masked_fill(~present_BK, -1e4)
         if self.top < scores_BK.shape[-1]:
@@ -49,8 +52,3 @@ class Gated(Body):
             scores_BK = scores_BK.masked_fill(scores_BK < weakest, -1e4)
         gates_BK = scores_BK.softmax(dim=-1)
         return {"z": (gates_BK.unsqueeze(-1) * stacked_BKW).sum(dim=-2), "gates": gates_BK}
-
-
-def _key(name: str) -> str:
-    """A module's name may not hold a dot."""
-    return name.replace(".", "_")

@@ -17,9 +17,11 @@ from blended.fusion.strategies.early import EarlyConfig, apply_early, fit_early
 from blended.fusion.strategies.fused import Fit, Fused
 from blended.fusion.strategies.gated import GatedConfig, apply_gated, fit_gated
 from blended.fusion.strategies.late import LateConfig, apply_late, fit_late
+from blended.fusion.strategies.subsampled import SubsampledConfig, apply_subsampled, fit_subsampled
 
 FusionConfig = Annotated[
-    EarlyConfig | LateConfig | GatedConfig | CrossAttentionConfig, Field(discriminator="name")
+    EarlyConfig | LateConfig | GatedConfig | CrossAttentionConfig | SubsampledConfig,
+    Field(discriminator="name"),
 ]
 
 
@@ -38,6 +40,7 @@ FUSIONS: dict[str, Strategy] = {
     "early": Strategy(EarlyConfig, "vectors", fit_early, apply_early),
     "late": Strategy(LateConfig, "vectors", fit_late, apply_late),
     "gated": Strategy(GatedConfig, "vectors", fit_gated, apply_gated),
+    "subsampled": Strategy(SubsampledConfig, "sequences", fit_subsampled, apply_subsampled),
     "cross-attention": Strategy(
         CrossAttentionConfig, "sequences", fit_cross_attention, apply_cross_attention
     ),
@@ -52,6 +55,7 @@ __all__ = [
     "GatedConfig",
     "LateConfig",
     "Strategy",
+    "SubsampledConfig",
     "fit",
 ]
 

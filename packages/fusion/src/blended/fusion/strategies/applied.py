@@ -11,6 +11,7 @@ from torch import Tensor
 
 from blended.data import InputError, LabelSpace
 from blended.fusion.config import TrainingConfig
+from blended.fusion.media import Media
 from blended.fusion.per_actor import standardise_per_actor
 from blended.fusion.preprocessing import Standardiser
 from blended.fusion.sequences import Sequences
@@ -32,11 +33,14 @@ class NewClips:
     """Of every encoder of the strategy, used or not."""
     features: Mapping[str, Float[Tensor, "clip _"]] = field(default_factory=dict)
     sequences: Mapping[str, Sequences] = field(default_factory=dict)
+    media: Media | None = None
+    """The clips themselves, for a strategy that reads them."""
 
     @property
     def used(self) -> tuple[str, ...]:
-        """Encoders with features."""
-        return (*self.features, *self.sequences)
+        """Encoders with features, and the tracks of the clips themselves."""
+        tracks = () if self.media is None else self.media.tracks
+        return (*self.features, *self.sequences, *tracks)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

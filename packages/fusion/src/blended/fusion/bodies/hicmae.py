@@ -1,0 +1,125 @@
+"""HiCMAE on the clips themselves: all layers of both encoders and the fused tokens make a clip's vector.
+
+B clip, W window, F frame, S spectrogram frame, M mel bin, L clip and window together.
+"""
+
+import re
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+
+import torch
+from jaxtyping import Bool, Float, UInt8
+from torch import Tensor
+
+from blended.encoders.networks.hicmae.config import BackboneConfig, FinetuneConfig
+from blended.encoders.networks.hicmae.finetune import HiCMAEClassifier
+from blended.encoders.networks.hicmae.targets import IMAGENET_MEAN, IMAGENET_STD
+from blended.fusion.media import PICTURES, SOUND
+from blended.fusion.network import Batch, Body, Outputs
+
+ACTIVATIONS_AT_ONCE = 2**23
+"""Numbers in the tokens of the clips that are predicted together: about a gigabyte with what is made of them."""
+SEED, WINDOW = range(2)
+"""What a clip's uniform numbers are for."""
+
+_BLOCK = re.compile(r"encoder(?:_audio)?\.blocks\.(\d+)\.")
+_FUSION = re.compile(r"encoder_fusion\.blocks(?:_audio)?\.(\d+)\.")
+
+
+class HiCMAEBody(Body):
+    """The classifier of the paper without its last layer.
+
+    While training, one window per clip is looked at, chosen by chance, and residual branches are dropped;
+    otherwise the vectors of all windows are averaged. A track that a clip lacks, or that modality dropout
+    hides, is replaced by zeros: an average picture, an average spectrogram.
+    """
+
+    def __init__(self, backbone: BackboneConfig, layer_decay: float, frozen_layers: int) -> None:
+        super().__init__(2 * (backbone.video.dim + backbone.audio.dim), num_modalities=2, noise_width=2)
+        self.classifier = HiCMAEClassifier(FinetuneConfig(backbone=backbone, num_classes=0))
+        names = [name for name, _ in self.classifier.named_parameters()]
+        scales = rate_scales(names, backbone, layer_decay, frozen_layers)
+        self.rate_scales = {f"classifier.{name}": scale for name, scale in scales.items()}
+        self.clips_at_once = max(1, min(512, ACTIVATIONS_AT_ONCE // num_activations(backbone)))
+
+    def forward(self, batch: Batch, uniform: Float[Tensor, "B 2"] | None = None) -> Outputs:
+        """`z` [clip, width] from `pictures` [B, W, F, height, width, 3] and `sound` [B, W, S, M]."""
+        pictures, sound = batch[PICTURES], batch[SOUND]
+        if uniform is not None:
+            pictures, sound = one_window(pictures, uniform[:, WINDOW]), one_window(sound, uniform[:, WINDOW])
+        num_windows = pictures.shape[1]
+        video, audio = network_inputs(pictures, sound, batch["present"])
+        self.classifier.train(uniform is not None)
+        with seeded_by(uniform):
+            z_LK = self.classifier.features(video, audio)
+        return {"z": z_LK.unflatten(0, (-1, num_windows)).mean(dim=1)}
+
+
+def rate_scales(
+    names: Iterable[str], backbone: BackboneConfig, decay: float, frozen_layers: int
+) -> dict[str, float]:
+    """Parameter of the classifier -> factor of the learning rate, where it is not 1.
+
+    Layer-wise decay (BEiT, arXiv 2106.08254): what cuts the input into tokens is layer 0, then come the
+    blocks of the encoders (both alike), those of the fusion encoder, and last norms and layer weights. With
+    `frozen_layers` n the first n layers do not learn at all.
+    """
+    depth = max(backbone.video.depth, backbone.audio.depth)
+    last = depth + backbone.fusion_depth + 1
+    scales: dict[str, float] = {}
+    for name in names:
+        layer = _layer_of(name, depth, last)
+        scale = 0.0 if layer < frozen_layers else decay ** (last - layer)
+        if scale != 1.0:
+            scales[name] = scale
+    return scales
+
+
+def _layer_of(name: str, depth: int, last: int) -> int:
+    if "patch_embed" in name:
+        return 0
+    if found := _BLOCK.match(name):
+        return int(found[1]) + 1
+    if found := _FUSION.match(name):
+        return depth + int(found[1]) + 1
+    return last
+
+
+def num_activations(backbone: BackboneConfig) -> int:
+    """Numbers in the tokens of one window."""
+    frames, rows, columns = backbone.video_grid
+    audio_rows, audio_columns = backbone.audio.grid
+    video = frames * rows * columns * backbone.video.dim
+    return video + audio_rows * audio_columns * backbone.audio.dim
+
+
+def one_window(values: Tensor, uniform_B: Float[Tensor, "B"]) -> Tensor:
+    """[clip, 1, ...]: the window that every clip's number in [0, 1) falls on."""
+    chosen_B = (uniform_B * values.shape[1]).long()
+    return values[torch.arange(len(values), device=values.device), chosen_B].unsqueeze(1)
+
+
+def network_inputs(
+    pictures: UInt8[Tensor, "B W F height width 3"],
+    sound: Float[Tensor, "B W S M"],
+    present_BK: Bool[Tensor, "B 2"],
+) -> tuple[Float[Tensor, "L 3 F height width"], Float[Tensor, "L 1 S M"]]:
+    """Normalised pictures (ImageNet) and spectrograms of all windows; zeros for a track that is not there."""
+    mean = torch.tensor(IMAGENET_MEAN, device=pictures.device) * 255
+    std = torch.tensor(IMAGENET_STD, device=pictures.device) * 255
+    there_L2 = present_BK.repeat_interleave(pictures.shape[1], dim=0).float()
+    video = ((pictures.flatten(0, 1).float() - mean) / std).permute(0, 4, 1, 2, 3)
+    video = video * there_L2[:, 0, None, None, None, None]
+    return video, (sound.flatten(0, 1) * there_L2[:, 1, None, None]).unsqueeze(1)
+
+
+@contextmanager
+def seeded_by(uniform: Float[Tensor, "B 2"] | None) -> Generator[None]:
+    """Random branches that are a function of the batch's draws, so that training goes on exactly."""
+    if uniform is None:
+        yield
+        return
+    devices = [uniform.device] if uniform.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(int(uniform[0, SEED] * 2**24))
+        yield

@@ -1,0 +1,93 @@
+"""Subsampled training: every stretch of a clip is an example, and a clip is the mean of its stretches.
+
+The second recipe of the BLEMORE baseline (arXiv 2601.13225), there with 16-frame windows: the loss is that of
+each stretch, and logits are averaged over a clip before the softmax.
+"""
+
+from typing import Literal, cast
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+
+from blended.data import InputError, LabelSpace
+from blended.fusion.bodies.steps import Steps
+from blended.fusion.bodies.streams import StreamShape
+from blended.fusion.config import TrainingConfig
+from blended.fusion.inputs import Inputs
+from blended.fusion.nested import train_nested
+from blended.fusion.network import Network, ScoresHead
+from blended.fusion.objective import make_objective, targets_of
+from blended.fusion.preprocessing import PCAConfig
+from blended.fusion.run import Run
+from blended.fusion.sequences import SequenceSource, sequence_source
+from blended.fusion.strategies.applied import Applied, NewClips, State
+from blended.fusion.strategies.fused import Fused, Standardise, fused
+from blended.fusion.strategies.sequenced import Streaming, apply_sequenced, streams_of
+from blended.fusion.training import Problem
+
+
+class SubsampledConfig(BaseModel):
+    """Stretches as examples."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Literal["subsampled"] = "subsampled"
+    features: tuple[str, ...] = Field(min_length=1)
+    """Encoders, side by side."""
+    standardise: Standardise = "training"
+    stretch_seconds: float | int = Field(default=0.64, gt=0)
+    """Steps within a stretch are averaged; 0.64 s are 16 frames at 25 Hz."""
+    max_seconds: float | int = Field(default=30, gt=0)
+    """What is later in a clip is cut off."""
+    pca: PCAConfig | None = None
+    """Of all features of a modality, fitted on the training part."""
+    training: TrainingConfig = TrainingConfig(batch_size=64)
+
+
+def fit_subsampled(config: SubsampledConfig, inputs: Inputs, seed: int, run: Run) -> Fused:
+    """Trains one head per fold on the stretches of the training part."""
+    _check(config)
+    device, space = inputs.targets.device, inputs.space
+    streams, blocks = streams_of(_streaming(config), inputs.sequences, inputs.modality_of, inputs.actors)
+    problem = Problem(
+        make_source=lambda jobs: sequence_source(streams, blocks, config.max_seconds, jobs, config.pca),
+        make_network=lambda source: _network(config, cast(SequenceSource, source), space, device),
+        targets=targets_of(inputs.targets, space),
+        objective=make_objective(config.training.loss, space, has_states=False, device=device),
+        device=device,
+    )
+    nested = train_nested(problem, inputs.folds, len(inputs.clips), config.training, seed, run)
+    return fused(nested, inputs)
+
+
+def apply_subsampled(config: SubsampledConfig, state: State, clips: NewClips) -> Applied:
+    """The final head on the stretches of new clips."""
+
+    def make_network(source: SequenceSource, device: torch.device) -> Network:
+        return _network(config, source, clips.space, device)
+
+    return apply_sequenced(_streaming(config), state, clips, config.training, make_network)
+
+
+def _check(config: SubsampledConfig) -> None:
+    training = config.training
+    if training.mixup or training.loss.r_drop or training.scores != "emotions":
+        raise InputError(
+            "subsampled fusion judges stretches, which are averaged as logits of emotions: leave out mixup, "
+            "r_drop and `scores: set-ratio`"
+        )
+
+
+def _network(
+    config: SubsampledConfig, source: SequenceSource, space: LabelSpace, device: torch.device
+) -> Network:
+    shapes = {
+        name: StreamShape(source.widths[name], given.rate_hz) for name, given in source.sequences.items()
+    }
+    training = config.training
+    body = Steps(shapes)
+    return Network(body, ScoresHead(body.width, training.hidden, space, "emotions", training.dropout, device))
+
+
+def _streaming(config: SubsampledConfig) -> Streaming:
+    return Streaming(config.features, config.standardise, 1 / config.stretch_seconds, config.max_seconds)
