@@ -155,3 +155,18 @@ def test_states_are_counted(bench: MakeBench) -> None:
     counts = progress.counts(toy.plan, toy.trials())
     assert (counts.waiting, counts.finished, counts.failed, counts.running) == (0, 4, 2, 0)
     assert {trial.state for trial in toy.trials()} == {TrialState.COMPLETE, TrialState.FAIL}
+
+
+def test_one_actor_a_fold_tells_nothing(bench: MakeBench) -> None:
+    """Nothing is resampled then: an interval without width must not pass for certainty."""
+    toy = bench(GRID)
+    toy.start()
+    toy.worker(ToyEvaluator(toy.root)).work()
+    best, *_, worst = progress.ranked(toy.trials())
+    space = selection.space_of(best, toy.store)
+    pair = [selection.predictions_of(trial, toy.store) for trial in (best, worst)]
+    first = [pair[0].folds.index(fold) for fold in (0, 1, 2)]
+    actors = {pair[0].actors[row] for row in first}
+    rows = [row for row, actor in enumerate(pair[0].actors) if actor in actors]
+    alone = [one.take(rows) for one in pair]
+    assert measuring.difference("a", alone[0], "b", alone[1], space).p == 1.0

@@ -12,6 +12,7 @@ from blended.studies.commands import (
     evaluate,
     features,
     predict,
+    pretrain,
     register,
     runs,
     study,
@@ -31,6 +32,7 @@ app.add_typer(data.app, name="data")
 app.add_typer(encoders.app, name="encoders")
 app.add_typer(features.app, name="features")
 app.add_typer(study.app, name="study")
+app.add_typer(pretrain.app, name="pretrain")
 app.command("train")(train.train)
 app.command("compare")(compare.compare)
 app.command("evaluate")(evaluate.evaluate)

@@ -19,11 +19,11 @@ from blended.eval.evidence import Evidence
 from blended.eval.figures.importance import Importance
 from blended.eval.intervals import Estimate, actor_bootstrap, draw_actors
 from blended.eval.metrics import Correctness, correctness
-from blended.eval.protocol import FittedDecision, Protocol, calibrated, fit_decision
+from blended.eval.protocol import Evaluation, FittedDecision, calibrated
 from blended.fusion.sources import Change
 from blended.fusion.strategies import Fused
 from blended.studies.evaluating import PartScores
-from blended.studies.trial import TrialResult
+from blended.studies.trial import TrialResult, modality_of
 
 NUM_PERMUTATIONS = 3
 NUM_RESAMPLES = 1000
@@ -74,7 +74,7 @@ def explain(
         without[modality] = (found.presence, found.salience, found.score)
     importance: dict[str, dict[str, Estimate]] = {}
     worth = _worth(usual)
-    for name in result.config.fusion.features:
+    for name in modality_of(result.config):
         drops = [
             worth - _worth(correctness(decide.truth, decide(permuted)))
             for permuted in _permuted(result.fused, name, evidence.folds)
@@ -96,15 +96,9 @@ def _reads_states(result: TrialResult) -> bool:
 
 def _decisions(result: TrialResult) -> _Decided:
     """One decision per fold, fitted on the unchanged predictions of the others."""
-    protocol: Protocol = result.config.protocol
+    assert isinstance(result.cross_fold, Evaluation)
     truth = [mixture for mixture in result.train.truth if mixture is not None]
-    evidence = _evidence(result, result.fused.out_of_fold)
-    decisions: dict[int, FittedDecision] = {}
-    for fold in np.unique(evidence.folds):
-        fit = evidence.folds != fold
-        known = [mixture for mixture, kept in zip(truth, fit, strict=True) if kept]
-        decisions[int(fold)] = fit_decision(evidence.take(fit), known, protocol)
-    return _Decided(result, truth, decisions)
+    return _Decided(result, truth, result.cross_fold.decisions)
 
 
 def _evidence(result: TrialResult, probabilities: Float[np.ndarray, "clip emotion"]) -> Evidence:

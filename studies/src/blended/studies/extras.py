@@ -2,7 +2,7 @@
 
 enrolment.csv       score against clips of a person, where scores are calibrated per actor
 importance.json     predictor -> pair of emotions -> [loss of score where it is permuted, low, high]
-without.json        modality left out -> [presence accuracy, salience accuracy, score], each [value, low, high]
+without.json        modality left out -> [presence, salience accuracy, score], each [value, low, high]
 """
 
 import json
@@ -24,8 +24,8 @@ ENROLMENT, IMPORTANCE, WITHOUT = "enrolment.csv", "importance.json", "without.js
 FILES = (ENROLMENT, IMPORTANCE, WITHOUT)
 
 CURVE_CLIPS, CURVE_REPEATS = (2, 4, 8, 16), 2
-"""Of a run's own curve, and draws of clips per number: every one is a cross-fitted decision. `blended evaluate
---enrolment-curve` has more of both."""
+"""Of a run's own curve, and draws of clips per number: every one is a cross-fitted decision.
+`blended evaluate --enrolment-curve` has more of both."""
 
 Without = Mapping[str, tuple[Estimate, ...]]
 """Modality left out -> presence accuracy, salience accuracy and score."""

@@ -14,6 +14,7 @@ from blended.data.store import FeatureStore
 from blended.encoders.layers import parse_feature_reference
 from blended.encoders.pooling import pool_store, read_layers
 from blended.fusion.inputs import Inputs
+from blended.fusion.media import Media
 from blended.fusion.sequences import Sequences, pack
 from blended.studies.params import Missing
 
@@ -60,21 +61,22 @@ def gather(
     corpus: Corpus,
     stores: Mapping[str, FeatureStore],
     modality_of: Mapping[str, str],
-    reads: Literal["vectors", "sequences"],
+    reads: Literal["vectors", "sequences", "media"],
     device: str,
     memory: Memory | None = None,
+    media: Media | None = None,
 ) -> Inputs:
     """Features of the training clips, then of the test clips, with truth, folds and people.
 
     The keys of `modality_of` name features: a store, or some layers of it, such as `wavlm-large@6-12`. What
-    is in `memory` is not read again.
+    is in `memory` is not read again. A strategy that reads `media` is given that of the clips, and no stores.
     """
     train, clips = corpus.train, (*corpus.train, *corpus.test)
     ids = tuple(clip.id for clip in clips)
     missing = {name: np.array([i not in known for i in ids]) for name, known in _known(stores).items()}
     vectors: dict[str, Tensor] = {}
     sequences: dict[str, Sequences] = {}
-    for feature in modality_of:
+    for feature in modality_of if reads != "media" else ():
         wanted = parse_feature_reference(feature)
         store = stores[wanted.name]
         given = (store, wanted.layers, ids, missing[wanted.name], device)
@@ -83,7 +85,7 @@ def gather(
             vectors[feature] = _remembered(memory, key, lambda given=given: _vectors(*given))
         else:
             sequences[feature] = _remembered(memory, key, lambda given=given: _steps(*given))
-    absent = {feature: missing[parse_feature_reference(feature).name] for feature in modality_of}
+    absent = {feature: missing[parse_feature_reference(feature).name] for feature in (*vectors, *sequences)}
     return Inputs(
         space=corpus.space,
         targets=torch.tensor([corpus.target(c) for c in train], dtype=torch.float32, device=device),
@@ -93,6 +95,7 @@ def gather(
         modality_of=modality_of,
         features=vectors,
         sequences=sequences,
+        media=media,
         missing={feature: gone for feature, gone in absent.items() if gone.any()},
     )
 

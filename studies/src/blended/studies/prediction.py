@@ -22,12 +22,13 @@ from blended.eval.protocol import calibrated
 from blended.eval.temperature import heated
 from blended.fusion.apply import apply_final
 from blended.fusion.sequences import Sequences
-from blended.fusion.strategies import FUSIONS
+from blended.fusion.strategies import FUSIONS, HiCMAEFusionConfig
 from blended.fusion.strategies.applied import Applied, NewClips
 from blended.studies.enrolment import ENOUGH_CLIPS, Enrolment, check_enrolment
 from blended.studies.new_features import Features, num_clips, of_steps
 from blended.studies.params import with_name
 from blended.studies.pipeline import Pipeline, PipelineRecord, read_pipeline, version_notes
+from blended.studies.track_inputs import media_of_tracks, of_tracks, tracks
 from blended.studies.trial import modality_of
 from blended.studies.windows import Windows, spans
 
@@ -150,7 +151,10 @@ class Predictor:
 
     def _encode(self, decoded: Decoded) -> Features:
         """One row per encoder, as the run's strategy reads it."""
-        if FUSIONS[self.pipeline.record.config.fusion.name].reads == "sequences":
+        fusion = self.pipeline.record.config.fusion
+        if isinstance(fusion, HiCMAEFusionConfig):
+            return {**of_tracks(decoded.inputs, fusion.preparation)}
+        if FUSIONS[fusion.name].reads == "sequences":
             return of_steps(encode_steps([decoded], self.encoders, self.device), self.device)
         encoded = encode([decoded], self.encoders, self.device)
         return {name: torch.from_numpy(values).to(self.device) for name, values in encoded.items()}
@@ -163,7 +167,10 @@ class Predictor:
         people = ["person"] * num_clips(features)
         vectors = {name: given for name, given in features.items() if isinstance(given, torch.Tensor)}
         sequences = {name: given for name, given in features.items() if isinstance(given, Sequences)}
-        clips = NewClips(self.pipeline.space, people, modality_of(config), vectors, sequences)
+        media = None
+        if isinstance(config.fusion, HiCMAEFusionConfig):
+            media, vectors = media_of_tracks(vectors, config.fusion.preparation), {}
+        clips = NewClips(self.pipeline.space, people, modality_of(config), vectors, sequences, media)
         try:
             applied = apply_final(config.fusion, self.pipeline.state, clips)
         except InputError as error:
@@ -260,6 +267,8 @@ def open_predictor(
     configs = {n: encoder_config(with_name(n, given)) for n, given in record.config.encoders.items()}
     files = chosen_weights(record, configs, weights or {}, weights_folder or default_folder(os.environ))
     encoders = {n: (c, c.build(device=device, weights=files.get(n))) for n, c in configs.items()}
+    if isinstance(record.config.fusion, HiCMAEFusionConfig):
+        encoders = tracks(record.config.fusion.preparation)
     state = {name: value.to(device) for name, value in pipeline.state.items()}
     return Predictor(replace(pipeline, state=state), encoders, device)
 

@@ -27,13 +27,15 @@ from blended.eval.intervals import Estimate
 from blended.eval.predictions import Predictions
 from blended.eval.protocol import Evaluation, FittedDecision, Protocol
 from blended.eval.tasks import TASKS, AnyEvaluation
+from blended.fusion.media import MODALITY_OF
 from blended.fusion.run import Run
-from blended.fusion.strategies import FUSIONS, Fused, FusionConfig, fit
+from blended.fusion.strategies import FUSIONS, Fused, FusionConfig, HiCMAEFusionConfig, fit
 from blended.studies.evaluating import PartScores, evaluate_scores
 from blended.studies.extras import Extras
 from blended.studies.folders import Folders
 from blended.studies.gathering import Memory, complete, gather, lacking
 from blended.studies.inner import InnerScore, Watch, inner_scores, watcher
+from blended.studies.media_gathering import gather_media
 from blended.studies.params import DecisionConfig, Missing, Params, with_name
 
 Log = Callable[[str], None]
@@ -65,7 +67,14 @@ class TrialConfig(BaseModel):
     def protocol(self) -> Protocol:
         """How this trial's scores are decided; its result is the headline."""
         per_actor = self.fusion.standardise == "actor"
-        return self.decision.protocol(self.seed, features_per_actor=per_actor)
+        plain = self.decision.protocol(self.seed, features_per_actor=per_actor)
+        return replace(plain, pretrained=self.pretrained)
+
+    @property
+    def pretrained(self) -> bool:
+        """Whether training begins with weights learned from unlabelled clips of this corpus."""
+        fusion = self.fusion
+        return isinstance(fusion, HiCMAEFusionConfig) and self.corpus in fusion.checkpoint_corpora
 
     @property
     def official_protocol(self) -> Protocol:
@@ -74,7 +83,8 @@ class TrialConfig(BaseModel):
             name="thresholds", calibrate=self.decision.calibrate, enrol_clips=self.decision.enrol_clips
         )
         per_actor = self.protocol.features_per_actor
-        return replace(plain.protocol(self.seed, features_per_actor=per_actor), tune="in-fold")
+        official = plain.protocol(self.seed, features_per_actor=per_actor)
+        return replace(official, tune="in-fold", pretrained=self.pretrained)
 
 
 def trial_config(params: Params, recipe_name: str) -> TrialConfig:
@@ -116,7 +126,8 @@ class TrialResult:
     """Fitted on all out-of-fold predictions: what decided the test clips and will decide new ones. None for
     intensities, which are taken as they are."""
     inner: Mapping[int, InnerScore]
-    """Reported fold -> score on its inner fold, which choices for that fold may be made by."""
+    """Reported fold -> score on its inner fold, which choices for that fold may be made by; empty for a trial
+    that nobody watched, since decisions are fitted for it anew."""
     skipped: tuple[str, ...]
     """Clips that were left out for want of features."""
     extras: Extras = field(default_factory=Extras)
@@ -151,7 +162,11 @@ def run(
     lacks = lacking(stores, index.corpus)
     whole = complete(index.corpus, lacks, len(stores), config.missing)
     corpus = usable(whole, config.protocol)
-    inputs = gather(corpus, stores, modality_of(config), FUSIONS[config.fusion.name].reads, device, memory)
+    reads, media = FUSIONS[config.fusion.name].reads, None
+    if isinstance(config.fusion, HiCMAEFusionConfig):
+        clips = (*corpus.train, *corpus.test)
+        media = gather_media(index, clips, config.fusion.preparation, where.cache, log=log)
+    inputs = gather(corpus, stores, modality_of(config), reads, device, memory, media)
     on_epoch = None if watch is None else watcher(corpus, watch)
     # On a CPU one thread is as fast for matrices of this size, far faster on a busy machine, where
     # threads of one product wait for each other, and its sums do not depend on the number of cores.
@@ -173,7 +188,7 @@ def run(
         test=found.test,
         fused=fused,
         decision=found.decision,
-        inner=inner_scores(corpus, fused.inner, config.protocol),
+        inner={} if watch is None else inner_scores(corpus, fused.inner, config.protocol),
         skipped=tuple(sorted({clip.id for clip in index.corpus.clips} - {clip.id for clip in whole.clips})),
     )
     words = TASKS[corpus.space.task].headline.words
@@ -208,12 +223,16 @@ def check_trained(stores: Mapping[str, FeatureStore], params: Params) -> None:
 def identity(config: TrialConfig, index: Index, stores: dict[str, FeatureStore]) -> str:
     """SHA-256 over everything that the trial's numbers depend on."""
     made = {name: store.identity.to_json() for name, store in stores.items()}
-    parts = [config.model_dump(mode="json"), index.corpus_hash, index.corpus.label_hash(), made]
+    # Where a checkpoint lies says nothing: its hash is in the config too.
+    settings = config.model_dump(mode="json", exclude={"fusion": {"checkpoint"}})
+    parts = [settings, index.corpus_hash, index.corpus.label_hash(), made]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def modality_of(config: TrialConfig) -> dict[str, str]:
-    """Features as the fusion names them -> `audio`, `video` or `audio-visual`."""
+    """Features, or tracks, as the fusion names them -> `audio`, `video` or `audio-visual`."""
+    if FUSIONS[config.fusion.name].reads == "media":
+        return {**MODALITY_OF}
     made = {n: encoder_config(with_name(n, given)).modality for n, given in config.encoders.items()}
     made |= {name: str(given["modality"]) for name, given in config.imported.items()}
     return {feature: made[parse_feature_reference(feature).name] for feature in config.fusion.features}

@@ -1,7 +1,7 @@
 """Who may be fitted on what: the protocol under which decisions are evaluated."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import compress
 
 import numpy as np
@@ -24,6 +24,7 @@ from blended.eval.probabilities import PROBABILITIES, Adjust, fit_probabilities
 from blended.eval.recall import RecallEstimates, recall_bootstrap
 
 TUNES = ("cross-fold", "in-fold")
+PRETRAINED = "transductive: pre-trained on unlabelled clips of all folds"
 EVEN = 0.5
 """The challenge's weight of presence."""
 
@@ -48,6 +49,9 @@ class Protocol:
     presence_weight: float = 0.5
     """Weight of presence accuracy in the score that learned decisions maximise, in [0, 1]; the challenge
     has 0.5. What is reported is never weighted by it."""
+    pretrained: bool = False
+    """The network began with weights learned from unlabelled clips of this corpus, the reported fold's among
+    them: transductive, so the label says it."""
 
     def __post_init__(self) -> None:
         """Raises InputError for an unknown name, a negative seed, or what cannot be combined."""
@@ -115,6 +119,7 @@ class Protocol:
         notes += [f"presence weight {self.presence_weight:g}"] if self.presence_weight != EVEN else []
         notes += ["features per actor"] if self.features_per_actor else []
         notes += ["transductive"] if self.transductive else []
+        notes += [PRETRAINED] if self.pretrained else []
         return ", ".join(notes)
 
     @property
@@ -152,6 +157,8 @@ class Evaluation:
     folds: list[FoldResult]
     estimates: ScoreEstimates
     """Unweighted means over folds with 95 % intervals, actors resampled within folds."""
+    decisions: Mapping[int, "FittedDecision"] = field(default_factory=dict[int, "FittedDecision"])
+    """Fold -> what decided its clips; empty for decisions that were only read."""
     recalls: RecallEstimates | None = None
     """Of single labels, likewise; None for tasks with blends."""
 
@@ -230,15 +237,18 @@ def evaluate(
         )
     decided: dict[int, Mixture] = {}
     folds: list[FoldResult] = []
+    decisions: dict[int, FittedDecision] = {}
     for fold in numbers:
         held = evidence.folds == fold
         fit = held if protocol.tune == "in-fold" else ~held
         decision = fit_decision(scores.take(fit), list(compress(truth, fit)), protocol)
+        decisions[int(fold)] = decision
         predicted = decision.decide(seen.take(held))
         decided.update(zip(np.flatnonzero(held).tolist(), predicted, strict=True))
         held_truth = list(compress(truth, held))
         folds.append(_fold_result(int(fold), held_truth, predicted, decision.parameters))
-    return measure(evidence, truth, [decided[row] for row in range(len(truth))], protocol, folds)
+    in_order = [decided[row] for row in range(len(truth))]
+    return replace(measure(evidence, truth, in_order, protocol, folds), decisions=decisions)
 
 
 def measure(
@@ -254,7 +264,7 @@ def measure(
     recalls = None
     if evidence.space.task == "single":
         recalls = recall_bootstrap(truth, decided, *where, seed=protocol.seed)
-    return Evaluation(protocol, decided, compared, folds or [], estimates, recalls)
+    return Evaluation(protocol, decided, compared, folds or [], estimates, recalls=recalls)
 
 
 def _fold_result(

@@ -42,14 +42,14 @@ class Run:
     log: Log
     on_epoch: Callable[[Epoch], None] | None = None
     """Called after every epoch of models that are watched; may raise to end the training."""
-    on_batch: Callable[[Batched], None] | None = None
-    """Called after every step."""
     checkpoints: Path | None = None
     """Folder from which an interrupted training goes on; None for no checkpoints."""
     checkpoint_seconds: float | int = 20
     """Training that is lost at most; 0 to write one after every epoch."""
     first_epoch: int = 0
     """Epochs of earlier stages."""
+    on_batch: Callable[[Batched], None] | None = None
+    """Called after every step."""
 
     def stage(self, name: str, epochs_before: int = 0) -> "Run":
         """The surroundings of a part of the training, with checkpoints of its own."""

@@ -53,13 +53,20 @@ def _ranking(plan: "Plan", trials: "list[optuna.trial.FrozenTrial]") -> Table:
     from blended.studies.search.records import SELECTED
 
     table = Table(title="best so far")
-    for column in ("trial", "inner score", f"outer score ({SELECTED})", *plan.study.dimensions):
+    heads = ["trial", "inner score", f"outer score ({SELECTED})", *_short_names([*plan.study.dimensions])]
+    for column in heads:
         table.add_column(column, justify="right", overflow="fold")
     for trial in progress.ranked(trials)[:SHOWN]:
         scores = [f"{progress.mean_score(trial, part):.3f}" for part in ("inner", "outer")]
         settings = [_short(trial.params.get(path, "")) for path in plan.study.dimensions]
         table.add_row(f"#{trial.number}", *scores, *settings)
     return table
+
+
+def _short_names(paths: list[str]) -> list[str]:
+    """`learning_rate` for `fusion.training.learning_rate`, where no other setting is called so."""
+    last = [path.split(".")[-1] for path in paths]
+    return [name if last.count(name) == 1 else path for name, path in zip(last, paths, strict=True)]
 
 
 def _short(value: object) -> str:

@@ -26,6 +26,8 @@ class Difference:
     second: str
     measures: tuple[tuple[str, Estimate], ...]
     """What is compared, in words, and by how much, with 95 % intervals."""
+    headline: Estimate
+    """The one of them that runs are told apart by."""
     p: float
     """Two-sided, for the headline."""
     p_holm: float
@@ -79,9 +81,12 @@ def difference(
     gaps = resampled(a, space, seed=seed) - resampled(b, space, seed=seed)
     low, high = np.percentile(gaps, [2.5, 97.5], axis=0)
     named = zip(measures(space), points[0] - points[1], low, high, strict=True)
-    p = _two_sided_p(gaps[:, TASKS[space.task].headline_place])
+    place = TASKS[space.task].headline_place
+    # With one actor a fold nothing is resampled: the interval has no width, and nothing can be told.
+    few = len(set(zip(a.folds, a.actors, strict=True))) == len(set(a.folds))
+    p = 1.0 if few else _two_sided_p(gaps[:, place])
     found = tuple((one.words, Estimate(float(v), float(x), float(y))) for one, v, x, y in named)
-    return Difference(first, second, found, p, p)
+    return Difference(first, second, found, found[place][1], p, p)
 
 
 def resampled(

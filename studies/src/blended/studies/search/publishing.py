@@ -10,6 +10,7 @@ from blended.data import InputError
 from blended.studies import tracking
 from blended.studies.search import progress, selection, study_view
 from blended.studies.search.figures import study_figures
+from blended.studies.search.measuring import Difference
 from blended.studies.search.plan import Plan
 from blended.studies.search.records import SELECTED
 from blended.studies.search.trial_store import TrialStore
@@ -18,6 +19,7 @@ from blended.studies.search.uploading import Uploader, check_answers
 if TYPE_CHECKING:
     import optuna
 
+Groups = list[tuple[str, FrozenTrial, Difference | None]]
 MAX_GROUPED = 3
 """Settings for which the note says which value is best."""
 
@@ -93,8 +95,11 @@ def note(plan: Plan, trials: Sequence[FrozenTrial], store: TrialStore) -> str:
     parts.append(f"{counts.finished} trials finished, {counts.pruned} given up, {counts.failed} failed.")
     if counts.finished:
         nested, best = selection.headline(plan, trials, store), selection.winner(plan, trials, store)
+        groups = {path: _groups(path, trials, store) for path in _groupable(plan)}
+        # First what is asked: MLflow folds long notes.
+        parts += ["\n".join(f"- {_verdict(path, found)}" for path, found in groups.items() if len(found) > 1)]
         parts += [_headline_table(nested), _winner_line(best)]
-        parts += [_which_is_best(path, trials, store) for path in _groupable(plan)]
+        parts += [_group_table(path, found) for path, found in groups.items() if len(found) > 1]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -124,18 +129,28 @@ def _groupable(plan: Plan) -> list[str]:
     return [path for path, one in dimensions if one.choice and len(one.choice) > 1][:MAX_GROUPED]
 
 
-def _which_is_best(path: str, trials: Sequence[FrozenTrial], store: TrialStore) -> str:
-    """The best trial per value of a setting, and whether the lead of the first is noise."""
+def _groups(path: str, trials: Sequence[FrozenTrial], store: TrialStore) -> Groups:
+    """The best trial per value of a setting, and the lead of the first over it."""
     try:
-        groups = selection.by_group(trials, store, path)
+        return selection.by_group(trials, store, path)
     except InputError:  # A result lies on another machine's disk: the table can be made there.
-        return ""
-    if len(groups) < 2:
-        return ""
+        return []
+
+
+def _verdict(path: str, groups: Groups) -> str:
+    """`fusion.name: late leads early by 0.020 [-0.010, 0.050], p 0.210: noise`."""
+    best, _, _ = groups[0]
+    second, _, gap = groups[1]
+    assert gap is not None
+    said = "noise" if gap.is_noise else "more than noise"
+    return f"**{path}: {best}** leads {second} by {gap.headline}, p {gap.p_holm:.3f}: **{said}**"
+
+
+def _group_table(path: str, groups: Groups) -> str:
     rows = [f"| {path} | best trial | inner score | outer score ({SELECTED}) | behind by [95 %] | p |"]
     rows.append("|---|---|---|---|---|---|")
     for name, trial, gap in groups:
-        behind = str(gap.measures[-1][1] if len(gap.measures) == 3 else gap.measures[0][1]) if gap else ""
+        behind = str(gap.headline) if gap else ""
         verdict = f"{gap.p_holm:.3f}{' (noise)' if gap.is_noise else ''}" if gap else ""
         inner, outer = progress.mean_score(trial), progress.mean_score(trial, "outer")
         rows.append(f"| {name} | #{trial.number} | {inner:.3f} | {outer:.3f} | {behind} | {verdict} |")

@@ -225,7 +225,9 @@ def one_trial(
             {METRIC: 0.0, "presence": 0.0, "salience": 0.0, "epoch": LAST_EPOCH, FAILED: json.dumps(failure)}
         )
         return
-    numbers: dict[str, Any] = dict(zip(METRICS, last, strict=True)) if isinstance(last, tuple) else {METRIC: last}
+    numbers: dict[str, Any] = (
+        dict(zip(METRICS, last, strict=True)) if isinstance(last, tuple) else {METRIC: last}
+    )
     found = {**result(outcomes), "device": device, "host": os.uname().nodename}
     # As text: Tune takes nested results apart.
     tune.report({**numbers, "epoch": LAST_EPOCH, ENDED: True, RESULT: json.dumps(found)})

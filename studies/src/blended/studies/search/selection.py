@@ -7,7 +7,7 @@ folds: its own outer score is therefore "selected on these folds".
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from optuna.trial import FrozenTrial
@@ -122,10 +122,7 @@ def by_group(
         for name, trial in groups[1:]
     ]
     corrected = holm([one.p for one in found])
-    gaps = [
-        Difference(one.first, one.second, one.measures, one.p, p)
-        for one, p in zip(found, corrected, strict=True)
-    ]
+    gaps = [replace(one, p_holm=p) for one, p in zip(found, corrected, strict=True)]
     return [(name, trial, gap) for (name, trial), gap in zip(groups, [None, *gaps], strict=True)]
 
 

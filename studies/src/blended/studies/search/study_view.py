@@ -62,7 +62,10 @@ def view_state(plan: Plan) -> dict[str, Any]:
         "runsPinned": [],
         "runsExpanded": {},
         "viewMaximized": False,
-        "compareRunSections": [_section("parallel", "Settings against scores"), _section("scores", "Scores")],
+        "compareRunSections": [
+            _section("parallel", "Settings against scores", 1),
+            _section("scores", "Scores", 3),
+        ],
         "compareRunCharts": _charts(plan),
         "isAccordionReordered": True,
         "hideEmptyCharts": True,
@@ -95,9 +98,9 @@ def _settings(plan: Plan) -> list[str]:
     return list(plan.study.dimensions)[:MAX_CHOICES]
 
 
-def _section(uuid: str, name: str) -> dict[str, Any]:
+def _section(uuid: str, name: str, columns: int) -> dict[str, Any]:
     flags = {"display": True, "isReordered": False, "deleted": False, "isGenerated": False}
-    return {"uuid": uuid, "name": name, **flags}
+    return {"uuid": uuid, "name": name, "columns": columns, **flags}
 
 
 def _chart(kind: str, section: str, title: str, settings: dict[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,8 @@ from blended.fusion.media import PICTURES, SOUND
 from blended.fusion.network import Batch, Body, Outputs
 
 ACTIVATIONS_AT_ONCE = 2**23
-"""Numbers in the tokens of the clips that are predicted together: about a gigabyte with what is made of them."""
+"""Numbers in the tokens of the clips that are predicted together: some hundred megabytes with what is made of
+them."""
 SEED, WINDOW = range(2)
 """What a clip's uniform numbers are for."""
 

@@ -16,11 +16,17 @@ from blended.fusion.strategies.cross_attention import (
 from blended.fusion.strategies.early import EarlyConfig, apply_early, fit_early
 from blended.fusion.strategies.fused import Fit, Fused
 from blended.fusion.strategies.gated import GatedConfig, apply_gated, fit_gated
+from blended.fusion.strategies.hicmae import HiCMAEFusionConfig, apply_hicmae, fit_hicmae
 from blended.fusion.strategies.late import LateConfig, apply_late, fit_late
 from blended.fusion.strategies.subsampled import SubsampledConfig, apply_subsampled, fit_subsampled
 
 FusionConfig = Annotated[
-    EarlyConfig | LateConfig | GatedConfig | CrossAttentionConfig | SubsampledConfig,
+    EarlyConfig
+    | LateConfig
+    | GatedConfig
+    | CrossAttentionConfig
+    | SubsampledConfig
+    | HiCMAEFusionConfig,
     Field(discriminator="name"),
 ]
 
@@ -30,8 +36,8 @@ class Strategy:
     """One way to fuse."""
 
     config: type[BaseModel]
-    reads: Literal["vectors", "sequences"]
-    """One pooled vector per clip and encoder, or the steps over time."""
+    reads: Literal["vectors", "sequences", "media"]
+    """One pooled vector per clip and encoder, the steps over time, or the clips themselves."""
     fit: Fit
     apply: Apply
 
@@ -44,6 +50,7 @@ FUSIONS: dict[str, Strategy] = {
     "cross-attention": Strategy(
         CrossAttentionConfig, "sequences", fit_cross_attention, apply_cross_attention
     ),
+    "hicmae": Strategy(HiCMAEFusionConfig, "media", fit_hicmae, apply_hicmae),
 }
 
 __all__ = [
@@ -53,6 +60,7 @@ __all__ = [
     "Fused",
     "FusionConfig",
     "GatedConfig",
+    "HiCMAEFusionConfig",
     "LateConfig",
     "Strategy",
     "SubsampledConfig",

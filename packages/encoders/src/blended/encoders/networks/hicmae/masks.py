@@ -33,10 +33,14 @@ def random_mask(
     batch_size: int, num_tokens: int, ratio: float = AUDIO_RATIO, generator: torch.Generator | None = None
 ) -> Bool[Tensor, "batch tokens"]:
     """Hides int(ratio * num_tokens) random tokens in each row; raises InputError unless 0 <= ratio < 1."""
+    return hidden_of_draws(torch.rand(batch_size, num_tokens, generator=generator), ratio)
+
+
+def hidden_of_draws(draws_BN: Float[Tensor, "batch tokens"], ratio: float) -> Bool[Tensor, "batch tokens"]:
+    """The same from random numbers that were drawn elsewhere, where they are."""
     if not 0 <= ratio < 1:
         raise InputError(f"mask ratio {ratio}: give a share of the tokens from 0 to below 1")
-    rank_BN = torch.rand(batch_size, num_tokens, generator=generator).argsort(dim=1)
-    return rank_BN < int(ratio * num_tokens)
+    return draws_BN.argsort(dim=1) < int(ratio * draws_BN.shape[1])
 
 
 def split_indices(

@@ -4,7 +4,7 @@ B batch, N tokens, V visible tokens, M masked tokens, D width of the encoder, E 
 of a token.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -18,6 +18,9 @@ from blended.encoders.networks.hicmae.encoder import Encoder, FusionEncoder, aud
 from blended.encoders.networks.hicmae.masks import split_indices, take
 from blended.encoders.networks.tokens import sinusoid_table
 
+Gathered = Callable[[Tensor], Tensor]
+"""From [batch, dim] of this process to that of all, one after the other."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reconstruction:
@@ -27,7 +30,7 @@ class Reconstruction:
     """Predicted values of the masked video tokens, in their order."""
     audio: Float[Tensor, "batch masked_audio values_audio"]
     """Predicted values of the masked audio tokens, in their order."""
-    logits_per_video: tuple[Float[Tensor, "batch batch"], ...]
+    logits_per_video: tuple[Float[Tensor, "compared compared"], ...]
     """For each intermediate layer, row i: similarity of video i to every audio over the temperature."""
 
 
@@ -66,6 +69,9 @@ class HiCMAEAutoencoder(nn.Module):
     def __init__(self, config: PretrainConfig) -> None:
         super().__init__()
         self.config = config
+        self.gathered: Gathered | None = None
+        """Where several processes share a batch: the vectors of all of them from those of one, with gradients,
+        so that clips are contrasted with all others."""
         backbone, video, audio = config.backbone, config.decoder_video, config.decoder_audio
         self.encoder = video_encoder(backbone, config.encoder_num_classes)
         self.encoder_audio = audio_encoder(backbone, config.encoder_num_classes)
@@ -96,7 +102,7 @@ class HiCMAEAutoencoder(nn.Module):
         video_BVD, video_layers = self._encode(self.encoder, video_BCTHW, visible_video_BV)
         audio_BVD, audio_layers = self._encode(self.encoder_audio, audio_BCSF, visible_audio_BV)
         logits = [
-            contrastive_logits(video, audio, self.config.temperature)
+            contrastive_logits(video, audio, self.config.temperature, self.gathered)
             for video, audio in zip(video_layers, audio_layers, strict=True)
         ]
         video_BVD, audio_BVD = self.encoder_fusion(video_BVD, audio_BVD)
@@ -133,11 +139,14 @@ def contrastive_logits(
     video_BVD: Float[Tensor, "batch video_tokens dim"],
     audio_BVD: Float[Tensor, "batch audio_tokens dim"],
     temperature: float,
-) -> Float[Tensor, "batch batch"]:
+    gathered: Gathered | None = None,
+) -> Float[Tensor, "compared compared"]:
     """Cosine similarity of the mean tokens of videos (rows) and audios (columns), over the temperature."""
     video_BD, audio_BD = video_BVD.mean(dim=1), audio_BVD.mean(dim=1)
     video_BD = video_BD / video_BD.norm(dim=1, keepdim=True)
     audio_BD = audio_BD / audio_BD.norm(dim=1, keepdim=True)
+    if gathered is not None:
+        video_BD, audio_BD = gathered(video_BD), gathered(audio_BD)
     return video_BD @ audio_BD.T / temperature
 
 

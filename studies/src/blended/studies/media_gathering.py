@@ -1,0 +1,111 @@
+"""The clips of a corpus, prepared once for networks that learn from pictures and sound themselves.
+
+They are cached as arrays that are mapped into memory: `data/cache/media/<identity>/`.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock
+
+from blended.data import Clip, InputError
+from blended.data.atomic import replacing_folder
+from blended.data.index import Index
+from blended.fusion.clip_media import VERSION, ClipPreparation, PreparedClip, prepared_clip
+from blended.fusion.media import Media
+
+Log = Callable[[str], None]
+Progress = Callable[[int, int], None]
+
+ARRAYS = ("pictures", "sound", "has_pictures", "has_sound")
+
+
+def gather_media(
+    index: Index,
+    clips: Sequence[Clip],
+    preparation: ClipPreparation,
+    cache: Path,
+    *,
+    log: Log,
+    progress: Progress | None = None,
+    workers: int = 1,
+) -> Media:
+    """The clips, in their order. Effects: prepares all clips of the index unless that was done before.
+
+    Raises InputError for a clip that cannot be read, naming it.
+    """
+    folder = cache / "media" / identity(index, preparation)
+    with FileLock(folder.with_suffix(".lock")):
+        if not folder.is_dir():
+            log(f"preparing {len(index.corpus.clips)} clips in {folder}")
+            with replacing_folder(folder) as made:
+                _prepare(index.corpus.clips, preparation, made, progress, workers)
+    place = {clip.id: row for row, clip in enumerate(index.corpus.clips)}
+    rows = np.array([place[clip.id] for clip in clips])
+    pictures, sound, has_pictures, has_sound = (
+        np.load(folder / f"{name}.npy", mmap_mode="r" if name in ("pictures", "sound") else None)
+        for name in ARRAYS
+    )
+    return Media(pictures, sound, has_pictures, has_sound, rows)
+
+
+def identity(index: Index, preparation: ClipPreparation) -> str:
+    """Of the arrays: what was prepared, and how."""
+    ids = [clip.id for clip in index.corpus.clips]
+    parts = [VERSION, preparation.model_dump(mode="json"), index.corpus_hash, ids]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _prepare(
+    clips: Sequence[Clip],
+    preparation: ClipPreparation,
+    folder: Path,
+    progress: Progress | None,
+    workers: int,
+) -> None:
+    """Fills the arrays on disk clip by clip, so that no more than a few are in memory."""
+    count, side = len(clips), preparation.pixels
+    windows, frames = preparation.windows, preparation.num_frames
+    pictures = np.lib.format.open_memmap(
+        folder / "pictures.npy", "w+", np.uint8, (count, windows, frames, side, side, 3)
+    )
+    shape = (count, windows, preparation.spectrogram_frames, preparation.mel_bins)
+    sound = np.lib.format.open_memmap(folder / "sound.npy", "w+", np.float16, shape)
+    has_pictures, has_sound = np.zeros(count, dtype=bool), np.zeros(count, dtype=bool)
+    with _prepared(clips, preparation, workers) as prepared:
+        for row, clip in enumerate(prepared):
+            pictures[row], sound[row] = clip.pictures, clip.sound
+            has_pictures[row], has_sound[row] = clip.has_pictures, clip.has_sound
+            if progress is not None:
+                progress(row + 1, count)
+    pictures.flush()
+    sound.flush()
+    np.save(folder / "has_pictures.npy", has_pictures)
+    np.save(folder / "has_sound.npy", has_sound)
+
+
+@contextmanager
+def _prepared(
+    clips: Sequence[Clip], preparation: ClipPreparation, workers: int
+) -> Iterator[Iterator[PreparedClip]]:
+    one = partial(_one, preparation=preparation)
+    if workers == 1:
+        yield map(one, clips)
+        return
+    with ProcessPoolExecutor(workers) as pool:
+        yield pool.map(one, clips, chunksize=4)
+
+
+def _one(clip: Clip, preparation: ClipPreparation) -> PreparedClip:
+    try:
+        return prepared_clip(clip.path, preparation)
+    except InputError as error:
+        raise InputError(f"clip {clip.id!r} cannot be prepared: {error}") from error
+
+
