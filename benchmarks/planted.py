@@ -18,7 +18,7 @@ from blended.fusion.inputs import Inputs
 
 NUM_SINGLES, NUM_BLENDS, NUM_ACTORS, NUM_FOLDS = 1130, 1326, 47, 5
 NUM_CLIPS = NUM_SINGLES + NUM_BLENDS
-LATENT_NOISE = 0.3
+LATENT_NOISE = 0.4
 """Standard deviation that every encoder adds to the shares: what makes clips hard, however wide features are."""
 NUISANCE_RANK, ACTOR_RANK = 200, 20
 

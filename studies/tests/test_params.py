@@ -35,6 +35,7 @@ def test_every_choice_of_a_decision_is_in_its_protocol() -> None:
     assert {field.name for field in fields(Protocol)} - {
         "tune",
         "seed",
+        "pretrained",
         "features_per_actor",
         "decision",
     } == {*DecisionConfig.model_fields} - {"name"}

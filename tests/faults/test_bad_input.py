@@ -129,6 +129,12 @@ def test_unreadable_clips_can_be_tolerated_and_are_counted(project: Path, blende
         done = blended(*step, "--root", project, "--workers", "1")
         assert done.code == 0, done.err
     assert "1 failed" in done.err
+    refused(
+        blended("train", "late-both-actor", "--root", project),
+        f"logmel lacks 1 ({clip.stem}); motion lacks 1",
+        "`missing: drop` to leave these clips out",
+    )
+    edit(project, "params.yaml", lambda text: text.replace("    fusion:", "    missing: drop\n    fusion:"))
     for recipe in ("linear-logmel", "linear-motion", "late-both-actor"):
         assert blended("train", recipe, "--root", project).code == 0
     assert blended("compare", "--root", project).code == 0

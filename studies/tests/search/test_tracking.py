@@ -131,8 +131,10 @@ def test_the_studys_page_answers_the_question(bench: MakeBench) -> None:
 
 
 def test_the_view_shows_the_studys_own_settings(bench: MakeBench) -> None:
-    state = study_view.view_state(bench(GRID).plan)
+    conditional = "  fusion.weights: {choice: [learned, equal], if: {fusion.name: late}}\n"
+    state = study_view.view_state(bench(GRID + conditional).plan)
     assert "tags.`choice.fusion.name`" in state["selectedColumns"]
     parallel = next(chart for chart in state["compareRunCharts"] if chart["type"] == "PARALLEL")
+    # A run without one of the settings would not be drawn.
     assert parallel["selectedParams"] == ["fusion.name", "fusion.training.hidden"]
     assert state["searchFilter"] == "tags.study = 'toy' and tags.kind = 'trial'"

@@ -9,6 +9,7 @@ import torch
 
 from blended.data import InputError
 from blended.data.index import read_index
+from blended.encoders.threads import one_thread
 from blended.fusion.parallel import Parallel
 from blended.fusion.pretraining import PretrainingConfig, pretrain, write_pretrained
 from blended.fusion.run import Batched, Run
@@ -55,7 +56,10 @@ def pretrain_corpus(
     checkpoints = folders.checkpoints(config.identity(index.corpus_hash, seed, pieces))
     num_clips = len(media.whole)
     loud(f"learning from {num_clips} unlabelled clips of all folds, and of the test partition: transductive")
-    with clips_progress("pre-train", device) if parallel.writes else nullcontext() as progress:
+    # One thread on a CPU, as for every training: threads of small products wait for each other.
+    threads = one_thread() if device == "cpu" else nullcontext()
+    bar = clips_progress("pre-train", device) if parallel.writes else nullcontext()
+    with threads, bar as progress:
         tell = _teller(config, num_clips, progress, loud)
         run = Run(loud, checkpoints=checkpoints, checkpoint_seconds=checkpoint_seconds, on_batch=tell)
         trained = pretrain(

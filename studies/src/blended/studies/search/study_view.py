@@ -74,8 +74,10 @@ def view_state(plan: Plan) -> dict[str, Any]:
 
 def _charts(plan: Plan) -> list[dict[str, Any]]:
     """Parallel coordinates of all settings; presence against salience; inner against outer scores."""
+    # MLflow leaves out of this chart every run that lacks one of its settings, so conditional ones stay out.
+    dimensions = plan.study.dimensions
     parallel = {
-        "selectedParams": [path for path in _settings(plan) if path != RECIPE],
+        "selectedParams": [p for p in _settings(plan) if p != RECIPE and not dimensions[p].when],
         "selectedMetrics": ["inner/score", "score"],
         "showAllRuns": True,
     }

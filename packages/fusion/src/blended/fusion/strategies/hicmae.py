@@ -113,7 +113,7 @@ def fit_hicmae(config: HiCMAEFusionConfig, inputs: Inputs, seed: int, run: Run) 
     if inputs.media is None:
         raise InputError("hicmae reads the clips themselves, and only features were given: gather media")
     device, space, media = inputs.targets.device, inputs.space, inputs.media
-    start = _start(config)
+    start = start_of(config)
     problem = Problem(
         make_source=lambda _: MediaSource(media, device),
         make_network=lambda _: network_of(config, space, device, start),
@@ -152,7 +152,7 @@ def load_start(classifier: HiCMAEClassifier, state: Mapping[str, Tensor], source
     return start_from_pretraining(classifier, state, source)
 
 
-def _start(config: HiCMAEFusionConfig) -> Start | None:
+def start_of(config: HiCMAEFusionConfig) -> Start | None:
     """The checkpoint; raises InputError where it is not there or is another one than the config's."""
     if config.checkpoint is None:
         if config.checkpoint_sha256:
