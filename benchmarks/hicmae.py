@@ -6,8 +6,8 @@
 `step`: floating-point operations of a pre-training step (counted by torch) per second, over the rate of large
 matrix products on the same device in the same run: float32 on one thread of a CPU, bfloat16 on a GPU.
 `pretraining`: FOLDER holds params.yaml and the index of a corpus. One pre-training on all clips without
-labels (so it is transductive), then the same fine-tuning from it and from random weights, on some clips of all
-folds but the first, judged on the first. Nothing is chosen on what is reported.
+labels (so it is transductive), then the same fine-tuning from it and from random weights, on some clips of
+all folds but the first, judged on the first. Nothing is chosen on what is reported.
 """
 
 import argparse
@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from blended.data import LabelSpace
 from blended.data.index import read_index
 from blended.fusion.config import TrainingConfig
 from blended.fusion.losses import kl_to_soft_labels
@@ -54,7 +55,7 @@ def matmul_rate(device: torch.device) -> float:
     for _ in range(5):
         began = synchronised(device)
         for _ in range(5):
-            a @ b
+            torch.matmul(a, b)
         best = max(best, 5 * 2 * side**3 / (synchronised(device) - began))
     return best
 
@@ -105,7 +106,8 @@ def pretraining(folder: Path, num_clips: int, pretrain_epochs: int, epochs: int)
     def tell(done: Batched) -> None:
         losses.append(float(done.losses_A[0]))
         if done.batch + 1 == done.num_batches:
-            print(f"pre-training epoch {done.epoch + 1}: loss {np.mean(losses[-done.num_batches :]):.4f}", flush=True)
+            mean = np.mean(losses[-done.num_batches :])
+            print(f"pre-training epoch {done.epoch + 1}: loss {mean:.4f}", flush=True)
 
     begun = time.perf_counter()
     trained = pretrain(config, media, corpus.space, 0, Run(lambda _: None, on_batch=tell), cpu)
@@ -142,7 +144,7 @@ def fine_tuned(
     config: HiCMAEFusionConfig,
     media: Media,
     targets: torch.Tensor,
-    space: object,
+    space: LabelSpace,
     learn: np.ndarray,
     judged: np.ndarray,
     seed: int,

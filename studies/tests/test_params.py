@@ -52,7 +52,10 @@ def test_every_choice_of_a_decision_is_in_its_protocol() -> None:
         (("name: late,", "name: latte,"), "latte"),
         (("{name: set-ratio}", "{name: set-ratio, probabilities: vectr}"), "'raw', 'temperature', 'vector'"),
         (("{name: set-ratio}", "{name: bayes, presence_weight: 2}"), "presence_weight: Input should be less"),
-        (("{name: set-ratio}", "{name: thresholds, presence_weight: 0.7}"), "changes nothing under 'thresholds'"),
+        (
+            ("{name: set-ratio}", "{name: thresholds, presence_weight: 0.7}"),
+            "changes nothing under 'thresholds'",
+        ),
         (
             ("{name: set-ratio}", "{name: bayes, enrol_clips: 8}"),
             "recipes.audio-actor.decision: --enrol-clips 8 says what an actor is calibrated from",

@@ -1,4 +1,4 @@
-"""A corpus of intensities through every step: a table of one's own, training, report, tracking, prediction."""
+"""A corpus of intensities through every step: a table of one's own, training, report, prediction."""
 
 import json
 import random

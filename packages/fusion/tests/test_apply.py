@@ -15,7 +15,7 @@ from blended.fusion.inputs import Inputs
 from blended.fusion.sequences import Sequences
 from blended.fusion.strategies import FUSIONS, EarlyConfig, LateConfig, fit
 from blended.fusion.strategies.applied import NewClips
-from blended.fusion.testing import MODALITY_OF, QUIET, TOY_SPACE, toy_config, toy_inputs
+from blended.fusion.testing import MODALITY_OF, OF_FEATURES, QUIET, TOY_SPACE, toy_config, toy_inputs
 
 QUICK = TrainingConfig(max_epochs=3, hidden=3, learning_rate=0.02)
 NUM_TRAIN = 40
@@ -31,7 +31,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         {"seeds": 2, "final": "folds", "scores": "set-ratio", "ema": 0.5},
         {"pca": {"components": 2}, "top": 1},
     ),
-} | {name: (name, {}, {}) for name in FUSIONS}
+} | {name: (name, {}, {}) for name in OF_FEATURES}
 
 
 def given() -> Inputs:
@@ -76,7 +76,7 @@ def test_the_test_partition_is_predicted_as_in_training(variant: str) -> None:
     assert applied.missing == ()
 
 
-@pytest.mark.parametrize("name", [*FUSIONS])
+@pytest.mark.parametrize("name", OF_FEATURES)
 @pytest.mark.parametrize("left", ["ear", "eye"])
 def test_every_strategy_does_without_an_encoder_as_in_training(name: str, left: str) -> None:
     """New clips without it are judged as test clips that lacked it."""
@@ -111,14 +111,14 @@ def test_an_encoder_without_weight_answers_if_it_is_alone() -> None:
     np.testing.assert_allclose(applied.probabilities.sum(axis=1), 1, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", [*FUSIONS])
+@pytest.mark.parametrize("name", OF_FEATURES)
 def test_nothing_at_all_is_refused(name: str) -> None:
     nothing = NewClips(TOY_SPACE, ["x"], MODALITY_OF)
     with pytest.raises(InputError, match="no features to decide from, expected those of ear, eye"):
         apply_final(toy_config(name, QUICK), {}, nothing)
 
 
-@pytest.mark.parametrize("name", [*FUSIONS])
+@pytest.mark.parametrize("name", OF_FEATURES)
 def test_features_of_another_width_are_refused(name: str) -> None:
     config, inputs = toy_config(name, QUICK), given()
     state = fit(config, inputs, 0, QUIET).state

@@ -1,5 +1,6 @@
 """HiCMAE as a strategy: learns from clips, does without a track, goes on, starts from checkpoints."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from blended.fusion.testing import QUIET, SINGLE_SPACE, quiet, toy_problem
 from blended.fusion.training import train
 
 CPU = torch.device("cpu")
+FROZEN = re.compile(r"encoder(_audio)?\.(patch_embed|blocks\.[01])\.")
 BRIEF = TOY_TRAINING.model_copy(update={"max_epochs": 2})
 
 
@@ -136,21 +138,10 @@ def test_layers_learn_slower_towards_the_input_and_frozen_ones_not_at_all() -> N
     assert scales[f"{prefix}encoder_audio.blocks.2.mlp.fc1.weight"] == 0.5**2
     assert scales[f"{prefix}encoder_fusion.blocks.0.attn.qkv.weight"] == 0.5
     assert f"{prefix}fc_norm.weight" not in scales and "scores.head.first.weight" not in scales
-    frozen = rate_scales(["encoder.patch_embed.proj.bias", "encoder.blocks.0.norm1.bias"], TOY_BACKBONE, 1, 1)
+    frozen = rate_scales(
+        ["encoder.patch_embed.proj.bias", "encoder.blocks.0.norm1.bias"], TOY_BACKBONE, 1.0, 1
+    )
     assert frozen == {"encoder.patch_embed.proj.bias": 0.0}
-
-
-def test_frozen_layers_keep_their_weights(toys: Inputs) -> None:
-    config = toy_hicmae(BRIEF, freeze=2)
-    state = fit(config, toys, 0, QUIET).state
-    learned_names = [n for n in state if "blocks.1." in n or "fc_norm" in n]
-    fresh = {name: value for name, value in state.items() if "patch_embed" in name or "blocks.0." in name}
-    kept = {n: v for n, v in fresh.items() if "encoder_fusion" not in n}
-    again = fit(toy_hicmae(BRIEF.model_copy(update={"learning_rate": 1e-3}), freeze=2), toys, 0, QUIET).state
-    assert len(kept) > 20
-    for name, value in kept.items():
-        assert torch.equal(value, again[name]), name
-    assert any(not torch.equal(state[name], again[name]) for name in learned_names)
 
 
 def test_models_one_after_the_other_have_the_numbers_of_all_at_once() -> None:
@@ -198,19 +189,28 @@ def autoencoder_file(path: Path) -> dict[str, torch.Tensor]:
     return state
 
 
-def test_training_starts_from_a_checkpoint_whose_content_counts(toys: Inputs, tmp_path: Path) -> None:
+def test_training_starts_from_a_checkpoint_and_frozen_layers_stay_so(toys: Inputs, tmp_path: Path) -> None:
     state = autoencoder_file(tmp_path / "one.safetensors")
+    fitted = fit(toy_hicmae(BRIEF, checkpoint=str(tmp_path / "one.safetensors"), freeze=3), toys, 0, QUIET)
+    found = {n.removeprefix("network.body.classifier."): v[0] for n, v in fitted.state.items()}
+    frozen = [name for name in found if FROZEN.match(name)]
+    assert len(frozen) > 40
+    for name in frozen:
+        assert torch.equal(found[name], state[name]), name
+    others = [name for name in found if name in state and name not in frozen]
+    assert len(others) > 20
+    for name in others:
+        assert not torch.equal(found[name], state[name]), name
+        # Some steps of about the learning rate: it began there.
+        torch.testing.assert_close(found[name], state[name], atol=0.05, rtol=0)
+
+
+def test_a_checkpoint_counts_by_its_content(tmp_path: Path) -> None:
+    autoencoder_file(tmp_path / "one.safetensors")
     (tmp_path / "two.safetensors").write_bytes((tmp_path / "one.safetensors").read_bytes())
-    still = BRIEF.model_copy(update={"learning_rate": 1e-12, "weight_decay": 0.0})
-    one, two = (toy_hicmae(still, checkpoint=str(tmp_path / f"{n}.safetensors")) for n in ("one", "two"))
+    one, two = (toy_hicmae(checkpoint=str(tmp_path / f"{name}.safetensors")) for name in ("one", "two"))
     assert one.checkpoint_sha256 == two.checkpoint_sha256 != ""
     assert one.checkpoint_corpora == ("demo",)
-    begun = fit(one, toys, 0, QUIET).state
-    found = {n.removeprefix("network.body.classifier."): v[0] for n, v in begun.items()}
-    used = [name for name in found if name in state]
-    assert len(used) > 60
-    for name in used:
-        torch.testing.assert_close(found[name], state[name], atol=1e-6, rtol=0)
 
 
 def test_every_parameter_of_a_checkpoint_is_accounted_for(tmp_path: Path) -> None:

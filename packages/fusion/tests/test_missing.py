@@ -9,8 +9,8 @@ import torch
 from blended.fusion.config import TrainingConfig
 from blended.fusion.inputs import Inputs
 from blended.fusion.sources import Change
-from blended.fusion.strategies import FUSIONS, EarlyConfig, fit
-from blended.fusion.testing import QUIET, SINGLE_SPACE, toy_config, toy_inputs
+from blended.fusion.strategies import EarlyConfig, fit
+from blended.fusion.testing import OF_FEATURES, QUIET, SINGLE_SPACE, toy_config, toy_inputs
 
 CONFIG = TrainingConfig(learning_rate=0.1, weight_decay=0.01, max_epochs=4, batch_size=64)
 WITHOUT_AUDIO = Change(without=frozenset({"audio"}))
@@ -26,7 +26,7 @@ def lacking(rows: slice | np.ndarray, *names: str) -> Inputs:
     return toy_inputs(per_fold=20, missing=dict.fromkeys(names, mask))
 
 
-@pytest.mark.parametrize("name", [*FUSIONS])
+@pytest.mark.parametrize("name", OF_FEATURES)
 def test_clips_without_sound_are_predicted(name: str) -> None:
     given = lacking(np.arange(0, 90, 3), "ear")
     fused = fit(toy_config(name, CONFIG), given, 0, QUIET)
@@ -36,7 +36,7 @@ def test_clips_without_sound_are_predicted(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "settings"), [("late", {"weights": "stacking"}), *((name, {}) for name in FUSIONS)]
+    ("name", "settings"), [("late", {"weights": "stacking"}), *((name, {}) for name in OF_FEATURES)]
 )
 def test_a_modality_taken_away_is_one_that_was_never_there(name: str, settings: dict) -> None:
     """Whether the clips of fold 2 have sound changes nothing in the models that judge them."""
@@ -50,7 +50,7 @@ def test_a_modality_taken_away_is_one_that_was_never_there(name: str, settings: 
     np.testing.assert_allclose(whole.changed(Change()), whole.out_of_fold, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", [*FUSIONS])
+@pytest.mark.parametrize("name", OF_FEATURES)
 def test_a_clip_without_anything_still_gets_a_distribution(name: str) -> None:
     everything = Change(without=frozenset({"audio", "video"}))
     fused = fit(toy_config(name, CONFIG), toy_inputs(per_fold=20), 0, QUIET)
@@ -61,7 +61,7 @@ def test_a_clip_without_anything_still_gets_a_distribution(name: str) -> None:
         np.testing.assert_allclose(nothing[rows], nothing[rows][:1].repeat(20, axis=0), atol=1e-6)
 
 
-@pytest.mark.parametrize("name", [*FUSIONS])
+@pytest.mark.parametrize("name", OF_FEATURES)
 def test_shuffling_what_knows_costs_and_shuffling_noise_does_not(name: str) -> None:
     given = toy_inputs(space=SINGLE_SPACE, noise=0.5, per_fold=20)
     longer = CONFIG.model_copy(update={"max_epochs": 8})

@@ -13,8 +13,8 @@ from blended.fusion.inputs import Inputs
 from blended.fusion.nested import FINAL, Nested, inner_fold, model_seed, train_nested
 from blended.fusion.objective import LossConfig
 from blended.fusion.plan import Job
-from blended.fusion.strategies import FUSIONS, fit
-from blended.fusion.testing import QUIET, toy_config, toy_inputs, toy_problem
+from blended.fusion.strategies import fit
+from blended.fusion.testing import OF_FEATURES, QUIET, toy_config, toy_inputs, toy_problem
 from blended.fusion.training import train
 
 CONFIG = TrainingConfig(learning_rate=0.05, max_epochs=4, batch_size=24)
@@ -32,7 +32,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         {"seeds": 2, "learning_rate": (0.1, 0.01), "scores": "set-ratio", "loss": LossConfig(balance=0.4)},
         {"pca": {"components": 2}, "standardise": "actor"},
     ),
-} | {name: (name, {}, {}) for name in FUSIONS}
+} | {name: (name, {}, {}) for name in OF_FEATURES}
 
 
 def config_of(variant: str) -> Any:
@@ -165,7 +165,7 @@ def test_several_seeds_are_the_mean_of_their_models() -> None:
         assert not np.allclose(each[0], each[1], atol=1e-3)
 
 
-@pytest.mark.parametrize("name", [*FUSIONS])
+@pytest.mark.parametrize("name", OF_FEATURES)
 def test_two_folds_are_too_few(name: str) -> None:
     with pytest.raises(
         InputError, match=r"at least 3 folds, got \[0, 1\]: one is reported, one chooses the num"

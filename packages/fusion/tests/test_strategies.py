@@ -9,8 +9,8 @@ import torch
 from blended.data import InputError
 from blended.fusion.config import TrainingConfig
 from blended.fusion.inputs import Inputs
-from blended.fusion.strategies import FUSIONS, EarlyConfig, LateConfig, fit
-from blended.fusion.testing import QUIET, SINGLE_SPACE, TOY_SPACE, toy_config, toy_inputs
+from blended.fusion.strategies import EarlyConfig, LateConfig, fit
+from blended.fusion.testing import OF_FEATURES, QUIET, SINGLE_SPACE, TOY_SPACE, toy_config, toy_inputs
 
 CONFIG = TrainingConfig(learning_rate=0.1, weight_decay=0.01, max_epochs=8, batch_size=64)
 NUM_TRAIN, NUM_TEST = 120, 10
@@ -24,7 +24,7 @@ def loss(predicted: np.ndarray, given: Inputs) -> float:
     return float(-(given.targets.numpy() * np.log(predicted.clip(1e-9))).sum(axis=1).mean())
 
 
-@pytest.mark.parametrize("name", [*FUSIONS])
+@pytest.mark.parametrize("name", OF_FEATURES)
 def test_both_modalities_beat_each_alone(name: str) -> None:
     """A mean of probabilities gains least: it cannot rule out what one encoder rules out."""
     given = toy_inputs(space=SINGLE_SPACE, noise=0.5)
@@ -34,7 +34,7 @@ def test_both_modalities_beat_each_alone(name: str) -> None:
         assert both > accuracy(alone.out_of_fold, given) + (0.03 if name == "late" else 0.1)
 
 
-@pytest.mark.parametrize("name", [*FUSIONS])
+@pytest.mark.parametrize("name", OF_FEATURES)
 def test_probabilities_and_repeatability(name: str) -> None:
     given = toy_inputs()
     config = toy_config(name, CONFIG.model_copy(update={"max_epochs": 3}))
@@ -48,7 +48,7 @@ def test_probabilities_and_repeatability(name: str) -> None:
         assert not np.allclose(getattr(first, kind), getattr(other, kind), atol=1e-3)
 
 
-@pytest.mark.parametrize("name", [*FUSIONS])
+@pytest.mark.parametrize("name", OF_FEATURES)
 def test_without_test_clips_there_are_no_predictions_for_them(name: str) -> None:
     quick = CONFIG.model_copy(update={"max_epochs": 2})
     fused = fit(toy_config(name, quick), toy_inputs(num_test=0), 0, QUIET)
@@ -132,7 +132,7 @@ def test_features_of_too_few_clips_are_refused() -> None:
         replace(given, features={"ear": given.features["ear"][:100]})
 
 
-@pytest.mark.parametrize("name", [*FUSIONS])
+@pytest.mark.parametrize("name", OF_FEATURES)
 def test_standardising_per_actor_removes_what_an_actor_adds(name: str) -> None:
     """Whatever offset and scale each person has, the predictions are the same."""
     given = toy_inputs(space=TOY_SPACE)
@@ -156,7 +156,7 @@ def test_standardising_per_actor_removes_what_an_actor_adds(name: str) -> None:
     assert not np.allclose(before, after, atol=0.05)
 
 
-@pytest.mark.parametrize("name", [*FUSIONS])
+@pytest.mark.parametrize("name", OF_FEATURES)
 def test_standardising_per_actor_needs_actors(name: str) -> None:
     given = toy_inputs()
     nameless = replace(given, actors=(*given.actors[:NUM_TRAIN], *[""] * NUM_TEST))

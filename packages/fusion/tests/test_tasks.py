@@ -11,9 +11,10 @@ from blended.fusion.config import TrainingConfig
 from blended.fusion.losses import state_layout
 from blended.fusion.objective import LossConfig, make_objective
 from blended.fusion.plan import Job
-from blended.fusion.strategies import FUSIONS, EarlyConfig, fit
+from blended.fusion.strategies import EarlyConfig, fit
 from blended.fusion.testing import (
     INTENSITY_SPACE,
+    OF_FEATURES,
     QUIET,
     SINGLE_SPACE,
     TOY_SPACE,
@@ -25,7 +26,7 @@ from blended.fusion.training import train
 
 CPU = torch.device("cpu")
 CONFIG = TrainingConfig(learning_rate=0.1, max_epochs=6, batch_size=64)
-WITH_STATES = [name for name in FUSIONS if name != "subsampled"]
+WITH_STATES = [name for name in OF_FEATURES if name != "subsampled"]
 """Strategies that a set-ratio head can top; stretches of a clip are averaged as logits of emotions."""
 
 
@@ -43,7 +44,7 @@ def test_states_add_up_to_one_and_their_shares_are_the_emotions(name: str) -> No
 
 @pytest.mark.parametrize(
     ("name", "scores"),
-    [*((name, "emotions") for name in FUSIONS), *((name, "set-ratio") for name in WITH_STATES)],
+    [*((name, "emotions") for name in OF_FEATURES), *((name, "set-ratio") for name in WITH_STATES)],
 )
 def test_mixtures_are_learned(name: str, scores: str) -> None:
     given = toy_inputs(noise=0.5)
@@ -55,7 +56,7 @@ def test_mixtures_are_learned(name: str, scores: str) -> None:
     assert (fused.states is not None) == (scores == "set-ratio")
 
 
-@pytest.mark.parametrize("name", [*FUSIONS])
+@pytest.mark.parametrize("name", OF_FEATURES)
 def test_single_emotions_are_learned(name: str) -> None:
     given = toy_inputs(space=SINGLE_SPACE, noise=0.5)
     fused = fit(toy_config(name, CONFIG), given, 0, QUIET)
@@ -66,7 +67,12 @@ def test_single_emotions_are_learned(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "loss"),
-    [("early", "ccc"), ("early", "pearson"), ("early", "pearson+ccc"), *((name, "auto") for name in FUSIONS)],
+    [
+        ("early", "ccc"),
+        ("early", "pearson"),
+        ("early", "pearson+ccc"),
+        *((name, "auto") for name in OF_FEATURES),
+    ],
 )
 def test_planted_intensities_are_recovered(name: str, loss: str) -> None:
     given = toy_inputs(space=INTENSITY_SPACE, noise=0.4)

@@ -5,7 +5,7 @@ They are cached as arrays that are mapped into memory: `data/cache/media/<identi
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -93,7 +93,7 @@ def _prepare(
 @contextmanager
 def _prepared(
     clips: Sequence[Clip], preparation: ClipPreparation, workers: int
-) -> Iterator[Iterator[PreparedClip]]:
+) -> Generator[Iterator[PreparedClip]]:
     one = partial(_one, preparation=preparation)
     if workers == 1:
         yield map(one, clips)
@@ -107,5 +107,3 @@ def _one(clip: Clip, preparation: ClipPreparation) -> PreparedClip:
         return prepared_clip(clip.path, preparation)
     except InputError as error:
         raise InputError(f"clip {clip.id!r} cannot be prepared: {error}") from error
-
-

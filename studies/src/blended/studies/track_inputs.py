@@ -46,7 +46,7 @@ class _Sound(BaseModel):
 
     def build(self, *, device: str = "cpu", weights: Path | None = None) -> ClipEncoder[Any]:
         """What says how it is decoded."""
-        return ClipEncoder(AudioStream(RATE_HZ), (), RATE_HZ, _never)
+        return ClipEncoder(AudioStream(RATE_HZ), (), float(RATE_HZ), _never)
 
 
 def _never(given: object) -> np.ndarray:

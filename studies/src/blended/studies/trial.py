@@ -216,7 +216,7 @@ def open_stores(config: TrialConfig, index: Index, folders: Folders) -> dict[str
 
 def check_trained(stores: Mapping[str, FeatureStore], params: Params) -> None:
     """Raises InputError for features of untrained networks that params.yaml does not allow."""
-    allowed = [name for name, weights in params.weights.items() if weights == RANDOM]
+    allowed = [name for name, weights in params.weights.items() if Path(weights) == RANDOM]
     forbid_random({name: store.identity.weights for name, store in stores.items()}, allowed)
 
 

@@ -29,7 +29,7 @@ MIN_DECODER_WIDTH, HEAD_WIDTH = 32, 16
 
 
 def backbone_of(
-    size: Size, num_frames: int | None = None, pixels: int | None = None, drop_path: float = 0.0
+    size: Size, num_frames: int | None = None, pixels: int | None = None, drop_path: float | int = 0.0
 ) -> BackboneConfig:
     """The two encoders and the one that fuses them.
 

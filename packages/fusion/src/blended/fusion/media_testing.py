@@ -23,7 +23,7 @@ TOY_BACKBONE = BackboneConfig(
     fusion_num_heads=2,
 )
 TOY_TRAINING = TrainingConfig(
-    learning_rate=3e-3, weight_decay=0.01, batch_size=16, max_epochs=14, modality_dropout=0.3, clip_norm=1.0
+    learning_rate=3e-3, weight_decay=0.01, batch_size=20, max_epochs=12, modality_dropout=0.3, clip_norm=1.0
 )
 
 
@@ -55,7 +55,7 @@ def toy_media(
 
 
 def toy_media_inputs(
-    space: LabelSpace = SINGLE_SPACE, per_fold: int = 24, num_test: int = 8, windows: int = 2
+    space: LabelSpace = SINGLE_SPACE, per_fold: int = 20, num_test: int = 8, windows: int = 2
 ) -> Inputs:
     """Three folds of clips and some to test on, whose labels nobody is told."""
     given = toy_inputs(space=space, num_folds=3, per_fold=per_fold, num_test=num_test, noise=0.0)

@@ -17,6 +17,9 @@ from blended.fusion.strategies import FUSIONS
 from blended.fusion.strategies.pooled import pooled_problem
 from blended.fusion.training import Problem
 
+OF_FEATURES = [name for name, strategy in FUSIONS.items() if strategy.reads != "media"]
+"""Strategies that toy features are enough for; `media_testing` has toy clips for the others."""
+
 TOY_NAMES = ("ang", "fea", "hap", "sad")
 TOY_STATES = (
     *(Mixture.single(emotion) for emotion in TOY_NAMES),

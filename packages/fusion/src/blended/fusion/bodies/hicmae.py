@@ -35,7 +35,7 @@ class HiCMAEBody(Body):
     hides, is replaced by zeros: an average picture, an average spectrogram.
     """
 
-    def __init__(self, backbone: BackboneConfig, layer_decay: float, frozen_layers: int) -> None:
+    def __init__(self, backbone: BackboneConfig, layer_decay: float | int, frozen_layers: int) -> None:
         super().__init__(2 * (backbone.video.dim + backbone.audio.dim), num_modalities=2, noise_width=2)
         self.classifier = HiCMAEClassifier(FinetuneConfig(backbone=backbone, num_classes=0))
         names = [name for name, _ in self.classifier.named_parameters()]
@@ -57,7 +57,7 @@ class HiCMAEBody(Body):
 
 
 def rate_scales(
-    names: Iterable[str], backbone: BackboneConfig, decay: float, frozen_layers: int
+    names: Iterable[str], backbone: BackboneConfig, decay: float | int, frozen_layers: int
 ) -> dict[str, float]:
     """Parameter of the classifier -> factor of the learning rate, where it is not 1.
 

@@ -70,8 +70,8 @@ class HiCMAEAutoencoder(nn.Module):
         super().__init__()
         self.config = config
         self.gathered: Gathered | None = None
-        """Where several processes share a batch: the vectors of all of them from those of one, with gradients,
-        so that clips are contrasted with all others."""
+        """Where several processes share a batch: from the vectors of one to those of all, with gradients, so
+        that clips are contrasted with all others."""
         backbone, video, audio = config.backbone, config.decoder_video, config.decoder_audio
         self.encoder = video_encoder(backbone, config.encoder_num_classes)
         self.encoder_audio = audio_encoder(backbone, config.encoder_num_classes)
