@@ -165,7 +165,9 @@ def ours(inputs: Inputs, labels: Labels, config: EarlyConfig, threads: int = 1) 
     return seconds, labels.evaluation(found[0], "cross-fold")
 
 
-def step_seconds(inputs: Inputs, pca: PCAConfig | None, batch_size: int, epochs: int) -> tuple[Seconds, Seconds]:
+def step_seconds(
+    inputs: Inputs, pca: PCAConfig | None, batch_size: int, epochs: int
+) -> tuple[Seconds, Seconds]:
     """Of the preparation and of an epoch of the five reported models, trained together and watched by none."""
     config = FAST.training.model_copy(update={"batch_size": batch_size, "learning_rate": 5e-6})
     problem = pooled_problem(inputs, list(DIMS), "training", config, pca, Concatenation)
@@ -225,7 +227,9 @@ def scores(inputs: Inputs, labels: Labels, x: np.ndarray, rate: float, epochs: i
     print(f"ours: cross-fold {evaluation.estimates.score}", flush=True)
     predicted = np.zeros((epochs, len(labels.truth), 6))
     for fold in range(FOLDS):
-        for epoch, probabilities in zip(range(epochs), plain_fold(x, labels, fold, rate, fused=True), strict=False):
+        for epoch, probabilities in zip(
+            range(epochs), plain_fold(x, labels, fold, rate, fused=True), strict=False
+        ):
             predicted[epoch, labels.folds == fold] = probabilities
     for epoch, probabilities in enumerate(predicted, start=1):
         cross, inside = (labels.evaluation(probabilities, tune) for tune in ("cross-fold", "in-fold"))
@@ -242,7 +246,9 @@ def full(inputs: Inputs, labels: Labels, x: np.ndarray, epochs: int) -> None:
     held = labels.folds == 0
     print(f"ours on fold 0, in-fold: {_in_fold(labels, found[0][held]):.3f}", flush=True)
     curve: list[float] = []
-    for epoch, probabilities in zip(range(1, epochs + 1), plain_fold(x, labels, 0, 5e-6, fused=True), strict=False):
+    for epoch, probabilities in zip(
+        range(1, epochs + 1), plain_fold(x, labels, 0, 5e-6, fused=True), strict=False
+    ):
         curve.append(_in_fold(labels, probabilities))
         if epoch % 10 == 0:
             print(f"plain on fold 0, epoch {epoch}: in-fold {curve[-1]:.3f}", flush=True)
@@ -259,7 +265,9 @@ def _in_fold(labels: Labels, probabilities: np.ndarray) -> float:
 
 def main() -> None:
     """What was asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     for name in ("steps", "scores", "full", "memory"):
         parser.add_argument(f"--{name}", action="store_true")
     asked = parser.parse_args()

@@ -141,12 +141,16 @@ def processor_seconds(measured: Sequence[Measured], cell: Cell) -> float:
 
 def main() -> None:
     """Every cell as it is done, then the sum."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--part", action="store_true")
     parser.add_argument("--workers", type=int, default=2)
     asked = parser.parse_args()
     every = cells()
-    chosen = [cell for cell in every if not asked.part or cell.name.startswith(tuple(f"{n}, h" for n in PART))]
+    chosen = [
+        cell for cell in every if not asked.part or cell.name.startswith(tuple(f"{n}, h" for n in PART))
+    ]
     # The largest first, so that no worker ends long after the others.
     chosen = sorted(chosen, key=lambda cell: -cell.columns)
     measured: list[Measured] = []

@@ -79,7 +79,9 @@ def planted_features(labels: Labels, dim: int, seed: int) -> Float[torch.Tensor,
     shares = labels.targets + LATENT_NOISE * rng.standard_normal(labels.targets.shape)
     who = rng.standard_normal((NUM_ACTORS, ACTOR_RANK))[labels.actors]
     falling = np.arange(1, NUISANCE_RANK + 1) ** -0.5
-    nuisance = rng.standard_normal((len(labels.truth), NUISANCE_RANK)) * falling / np.sqrt(np.mean(falling**2))
+    nuisance = (
+        rng.standard_normal((len(labels.truth), NUISANCE_RANK)) * falling / np.sqrt(np.mean(falling**2))
+    )
     x = spread_out(shares - shares.mean(axis=0)) * 2 + spread_out(who) + spread_out(nuisance)
     x += np.float32(0.5) * rng.standard_normal(x.shape, dtype=np.float32)
     return torch.from_numpy(x * rng.lognormal(size=dim).astype(np.float32))

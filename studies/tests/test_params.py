@@ -17,7 +17,11 @@ def test_the_shipped_recipes_cover_each_kind() -> None:
     assert params.corpus == "demo"
     heads = {recipe.fusion.training.hidden for recipe in params.recipes.values()}
     assert heads == {0, 256, 512}
-    assert {recipe.fusion.name for recipe in params.recipes.values()} == {"early", "late"}
+    assert {recipe.fusion.name for recipe in params.recipes.values()} == {
+        "early",
+        "late",
+        "cross-attention",
+    }
 
 
 def test_every_recipe_states_its_seed_so_that_dvc_can_set_it() -> None:

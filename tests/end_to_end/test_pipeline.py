@@ -80,7 +80,8 @@ def test_the_test_partition_is_predicted_by_the_final_model(finished_project: Pa
     assert table["filename"].to_list() == [f"test_{number:04d}" for number in range(1, 19)]
     assert table["truth"].null_count() == len(table)
     with safe_open(artifacts / "final.safetensors", "np") as model:
-        assert {"weight0", "bias0", "mean", "spread"} == set(model.keys())
+        head = {f"network.scores.head.first.{part}" for part in ("weight", "bias")}
+        assert head | {"source.motion.mean", "source.motion.spread"} == set(model.keys())
 
 
 def test_mlflow_has_one_run_per_training(finished_project: Path) -> None:
