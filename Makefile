@@ -49,7 +49,7 @@ test-system: install
 	pytest -m system
 
 bench: install
-	@for name in thresholds folds; do echo "== $$name"; python benchmarks/$$name.py || exit 1; done
+	@for name in thresholds folds official_procedure; do echo "== $$name"; python benchmarks/$$name.py || exit 1; done
 
 ui: install
 	blended ui

@@ -1,7 +1,7 @@
 """How long the study of the published table takes: all 35 trainings of studies/paper_table.yaml.
 
     python benchmarks/paper_table.py               everything, two workers of one thread each
-    python benchmarks/paper_table.py --part        some cells of every size; the others scaled by their columns
+    python benchmarks/paper_table.py --part        some of every size; the others scaled by columns
 
 Settings come from the study file. Features are planted, at the encoders' real dimensions: synthetic, scores
 say nothing about people. Lengths of clips are assumed: 7 windows on average, 47 (30 s) at most.
@@ -159,8 +159,8 @@ def main() -> None:
         for one in pool.map(measure, chosen):
             measured.append(one)
             print(
-                f"{one.cell.name}: {one.cell.columns} columns, {one.wall:.0f} s ({one.cpu:.0f} s of processor), "
-                f"score {one.score}, peak {one.peak_gib:.1f} GiB",
+                f"{one.cell.name}: {one.cell.columns} columns, "
+                f"{one.wall:.0f} s ({one.cpu:.0f} s of processor), score {one.score}, peak {one.peak_gib:.1f} GiB",
                 flush=True,
             )
     print(

@@ -19,7 +19,7 @@ from blended.fusion.inputs import Inputs
 NUM_SINGLES, NUM_BLENDS, NUM_ACTORS, NUM_FOLDS = 1130, 1326, 47, 5
 NUM_CLIPS = NUM_SINGLES + NUM_BLENDS
 LATENT_NOISE = 0.4
-"""Standard deviation that every encoder adds to the shares: what makes clips hard, however wide features are."""
+"""Standard deviation that every encoder adds to the shares: clips stay hard, however wide features are."""
 NUISANCE_RANK, ACTOR_RANK = 200, 20
 
 
@@ -69,7 +69,7 @@ def planted_labels(seed: int = 0) -> Labels:
 
 
 def planted_features(labels: Labels, dim: int, seed: int) -> Float[torch.Tensor, "clip dim"]:
-    """Features of one encoder: noisy shares, the actor, and strong directions that mean nothing, in float32."""
+    """Features of one encoder in float32: noisy shares, the actor, strong directions without meaning."""
     rng = np.random.default_rng((1, seed))
 
     def spread_out(latent: Float[np.ndarray, "clip rank"]) -> Float[np.ndarray, "clip dim"]:
