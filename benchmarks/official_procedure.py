@@ -194,7 +194,7 @@ def compare(inputs: Inputs, labels: Labels, x: np.ndarray) -> None:
 
 
 def steps(inputs: Inputs, labels: Labels, x: np.ndarray) -> None:
-    """One change after the other; each keeps those before it. Scaled from measured epochs, all on one thread."""
+    """One change after the other; each keeps those before it. Scaled from measured epochs, one thread."""
     with one_thread():
         training, search = plain_seconds(x, labels)
     plain = training.plus(search).times(EPOCHS * FOLDS)

@@ -131,12 +131,11 @@ def processor_seconds(measured: Sequence[Measured], cell: Cell) -> float:
     for one in measured:
         if one.cell == cell:
             return one.cpu
-    alike = [one for one in measured if one.cell.kind == cell.kind]
-    seconds = np.array([one.cpu for one in alike])
-    columns = np.array([one.cell.columns for one in alike], dtype=float)
+    alike = sorted((one for one in measured if one.cell.kind == cell.kind), key=lambda one: one.cell.columns)
+    columns, seconds = [one.cell.columns for one in alike], [one.cpu for one in alike]
     if len(alike) == 1:
-        return float(seconds[0] * cell.columns / columns[0])
-    return float(np.interp(cell.columns, *zip(*sorted(zip(columns, seconds, strict=True)), strict=True)))
+        return seconds[0] * cell.columns / columns[0]
+    return float(np.interp(cell.columns, columns, seconds))
 
 
 def main() -> None:
@@ -160,7 +159,8 @@ def main() -> None:
             measured.append(one)
             print(
                 f"{one.cell.name}: {one.cell.columns} columns, "
-                f"{one.wall:.0f} s ({one.cpu:.0f} s of processor), score {one.score}, peak {one.peak_gib:.1f} GiB",
+                f"{one.wall:.0f} s ({one.cpu:.0f} s of processor), score {one.score}, "
+                f"peak {one.peak_gib:.1f} GiB",
                 flush=True,
             )
     print(

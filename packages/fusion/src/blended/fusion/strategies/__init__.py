@@ -21,12 +21,7 @@ from blended.fusion.strategies.late import LateConfig, apply_late, fit_late
 from blended.fusion.strategies.subsampled import SubsampledConfig, apply_subsampled, fit_subsampled
 
 FusionConfig = Annotated[
-    EarlyConfig
-    | LateConfig
-    | GatedConfig
-    | CrossAttentionConfig
-    | SubsampledConfig
-    | HiCMAEFusionConfig,
+    EarlyConfig | LateConfig | GatedConfig | CrossAttentionConfig | SubsampledConfig | HiCMAEFusionConfig,
     Field(discriminator="name"),
 ]
 
