@@ -18,7 +18,8 @@ from blended.encoders import AudioStream, encoder_config, extract
 from blended.encoders.encoder import ClipEncoder, Modality
 from blended.studies.ray_extraction import on_ray
 
-pytestmark = pytest.mark.slow
+# One cluster at a time: two of them on one machine end each other's processes.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
 
 NAMES = ("motion", "prosody")
 SHARD_SIZE = 2

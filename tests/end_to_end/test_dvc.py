@@ -22,6 +22,7 @@ corpora:
     frame_px: 64
 max_failures: 0
 imported: {}
+weights: {}
 encoders:
   logmel: {}
 recipes:

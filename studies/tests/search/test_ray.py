@@ -20,7 +20,8 @@ from blended.studies.search.objective import FAILURE, SEED
 from blended.studies.search.ray_engine import RayOptions
 from blended.studies.search.testing import FAULTY_HIDDEN, ToyEvaluator, make_toy
 
-pytestmark = pytest.mark.slow
+# One cluster at a time: two of them on one machine end each other's processes.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
 
 DRIVER = """
 import sys
