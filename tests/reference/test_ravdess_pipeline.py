@@ -23,10 +23,13 @@ imported:
 recipes:
   voice:
     fusion: {{name: early, features: [logmel], training: {{learning_rate: 1.0e-3, max_epochs: 40}}}}
+    decision: {{name: argmax}}
   face:
     fusion: {{name: early, features: [action-units], training: {{learning_rate: 3.0e-3, max_epochs: 100}}}}
+    decision: {{name: argmax}}
   both:
     fusion: {{name: late, features: [logmel, action-units], training: {{learning_rate: 3.0e-3}}}}
+    decision: {{name: argmax}}
 """
 
 
