@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from itertools import compress
 
 import numpy as np
-from blended.fusion.run import Epoch
 from jaxtyping import Float, Int
 
 from blended.data import Clip, Corpus
@@ -20,6 +19,7 @@ from blended.eval.protocol import Protocol, calibrated, fit_decision
 from blended.eval.recall import recalls
 from blended.eval.tasks import mixtures, true_intensities
 from blended.fusion.nested import inner_fold
+from blended.fusion.run import Epoch
 from blended.studies.evaluating import PartScores
 
 MAX_PARTS = 5
