@@ -86,8 +86,9 @@ def _score(
     truth = mixtures(clips, corpus.space)
     scores = calibrated(PartScores(clips, predicted).predictions().evidence(corpus.space), protocol)
     parts = _parts(clips)
-    if protocol in PLAIN.values():
-        parts = np.zeros_like(parts)
+    if protocol in PLAIN.values() or not parts.any():
+        # A fold of one actor has nobody else to fit on, so what decides there must fit nothing.
+        protocol, parts = PLAIN[corpus.space.task], np.zeros_like(parts)
     decided = [truth[0]] * len(truth)
     for part in np.unique(parts):
         held = parts == part
