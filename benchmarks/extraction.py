@@ -25,7 +25,8 @@ from typing import Any
 import torch
 
 from blended.data import Clip
-from blended.data.demo import DemoConfig, render
+from blended.data.demo.config import DemoConfig
+from blended.data.demo.render import render
 from blended.encoders import encoder_config, extract
 from blended.encoders.encoder import RANDOM
 

@@ -33,7 +33,8 @@ BOX = (16).to_bytes(4, "big") + b"free"
 def make_clips(folder: Path) -> list[Path]:
     """The clips below a folder, rendered where they are not there yet."""
     # Worker processes import this file: what they do not need is imported here.
-    from blended.data.demo import DemoConfig, render
+    from blended.data.demo.config import DemoConfig
+    from blended.data.demo.render import render
 
     rendered, copies = folder / "rendered", folder / "copies"
     config = DemoConfig(

@@ -1,5 +1,7 @@
 """The shipped params.yaml, and what is wrong with others."""
 
+import subprocess
+import sys
 from dataclasses import fields
 from pathlib import Path
 
@@ -7,6 +9,7 @@ import pytest
 
 from blended.data import InputError
 from blended.eval.protocol import Protocol
+from blended.studies.corpus_params import read_corpus_params
 from blended.studies.params import DecisionConfig, read_params
 
 SHIPPED = Path(__file__).parents[2] / "params.yaml"
@@ -74,3 +77,25 @@ def test_a_wrong_choice_is_named(tmp_path: Path, change: tuple[str, str], senten
     with pytest.raises(InputError) as error:
         read_params(path)
     assert sentence in str(error.value)
+
+
+def test_the_choice_of_a_corpus_is_read_without_torch_and_complains_alike(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from blended.data import findings, index, measuring\n"
+        "from blended.studies.commands import data\n"
+        "from blended.studies.corpus_params import read_corpus_params\n"
+        f"print(read_corpus_params(Path({str(SHIPPED)!r})).corpus)\n"
+        "print(sorted({'torch', 'sklearn', 'scipy', 'mlflow'} & {*sys.modules}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[:2] == ["demo", "[]"]
+
+    path = tmp_path / "params.yaml"
+    path.write_text(SHIPPED.read_text().replace("corpus: demo", "corpus: blemor"))
+    said: list[str] = []
+    for read in (read_corpus_params, read_params):
+        with pytest.raises(InputError, match="did you mean 'blemore'") as error:
+            read(path)
+        said.append(str(error.value))
+    assert said[0] == said[1]

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from blended.data.corpora import demo, read_corpus
-from blended.data.demo import DemoConfig, render
+from blended.data.demo.config import DemoConfig
+from blended.data.demo.render import render
 
 SMALL = DemoConfig(
     num_train_actors=1,

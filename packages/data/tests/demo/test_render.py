@@ -15,7 +15,8 @@ import pytest
 from numpy.typing import NDArray
 
 from blended.data import InputError
-from blended.data.demo import GENERATOR, TINY, DemoConfig, render
+from blended.data.demo.config import GENERATOR, TINY, DemoConfig
+from blended.data.demo.render import render
 from blended.data.demo.script import takes
 from blended.data.demo.voice import AUDIO_RATE_HZ
 
@@ -151,7 +152,8 @@ def test_two_processes_render_the_same(tmp_path: Path, undisturbed: dict[str, st
 def test_killed_and_continued_is_the_same_as_undisturbed(tmp_path: Path, undisturbed: dict[str, str]) -> None:
     folder = tmp_path / "killed"
     code = (
-        "import sys; from pathlib import Path; from blended.data.demo import DemoConfig, render\n"
+        "import sys; from pathlib import Path; from blended.data.demo.config import DemoConfig\n"
+        "from blended.data.demo.render import render\n"
         "config = DemoConfig.model_validate_json(sys.argv[2])\n"
         "render(config, Path(sys.argv[1]), workers=1, log=lambda line: None)"
     )

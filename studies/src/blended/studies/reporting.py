@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from blended.data import Clip, Corpus, InputError, Mixture
-from blended.data.corpora import ceiling, held_out_truth
+from blended.data.corpora import ceiling, groups, held_out_truth
 from blended.data.corpora.emotion_names import EMOTION_NAMES
 from blended.data.index import Index, read_index
 from blended.data.media import read_frames
@@ -38,7 +38,7 @@ from blended.studies.folders import Folders
 from blended.studies.params import Params
 from blended.studies.provenance import git_commit
 from blended.studies.runs import StoredRun, read_run
-from blended.studies.single_run import groupings, labelled, truth_of
+from blended.studies.single_run import labelled, truth_of
 
 TRAINING_PROTOCOL = (
     "For every reported fold the number of epochs was chosen on the fold after it, by a model that saw "
@@ -85,7 +85,7 @@ def gather_report(params: Params, folders: Folders, *, show_people: bool = False
         if seen and decides and index.corpus.has_media
         else {},
         show_people=show_people,
-        groups=groupings(params.corpus, top.clip_ids),
+        groups=groups(params.corpus, top.clip_ids),
         enrolment={run.recipe: run.extras.enrolment for run in runs if run.extras.enrolment},
         importance={run.recipe: run.extras.importance for run in runs if run.extras.importance is not None},
         without={run.recipe: run.extras.without for run in runs if run.extras.without},

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from blended.data import Mixture
-from blended.data.corpora import blemore, demo
+from blended.data.corpora import groups
 from blended.eval.comparison import RunRecord
 from blended.eval.figures import footnote
 from blended.eval.figures.saving import png
@@ -15,10 +15,6 @@ from blended.eval.report.top_run import figures_of, take_apart
 from blended.eval.tasks import TASKS, Truth
 from blended.studies.extras import curve
 from blended.studies.trial import TrialResult
-
-LEVELS = {"blemore": blemore.level_from_name, demo.NAME: blemore.level_from_name}
-"""Corpus -> how strongly a clip is acted, from its id, where that can be told."""
-LEVEL = "intensity level"
 
 NUM_RESAMPLES = 1000
 """Of the intervals in a run's own figures: enough to look at."""
@@ -40,7 +36,7 @@ def run_pictures(result: TrialResult, recipe: str) -> dict[str, bytes]:
         _record(result, recipe),
         space,
         result.train.probabilities,
-        groups=groupings(result.corpus.name, result.train.clip_ids),
+        groups=groups(result.corpus.name, result.train.clip_ids),
         enrolment=result.extras.enrolment,
         importance=result.extras.importance,
         num_resamples=NUM_RESAMPLES,
@@ -48,12 +44,6 @@ def run_pictures(result: TrialResult, recipe: str) -> dict[str, bytes]:
     figures = {name: draw(WIDE_INCHES) for name, draw in figures_of(taken).items()}
     noted = {n: footnote(f, "rendered clips") if result.corpus.synthetic else f for n, f in figures.items()}
     return {name: png(figure) for name, figure in noted.items()}
-
-
-def groupings(corpus: str, clip_ids: tuple[str, ...]) -> dict[str, list[str]]:
-    """Groups of clips that results are broken down by."""
-    level = LEVELS.get(corpus)
-    return {} if level is None else {LEVEL: [level(clip_id) for clip_id in clip_ids]}
 
 
 def labelled(predictions: Predictions) -> list[Mixture]:

@@ -27,8 +27,8 @@ def demo(
     ] = False,
 ) -> None:
     """Render the synthetic demo corpus: drawn faces, synthesised voices, BLEMORE's layout."""
-    from blended.data.demo import DemoConfig, render
-    from blended.data.demo.config import TINY
+    from blended.data.demo.config import TINY, DemoConfig
+    from blended.data.demo.render import render
     from blended.studies.commands.progress import clips_progress, say
 
     config = TINY.model_copy(update={"seed": seed}) if tiny else DemoConfig(seed=seed)
@@ -75,7 +75,7 @@ def _import(name: str, source: Path, root: Path, labels_only: bool, folds: int |
 @app.command()
 def prepare(root: Root = Path(), workers: Workers = CORES) -> None:
     """Put the corpus that params.yaml chooses into data/corpora: render the demo, or import recordings."""
-    from blended.data.demo import render
+    from blended.data.demo.render import render
     from blended.studies.commands.progress import clips_progress, say
     from blended.studies.folders import Folders
     from blended.studies.params import read_params
@@ -97,11 +97,11 @@ def index(root: Root = Path(), workers: Workers = CORES) -> None:
     from blended.data.index import write_index
     from blended.data.splits import write_splits
     from blended.studies.commands.findings import judge, write_findings
+    from blended.studies.corpus_params import read_corpus_params
     from blended.studies.folders import Folders
-    from blended.studies.params import read_params
 
     folders = Folders(root)
-    params = read_params(folders.params)
+    params = read_corpus_params(folders.params)
     made = _measured(folders, params.corpus, workers)
     findings = check(made)
     judge(findings, max_failures=params.max_failures)
@@ -140,11 +140,11 @@ def card(
     from blended.data.findings import check
     from blended.data.index import read_index
     from blended.eval.card import DataCard, card_html, card_markdown, examples
+    from blended.studies.corpus_params import read_corpus_params
     from blended.studies.folders import Folders
-    from blended.studies.params import read_params
 
     folders = Folders(root)
-    corpus = read_params(folders.params).corpus
+    corpus = read_corpus_params(folders.params).corpus
     found = read_index(folders.index(corpus))
     shown = examples(found, show_people=show_people)
     made = DataCard(found, tuple(check(found)), about(corpus, folders.corpus(corpus)), shown, show_people)
@@ -159,11 +159,11 @@ def check_corpus(root: Root = Path(), workers: Workers = CORES) -> None:
     from blended.data.finding import LEVELS
     from blended.data.findings import check
     from blended.studies.commands.findings import judge
+    from blended.studies.corpus_params import read_corpus_params
     from blended.studies.folders import Folders
-    from blended.studies.params import read_params
 
     folders = Folders(root)
-    params = read_params(folders.params)
+    params = read_corpus_params(folders.params)
     findings = check(_measured(folders, params.corpus, workers))
     judge(findings, max_failures=params.max_failures)
     counts = {level: sum(finding.level == level for finding in findings) for level in LEVELS}

@@ -4,7 +4,7 @@ A new corpus is a file with an `ADAPTER` and a line in `CORPORA`; or, if it is o
 that table and no line at all.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -108,6 +108,15 @@ def held_out_truth(name: str, folder: Path) -> Mapping[str, Mixture]:
 def ceiling(name: str, folder: Path) -> Mapping[str, Mapping[str, float]]:
     """How well a corpus could be read at best: what an oracle sees -> metric -> value; mostly unknown."""
     return adapter_of(name, folder).ceiling(folder)
+
+
+def groups(name: str, clip_ids: Sequence[str]) -> dict[str, list[str]]:
+    """What results are broken down by: name of a grouping -> the group of every clip, in the order given.
+
+    Empty for a corpus of one table: its names say nothing that we know of.
+    """
+    found = CORPORA[name].groupings if name in CORPORA else {}
+    return {grouping: [group(clip_id) for clip_id in clip_ids] for grouping, group in found.items()}
 
 
 def about(name: str, folder: Path) -> About:

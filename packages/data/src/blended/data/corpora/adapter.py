@@ -80,3 +80,6 @@ class Adapter:
     where they are withheld."""
     ceiling: Callable[[Path], Mapping[str, Mapping[str, float]]] = unknown_ceiling
     """Corpus folder -> what an oracle sees -> the metrics that it reaches; empty where nobody can say."""
+    groupings: Mapping[str, Callable[[str], str]] = field(default_factory=dict)
+    """Name of a grouping, such as `intensity level` -> group of a clip by its id; results are broken down by
+    it."""

@@ -172,6 +172,10 @@ def level_from_name(stem: str) -> str:
     return f"{'intensity' if found['kind'] == 'int' else 'situation'} {found['number']}"
 
 
+GROUPINGS = {"intensity level": level_from_name}
+"""What the names of clips say beyond their labels."""
+
+
 def truth_from_name(stem: str) -> Mixture:
     """What a training clip's file name says was acted.
 
@@ -301,5 +305,6 @@ ADAPTER = Adapter(
     place=place,
     holds="train_metadata.csv and clips named like A102_ang_int1_ver1.mov and test_0001.mov",
     has_published_folds=True,
+    groupings=GROUPINGS,
 )
 """The Zenodo record: zips or folders of clips, and the table with the five published folds."""

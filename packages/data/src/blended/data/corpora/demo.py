@@ -76,4 +76,5 @@ ADAPTER = Adapter(
     has_published_folds=True,
     held_out_truth=held_out_truth,
     ceiling=ceiling,
+    groupings=blemore.GROUPINGS,
 )

@@ -4,9 +4,3 @@ Read `signatures.py` (what shows which emotion), `script.py` (who performs what)
 really happens in a clip), `oracle.py` (how much of it can be known at best), then the picture
 (`actors`, `geometry`, `hair`, `paint`, `motion`), the sound (`voice`) and the loop (`render`).
 """
-
-from blended.data.demo.config import GENERATOR, TINY, DemoConfig
-from blended.data.demo.render import ceilings, render
-from blended.data.demo.signatures import label_space
-
-__all__ = ["GENERATOR", "TINY", "DemoConfig", "ceilings", "label_space", "render"]
