@@ -18,10 +18,11 @@ from blended.data import Mixture
 from blended.data.corpora import blemore
 from blended.eval.calibration import CALIBRATIONS
 from blended.eval.decisions import DECISIONS
+from blended.eval.evaluation import Evaluation, evaluate
 from blended.eval.evidence import Evidence, gather
 from blended.eval.intervals import Estimate, actor_bootstrap, difference, resample
 from blended.eval.metrics import correctness
-from blended.eval.protocol import Evaluation, Protocol, evaluate
+from blended.eval.protocol import Protocol
 from blended.eval.scorefile import read_scores
 
 

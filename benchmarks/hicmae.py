@@ -1,7 +1,7 @@
 """HiCMAE here: the time of a step as a share of what the device can multiply, and what pre-training brings.
 
     python benchmarks/hicmae.py step [--device cuda] [--size small] [--batch-size 64]
-    python benchmarks/hicmae.py pretraining FOLDER [--clips 300]
+    python benchmarks/hicmae.py pretraining FOLDER [--clips 300] [--pretrain-epochs 40] [--checkpoint FILE]
 
 `step`: floating-point operations of a pre-training step (counted by torch) per second, over the rate of large
 matrix products on the same device in the same run: float32 on one thread of a CPU, bfloat16 on a GPU.
@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from blended.data import LabelSpace
+from blended.data import Corpus, LabelSpace
 from blended.data.index import read_index
 from blended.fusion.config import TrainingConfig
 from blended.fusion.losses import kl_to_soft_labels
@@ -88,19 +88,32 @@ def step(device: torch.device, size: str, batch_size: int, num_steps: int) -> No
     )
 
 
-def pretraining(folder: Path, num_clips: int, pretrain_epochs: int, epochs: int) -> None:
+def pretraining(
+    folder: Path, num_clips: int, pretrain_epochs: int, epochs: int, checkpoint: Path | None
+) -> None:
     """Prints both arms' held-out loss and accuracy, and their difference with its interval."""
     folders = Folders(folder)
     index = read_index(folders.index(read_params(folders.params).corpus))
-    corpus, cpu = index.corpus, torch.device("cpu")
-    learning = TrainingConfig(
-        learning_rate=5e-4, weight_decay=0.05, beta2=0.95, batch_size=32, max_epochs=pretrain_epochs,
-        schedule="cosine", warmup_epochs=1,
+    corpus = index.corpus
+    config = PretrainingConfig(
+        training=TrainingConfig(
+            learning_rate=5e-4, weight_decay=0.05, beta2=0.95, batch_size=32, max_epochs=pretrain_epochs,
+            schedule="cosine", warmup_epochs=1,
+        )
     )  # fmt: skip
-    config = PretrainingConfig(training=learning)
     media = gather_media(
         index, [*corpus.train, *corpus.test], config.preparation, folders.cache, log=print, workers=2
     )
+    path = checkpoint or folders.cache / "media" / "benchmark.safetensors"
+    if checkpoint is None:
+        learn_unlabelled(config, media, corpus, index.corpus_hash, path)
+    compared(path, media, corpus, num_clips, epochs)
+
+
+def learn_unlabelled(
+    config: PretrainingConfig, media: Media, corpus: Corpus, corpus_hash: str, path: Path
+) -> None:
+    """Pre-trains, says the loss of every epoch, and writes the weights."""
     losses: list[float] = []
 
     def tell(done: Batched) -> None:
@@ -110,10 +123,14 @@ def pretraining(folder: Path, num_clips: int, pretrain_epochs: int, epochs: int)
             print(f"pre-training epoch {done.epoch + 1}: loss {mean:.4f}", flush=True)
 
     begun = time.perf_counter()
-    trained = pretrain(config, media, corpus.space, 0, Run(lambda _: None, on_batch=tell), cpu)
+    run = Run(lambda _: None, on_batch=tell)
+    trained = pretrain(config, media, corpus.space, 0, run, torch.device("cpu"))
     print(f"pre-training took {time.perf_counter() - begun:.0f} s", flush=True)
-    path = folders.cache / "media" / "benchmark.safetensors"
-    write_pretrained(path, trained, config, [corpus.name], index.corpus_hash)
+    write_pretrained(path, trained, config, [corpus.name], corpus_hash)
+
+
+def compared(path: Path, media: Media, corpus: Corpus, num_clips: int, epochs: int) -> None:
+    """The same fine-tuning from the weights and from scratch."""
     targets = torch.tensor([corpus.target(clip) for clip in corpus.train])
     folds = np.array([clip.fold for clip in corpus.train])
     tuning = TrainingConfig(
@@ -178,18 +195,19 @@ def main() -> None:
     steps.add_argument("--size", default="demo")
     steps.add_argument("--batch-size", type=int, default=64)
     steps.add_argument("--num-steps", type=int, default=6)
-    compared = parts.add_parser("pretraining")
-    compared.add_argument("folder", type=Path)
-    compared.add_argument("--clips", type=int, default=300)
-    compared.add_argument("--pretrain-epochs", type=int, default=10)
-    compared.add_argument("--epochs", type=int, default=8)
+    arms = parts.add_parser("pretraining")
+    arms.add_argument("folder", type=Path)
+    arms.add_argument("--clips", type=int, default=300)
+    arms.add_argument("--pretrain-epochs", type=int, default=10)
+    arms.add_argument("--epochs", type=int, default=8)
+    arms.add_argument("--checkpoint", type=Path, help="of an earlier call: skips pre-training")
     given = parser.parse_args()
     if given.device == "cpu" if given.part == "step" else True:
         torch.set_num_threads(1)
     if given.part == "step":
         step(torch.device(given.device), given.size, given.batch_size, given.num_steps)
     else:
-        pretraining(given.folder, given.clips, given.pretrain_epochs, given.epochs)
+        pretraining(given.folder, given.clips, given.pretrain_epochs, given.epochs, given.checkpoint)
 
 
 if __name__ == "__main__":

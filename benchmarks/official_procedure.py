@@ -28,7 +28,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from blended.data.corpora.blemore import SPACE
 from blended.encoders.threads import one_thread
 from blended.eval.decisions.thresholds import GRID
-from blended.eval.protocol import Evaluation
+from blended.eval.evaluation import Evaluation
 from blended.fusion.bodies.concatenation import Concatenation
 from blended.fusion.config import TrainingConfig
 from blended.fusion.inputs import Inputs

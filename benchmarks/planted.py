@@ -12,8 +12,9 @@ from jaxtyping import Float, Int
 
 from blended.data import Mixture, Scores
 from blended.data.corpora.blemore import SPACE
+from blended.eval.evaluation import Evaluation, evaluate
 from blended.eval.evidence import gather
-from blended.eval.protocol import Evaluation, Protocol, evaluate
+from blended.eval.protocol import Protocol
 from blended.fusion.inputs import Inputs
 
 NUM_SINGLES, NUM_BLENDS, NUM_ACTORS, NUM_FOLDS = 1130, 1326, 47, 5

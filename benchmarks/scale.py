@@ -1,8 +1,8 @@
 """What a large study costs: `python benchmarks/scale.py --measure` or with the rates of an earlier run.
 
-Multiplies measured rates up to many clips, encoders, trials and GPUs; `docs/scale.md` shows the result. With
---measure, what this machine can tell (storage writes, tracking, bytes per trial) is measured now; the rates
-of encoders and training on a GPU are arguments.
+Multiplies rates up to many clips, encoders, trials and GPUs; `docs/scale.md` shows the result. With
+--measure, what this machine can tell (storage writes, tracking, bytes per trial) is measured now. The rates
+of encoders and of training on a GPU are assumed unless they are given; each is printed with its source.
 """
 
 import argparse
@@ -10,8 +10,14 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-MIB, GIB = 2**20, 2**30
+if TYPE_CHECKING:
+    from blended.studies.search.uploading import Uploader
+
+GIB = 2**30
+EPOCHS = 60
+"""Of a trial: MLflow keeps a value per epoch and fold."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +115,7 @@ def breaks_first(scenario: Scenario, rates: Rates) -> list[str]:
     return said or ["nothing"]
 
 
-def measure() -> dict[str, float]:
+def measure(trials: int = 40) -> dict[str, float]:
     """Storage writes per second, writes and bytes per trial, and MLflow's time per trial, on this machine."""
     import sqlalchemy
     from study_overhead import make_study
@@ -126,7 +132,6 @@ def measure() -> dict[str, float]:
     from blended.studies.search.worker import Worker
     from blended.studies.tracking import default_uri
 
-    trials = 40
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         make_study(root, "measured", trials)
@@ -140,24 +145,10 @@ def measure() -> dict[str, float]:
         sqlalchemy.event.listen(storage.engine, "before_cursor_execute", count)
         study, plan = join(place, storage)
         store, spool = TrialStore(place.trials("demo")), Spool(place.spool)
-        Worker(
-            study,
-            Objective(plan, ToyEvaluator(root), store),
-            place,
-            finished=lambda trial: None,
-            log=print,
-        ).work()
+        objective = Objective(plan, ToyEvaluator(root, epochs=EPOCHS), store)
+        Worker(study, objective, place, finished=lambda trial: None, log=print).work()
         reconcile(plan, study.get_trials(), store, spool)
-        uploader = Uploader(plan, spool, root, default_uri(root), {})
-        # The first experiment makes MLflow's tables; that is no cost of a trial.
-        waiting = sorted(spool.pending.glob("*.json"))
-        later = [path.rename(path.with_suffix(".later")) for path in waiting[1:]]
-        uploader.upload()
-        for path in later:
-            path.rename(path.with_suffix(".json"))
-        started = time.monotonic()
-        uploader.upload()
-        tracking = (time.monotonic() - started) / (trials - 1)
+        tracking = _tracking_seconds(Uploader(plan, spool, root, default_uri(root), {}))
         size = sum(path.stat().st_size for path in root.rglob("*") if path.is_file()) / trials
         return {
             "database_writes": writes[0] / trials,
@@ -165,6 +156,18 @@ def measure() -> dict[str, float]:
             "tracking_seconds": tracking,
             "trial_bytes": size,
         }
+
+
+def _tracking_seconds(uploader: "Uploader") -> float:
+    """Per record that waits, but for the first: it makes MLflow's tables, which is no cost of a trial."""
+    waiting = sorted(uploader.spool.pending.glob("*.json"))
+    later = [path.rename(path.with_suffix(".later")) for path in waiting[1:]]
+    uploader.upload()
+    for path in later:
+        path.rename(path.with_suffix(".json"))
+    started = time.monotonic()
+    uploader.upload()
+    return (time.monotonic() - started) / len(later)
 
 
 def _commits_per_second(path: Path, seconds: float = 3.0) -> float:
@@ -186,38 +189,33 @@ def _short(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.2g}"
 
 
-def main() -> None:
-    """Prints the rates and a table in Markdown."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--measure", action="store_true", help="measure storage and tracking here")
-    parser.add_argument("--encode-clips-per-second", type=float, default=20.0)
-    parser.add_argument("--trial-seconds", type=float, default=10.0)
-    parser.add_argument("--trial-clips", type=int, default=2456)
-    parser.add_argument("--trial-encoders", type=int, default=4)
-    parser.add_argument("--steps-per-clip", type=float, default=50.0)
-    parser.add_argument("--dim", type=int, default=1024)
-    given = parser.parse_args()
-    measured = {
-        "database_writes": 12.0,
-        "sqlite_writes_per_second": 20_000.0,
-        "tracking_seconds": 0.1,
-        "trial_bytes": 60_000.0,
-    }
-    if given.measure:
-        measured |= measure()
-    rates = Rates(
-        encode_clips_per_second=given.encode_clips_per_second,
-        trial_seconds=given.trial_seconds,
-        trial_clips=given.trial_clips,
-        trial_encoders=given.trial_encoders,
-        steps_per_clip=given.steps_per_clip,
-        dim=given.dim,
-        pooled=7,
-        trial_bytes_per_clip=35.0,
-        **measured,
-    )
+ASSUMED = {
+    "encode_clips_per_second": 20.0,
+    "trial_seconds": 10.0,
+    "trial_clips": 2456,
+    "trial_encoders": 4,
+    "steps_per_clip": 50.0,
+    "dim": 1024,
+}
+"""Of GPUs and corpora that are not here: replace them by your own."""
+EARLIER = {
+    "database_writes": 10.0,
+    "sqlite_writes_per_second": 12_000.0,
+    "tracking_seconds": 0.15,
+    "trial_bytes": 140_000.0,
+}
+"""What --measure finds, rounded."""
+KNOWN = {"pooled": 7, "trial_bytes_per_clip": 35.0}
+"""Statistics of a pooled feature; a row of predictions as Parquet."""
+
+
+def _print_rates(rates: Rates, sources: dict[str, str]) -> None:
+    print("| rate | value | where it is from |\n|---|---|---|")
     for name, value in vars(rates).items():
-        print(f"- {name}: {value:,.4g}")
+        print(f"| {name.replace('_', ' ')} | {value:,.4g} | {sources[name]} |")
+
+
+def _print_costs(rates: Rates) -> None:
     heads = ["clips", "encoders", "trials", "GPUs", "encode h", "trials h", "over time GiB", "pooled GiB"]
     heads += ["results GiB", "writes/s", "MLflow h", "breaks first"]
     print(f"\n| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
@@ -227,6 +225,23 @@ def main() -> None:
             numbers = " | ".join(_short(value) for value in vars(cost(scenario, rates)).values())
             broken = "; ".join(breaks_first(scenario, rates))
             print(f"| {clips:,} | {encoders} | {trials:,} | {gpus} | {numbers} | {broken} |")
+
+
+def main() -> None:
+    """Prints the rates, each with where it is from, and a table in Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--measure", action="store_true", help="measure storage and tracking here")
+    for name, value in ASSUMED.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), help=f"assumed: {value:g}")
+    given = vars(parser.parse_args())
+    chosen = {name: value for name, value in given.items() if name in ASSUMED and value is not None}
+    measured = measure() if given["measure"] else {}
+    sources = dict.fromkeys(ASSUMED, "**assumed**") | dict.fromkeys(chosen, "given")
+    sources |= dict.fromkeys(EARLIER, "measured earlier") | dict.fromkeys(measured, "measured now, here")
+    sources |= dict.fromkeys(KNOWN, "as stored")
+    rates = Rates(**{**ASSUMED, **chosen, **EARLIER, **measured, **KNOWN})
+    _print_rates(rates, sources)
+    _print_costs(rates)
 
 
 if __name__ == "__main__":

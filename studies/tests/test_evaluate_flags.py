@@ -10,8 +10,6 @@ import pytest
 from typer.testing import CliRunner
 
 from blended.data.corpora.blemore import EMOTIONS, SPACE
-from blended.eval import calibration
-from blended.studies import enrolment
 from blended.studies.__main__ import app
 
 ACTORS = {"A1": 0, "A2": 0, "A3": 1, "A4": 1}
@@ -69,7 +67,8 @@ def test_enrolment_clips_and_the_curve(files: tuple[str, str], tmp_path: Path) -
     )  # fmt: skip
     assert json.loads(out.read_text())["enrol_clips"] == 12
     rows = list(csv.DictReader(curve.open()))
-    assert [row["clips"] for row in rows if row["drawn"] != "few sets"][0::7] == ["none", "all"]
+    assert [row["clips"] for row in rows if row["drawn"] != "few sets"][:2] == ["none", "1"]
+    assert rows[-1]["clips"] == "all"
 
 
 def test_calibrate_none_has_no_enrolment(files: tuple[str, str]) -> None:
@@ -77,5 +76,14 @@ def test_calibrate_none_has_no_enrolment(files: tuple[str, str]) -> None:
     assert "--calibrate is 'none': use --calibrate actor" in str(ran.exception)
 
 
-def test_prediction_asks_for_as_many_clips_as_evaluation_calibrates_from() -> None:
-    assert enrolment.MIN_ENROL_CLIPS == calibration.MIN_ENROL_CLIPS
+def test_one_clip_of_a_person_is_enough_and_a_minimum_can_be_asked_for(
+    files: tuple[str, str], tmp_path: Path
+) -> None:
+    out = tmp_path / "out.json"
+    one = ("--calibrate", "actor", "--enrol-clips", "1", "--json", str(out))
+    assert "scores per actor from 1 clip, transductive" in " ".join(run(files, *one).split())
+    assert "enrol_minimum" not in json.loads(out.read_text())
+    run(files, *one, "--enrol-minimum", "4")
+    few = json.loads(out.read_text())
+    run(files, "--json", str(out))
+    assert few["enrol_minimum"] == 4 and few["score"] == json.loads(out.read_text())["score"]

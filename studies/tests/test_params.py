@@ -2,12 +2,13 @@
 
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 
 from blended.data import InputError
+from blended.data.labels import Task
 from blended.eval.protocol import Protocol
 from blended.studies.corpus_params import read_corpus_params
 from blended.studies.params import DecisionConfig, read_params
@@ -35,10 +36,16 @@ def test_every_recipe_states_its_seed_so_that_dvc_can_set_it() -> None:
 
 def test_every_choice_of_a_decision_is_in_its_protocol() -> None:
     chosen = DecisionConfig(
-        name="bayes", calibrate="actor", probabilities="isotonic", enrol_clips=12, presence_weight=0.25
+        name="bayes",
+        calibrate="actor",
+        probabilities="isotonic",
+        enrol_clips=12,
+        enrol_minimum=3,
+        presence_weight=0.25,
     )
     protocol = chosen.protocol(3, features_per_actor=True)
-    assert protocol == Protocol("bayes", "actor", "cross-fold", 3, True, "isotonic", 12, 0.25)
+    expected = Protocol("bayes", "actor", "cross-fold", 3, True, "isotonic", 12, 0.25)
+    assert protocol == replace(expected, enrol_minimum=3)
     assert {field.name for field in fields(Protocol)} - {
         "tune",
         "seed",
@@ -46,6 +53,16 @@ def test_every_choice_of_a_decision_is_in_its_protocol() -> None:
         "features_per_actor",
         "decision",
     } == {*DecisionConfig.model_fields} - {"name"}
+
+
+@pytest.mark.parametrize(
+    ("task", "decision"), [("mixture", "set-ratio"), ("single", "argmax"), ("intensities", "identity")]
+)
+def test_labels_decide_how_is_decided_where_nothing_is_named(task: Task, decision: str) -> None:
+    resolved = DecisionConfig(enrol_clips=2, calibrate="actor").resolved(task)
+    assert resolved == DecisionConfig(name=decision, enrol_clips=2, calibrate="actor")
+    assert resolved.protocol(0).decision == decision
+    assert DecisionConfig(name="bayes").resolved(task).name == "bayes"
 
 
 @pytest.mark.parametrize(

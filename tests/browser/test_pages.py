@@ -2,13 +2,6 @@
 
 import json
 import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -49,33 +42,8 @@ def test_report_is_readable_and_asks_for_nothing(finished_project: Path, browser
     assert requested(browser) == []
 
 
-@pytest.fixture
-def server(finished_project: Path) -> Iterator[str]:
-    """`blended ui` on a free loopback port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "blended.studies", "ui", "--root", str(finished_project)]
-    process = subprocess.Popen(
-        [*command, "--port", str(port)], env={**os.environ, "MLFLOW_TRACKING_URI": ""}, start_new_session=True
-    )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(120):
-            try:
-                urllib.request.urlopen(f"{address}/health", timeout=1)
-                break
-            except (urllib.error.URLError, ConnectionError, TimeoutError):
-                assert process.poll() is None, "the server ended"
-                time.sleep(0.5)
-        yield address
-    finally:
-        os.killpg(process.pid, 15)
-        process.wait(timeout=20)
-
-
-def test_saved_view_ranks_runs_by_score(server: str, finished_project: Path, browser: Chrome) -> None:
-    experiment = tracking.open_experiment(tracking.default_uri(finished_project), "demo", finished_project)
+def test_saved_view_ranks_runs_by_score(server: str, studied: Path, browser: Chrome) -> None:
+    experiment = tracking.open_experiment(f"sqlite:///{studied / 'mlflow' / 'mlflow.db'}", "demo", studied)
     browser.get(saved_view.view_address(server, experiment))
     WebDriverWait(browser, 60).until(
         lambda page: all(recipe in page.find_element(By.TAG_NAME, "body").text for recipe in RECIPES)

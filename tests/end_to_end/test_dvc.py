@@ -1,5 +1,6 @@
 """The pipeline under DVC: up to date means nothing runs, and a change reruns what depends on it alone."""
 
+import json
 import os
 import re
 import shutil
@@ -32,6 +33,11 @@ recipes:
   longer:
     fusion: {name: early, features: [logmel], training: {max_epochs: 4}}
     seed: 0
+"""
+SAME = """\
+base: short
+grid:
+  fusion.training.max_epochs: [3]
 """
 
 
@@ -115,3 +121,19 @@ def test_one_recipe_reruns_alone_and_metrics_plots_and_experiments_work(checkout
     assert stages_run(output) == {"train@short", "compare"}
     table = call(checkout, "dvc", "exp", "show", "--csv")
     assert "other-seed" in table and "recipes.short.seed" in table
+
+    # A study on the same configuration is the same run, with the same numbers; asked again it looks them up.
+    made = json.loads((checkout / "runs" / "demo" / "short" / "artifacts" / "run.json").read_text())
+    tracked = json.loads((checkout / "runs" / "demo" / "short" / "metrics.json").read_text())["cross_fold"]
+    trials = checkout / "runs" / "demo" / "trials"
+    written: list[int] = []
+    for name in ("same", "asked_again"):
+        (checkout / f"{name}.yaml").write_text(SAME)
+        call(checkout, "blended", "study", "run", f"{name}.yaml")
+        (outcome,) = trials.glob("*/outcome.json")
+        assert outcome.parent.name == made["identity"]
+        numbers = json.loads(outcome.read_text())["metrics"]
+        for key in ("score", "presence_accuracy", "salience_accuracy", "score_low", "score_high"):
+            assert numbers[key] == tracked[key]
+        written.append(outcome.stat().st_mtime_ns)
+    assert written[0] == written[1]

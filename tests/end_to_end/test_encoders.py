@@ -1,6 +1,7 @@
 """The commands about encoders and their weights, as a user types them."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,8 @@ def test_missing_weights_are_told_before_anything_is_read(
 def test_an_untrained_network_is_asked_for_and_stamped(
     blended: Callable[..., Any], weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setitem(wavlm.ARCHITECTURES, "wavlm-base", Architecture("WavLM", 3, 16, True, 0, TINY))
+    tiny = replace(wavlm.MODELS["wavlm-base"], architecture=Architecture("WavLM", 3, 16, True, 0, TINY))
+    monkeypatch.setitem(wavlm.MODELS, "wavlm-base", tiny)
     (tmp_path / "params.yaml").write_text(PARAMS)
     toy_corpus(tmp_path / "data/corpora/demo", num_folds=2, test_actors=0)
     indexed = blended("data", "index", "--root", tmp_path, "--workers", "1")

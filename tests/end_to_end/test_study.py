@@ -3,11 +3,22 @@
 import csv
 import io
 import json
+import shutil
 from pathlib import Path
 
 import mlflow
 import pytest
 from tests.conftest import Command
+
+from blended.fusion.inputs import Inputs
+from blended.fusion.run import Run
+from blended.fusion.strategies import Fused, FusionConfig, fit
+from blended.studies import trial
+from blended.studies.folders import Folders
+from blended.studies.search.evaluation import TrialEvaluator
+from blended.studies.search.outcome import Outcome
+from blended.studies.search.trial_store import TrialStore
+from blended.studies.trial import TrialConfig
 
 STUDY = """\
 question: Early or late?
@@ -19,6 +30,17 @@ space:
   fusion.training.learning_rate: {float: [1e-4, 1e-2], log: true}
 budget: {trials: 4, epochs: 4}
 pruner: none
+"""
+
+
+DECISIONS = """\
+base:
+  fusion: {name: late, features: [logmel, motion], training: {max_epochs: 3}}
+recipes:
+  thresholds: {decision: {name: thresholds}}
+  templates: {decision: {name: templates}}
+grid:
+  decision.calibrate: [none, actor]
 """
 
 
@@ -64,10 +86,55 @@ def test_a_study_from_its_file_to_a_recipe(
     assert {"fold0/outer_score", "inner/score", "score_low", "in_fold_optimistic/score"} <= logged.keys()
     assert any(name.startswith("pairs/") for name in logged)
     assert children[0].data.tags["synthetic"] == "true"
+    for fold in range(5):
+        history = client.get_metric_history(children[0].info.run_id, f"fold{fold}/epochs_inner_score")
+        assert [metric.step for metric in history][:1] == [1], "a curve per fold, epochs as steps"
 
     again = blended("study", "run", project / "which.yaml", "--root", project)
     assert again.code == 0
     assert len(client.search_runs([experiment.experiment_id], "tags.kind = 'trial'")) == 4
+
+
+def test_trials_that_only_decide_train_once(
+    project: Path, blended: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    (project / "decisions.yaml").write_text(DECISIONS)
+    trained: list[FusionConfig] = []
+
+    def counted(config: FusionConfig, inputs: Inputs, seed: int, run: Run) -> Fused:
+        trained.append(config)
+        return fit(config, inputs, seed, run)
+
+    monkeypatch.setattr(trial, "fit", counted)
+    done = blended("study", "run", project / "decisions.yaml", "--root", project)
+    assert done.code == 0, done.err
+    assert len(trained) == 1
+    stored = [Outcome.model_validate_json(path.read_bytes()) for path in project.rglob("outcome.json")]
+    assert len(stored) == 4
+    folders = Folders(project)
+    store = TrialStore(project / "runs" / "demo" / "trials")
+    for outcome in [one for one in stored if "transductive" in one.tags["protocol"]]:
+        # What was decided on stored scores has every number of a trial that trains.
+        config = TrialConfig.model_validate(outcome.config)
+        whole = TrialEvaluator(folders, "cpu", lambda message: None)(config, lambda epoch, score: None)
+        timeless = {"metrics", "seconds"}
+        assert outcome.model_dump(exclude=timeless) == whole.outcome.model_dump(exclude=timeless)
+        assert outcome.metrics | {"seconds": 0.0} == whole.outcome.metrics | {"seconds": 0.0}
+        assert store.predictions(outcome).decided == whole.predictions.decided
+        assert outcome.curve.keys() == {1, 2, 3, 4, 5, 6}, "two encoders, three epochs each"
+        assert outcome.fold_curves.keys() == outcome.inner.keys()
+        actors = {f"{unit.split('/')[1]}" for unit in outcome.units}
+        assert actors == set(whole.predictions.actors)
+    assert len(trained) == 1 + 2
+
+    # A worker that comes later, when results are gone, finds the training; nobody pools features twice.
+    pooled = {path: path.stat().st_mtime_ns for path in (project / "data" / "cache" / "pooled").iterdir()}
+    assert len(pooled) == 2
+    shutil.rmtree(store.folder)
+    (project / "again.yaml").write_text(DECISIONS)
+    assert blended("study", "run", project / "again.yaml", "--root", project).code == 0
+    assert len(trained) == 1 + 2
 
 
 @pytest.mark.parametrize(
@@ -94,8 +161,6 @@ def test_recipes_are_compared_too(finished_project: Path, blended: Command) -> N
 
 
 def test_features_that_are_missing_are_said_before_anything_runs(project: Path, blended: Command) -> None:
-    import shutil
-
     shutil.rmtree(project / "data" / "features" / "demo" / "motion")
     (project / "which.yaml").write_text(STUDY)
     done = blended("study", "run", project / "which.yaml", "--root", project)

@@ -104,6 +104,7 @@ def test_the_report_shows_unweighted_recall(reproduced: Path) -> None:
         metrics = json.loads((reproduced / "runs" / "ravdess" / recipe / "metrics.json").read_text())
         expected = [metrics["cross_fold"][f"unweighted_recall{end}"] for end in ("", "_low", "_high")]
         assert [float(value) for value in shown.groups()] == pytest.approx(expected, abs=0.006)
+    assert "unweighted recall" in call(reproduced, "blended", "runs")
     page = (reproduced / "report" / "index.html").read_text()
     assert "UAR" in page
     assert "byte for byte" in page, "what was left out is told with its reason"

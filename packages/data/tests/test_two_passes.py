@@ -1,14 +1,17 @@
 """Indexing looks at headers first and decodes later: together that gives what the thorough way gives."""
 
+from fractions import Fraction
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 
 from blended.data.measurement import LISTEN_HZ, Measurement, inspect, loudness_dbfs, measure
 from blended.data.media import MediaError, probe, read_audio
 from blended.data.media.first_picture import first_picture
 from blended.data.media.opening import opened
-from blended.data.media.probing import glance
+from blended.data.media.probing import glance, survey, survey_pictures
 from blended.data.testing import write_clip
 from blended.data.voicing import voiced_share
 
@@ -89,6 +92,13 @@ def test_the_first_look_times_every_frame(folder: Path, name: str) -> None:
         assert getattr(quick, what) == getattr(slow, what), what
 
 
+@pytest.mark.parametrize("name", CLIPS)
+def test_pictures_are_surveyed_without_opening_a_decoder_for_sound(folder: Path, name: str) -> None:
+    quick, slow = survey_pictures(folder / name), survey(folder / name)
+    assert (quick.info.video, quick.info.duration_seconds) == (slow.info.video, slow.info.duration_seconds)
+    np.testing.assert_array_equal(quick.frame_seconds, slow.frame_seconds)
+
+
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.8, 0.95, 0.999])
 @pytest.mark.parametrize("name", ["plain.mp4", "plain.mov", "fast_start.mp4", "voice.mp4", "silent_film.mp4"])
 def test_what_is_cut_off_is_found_in_the_first_pass(
@@ -120,6 +130,23 @@ def test_files_of_other_formats_take_the_thorough_way(tmp_path: Path) -> None:
         glance(tmp_path / "b.mp4")
     with pytest.raises(MediaError, match=r"a\.wav has no video track"):
         first_picture(write_clip(tmp_path / "a.wav"))
+
+
+def test_pictures_before_the_start_of_an_edit_list(tmp_path: Path) -> None:
+    """The first packets are never shown, and without them nothing else decodes."""
+    path = tmp_path / "edited.mp4"
+    with av.open(str(path), "w", options={"avoid_negative_ts": "disabled", "use_editlist": "1"}) as container:
+        stream = container.add_stream("libx264", rate=25, options={"bf": "2", "g": "50"})
+        assert isinstance(stream, av.VideoStream)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for k in range(-4, 20):
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 8 * k + 40, np.uint8), format="rgb24")
+            frame.pts, frame.time_base = k, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    shown = first_picture(path)
+    assert (shown.width, shown.height, shown.rotation_degrees) == (64, 48, 0)
+    assert measure(path) == thorough(path) and measure(path).problem is None
 
 
 def test_headers_only_reads_no_packet_ahead(tmp_path: Path) -> None:

@@ -15,9 +15,8 @@ from torchaudio.models.wav2vec2.utils import import_huggingface_model
 
 from blended.data import InputError
 from blended.data.media import Waveform
-from blended.encoders import encoder_config
+from blended.encoders import encoder_config, hubert, wav2vec2, wavlm
 from blended.encoders.encoder import RANDOM
-from blended.encoders.hubert import ARCHITECTURES as HUBERT
 from blended.encoders.running import num_parameters
 from blended.encoders.speech import (
     LARGE,
@@ -28,11 +27,10 @@ from blended.encoders.speech import (
     prepared,
     speech_network,
 )
-from blended.encoders.wav2vec2 import ARCHITECTURES as WAV2VEC2
-from blended.encoders.wavlm import ARCHITECTURES as WAVLM
 from blended.encoders.weights import Pretrained
 
-PUBLISHED = {**WAVLM, **HUBERT, **WAV2VEC2}
+MODELS = {**wavlm.MODELS, **hubert.MODELS, **wav2vec2.MODELS}
+PUBLISHED = {name: model.architecture for name, model in MODELS.items()}
 FACTORIES: dict[str, Callable[[], nn.Module]] = {
     "wavlm-base": torchaudio.models.wavlm_base,
     "wavlm-large": torchaudio.models.wavlm_large,

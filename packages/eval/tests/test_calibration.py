@@ -11,12 +11,12 @@ from blended.data import InputError
 from blended.data.corpora.blemore import SPACE
 from blended.eval.calibration import (
     CALIBRATIONS,
-    MIN_ENROL_CLIPS,
     none,
     standardise_from_enrolment,
     standardise_per_actor,
 )
 from blended.eval.evidence import Evidence
+from blended.eval.population import Population, Populations, populations
 
 
 def toy(seed: int = 0, actors: tuple[int, ...] = (0,) * 9 + (1,) * 5 + (2,) * 7) -> Evidence:
@@ -83,30 +83,64 @@ def test_none_returns_the_evidence_itself() -> None:
     assert set(CALIBRATIONS) == {"none", "actor"}
 
 
+BOUNDLESS = Populations(
+    Population(np.zeros((2, 6)), np.full((2, 6), 1e300), np.ones((2, 6)), np.zeros((2, 6)))
+)
+"""People who differ so much that only a person's own clips count."""
 MANY = (0,) * 20 + (1,) * 12 + (2,) * 30
 
 
-def test_all_other_clips_are_the_leave_one_out_statistics() -> None:
+def test_where_people_differ_without_bounds_only_their_own_clips_count() -> None:
+    """Then it is plain standardisation over the other clips."""
     evidence = toy(actors=MANY)
-    found = standardise_from_enrolment(evidence, 29, 0)
+    found = standardise_from_enrolment(evidence, 29, 0, known=BOUNDLESS)
     for row in (0, 17, 40):
         others = evidence.actors == evidence.actors[row]
         others[row] = False
         values = evidence.logits[others]
-        expected = (evidence.logits[row] - values.mean(axis=0)) / values.std(axis=0)
+        expected = (evidence.logits[row] - values.mean(axis=0)) / values.std(axis=0, ddof=1)
         np.testing.assert_allclose(found.logits[row], expected)
+
+
+def test_where_people_do_not_differ_one_clip_changes_nothing_but_units() -> None:
+    evidence = toy(actors=MANY)
+    same = Populations(
+        Population(np.full((2, 6), 2.0), np.zeros((2, 6)), np.full((2, 6), 9.0), np.full((2, 6), np.inf))
+    )
+    found = standardise_from_enrolment(evidence, 1, 0, known=same)
+    np.testing.assert_allclose(found.logits, (evidence.logits - 2) / 3)
+
+
+def test_a_person_of_one_clip_is_judged_like_anybody() -> None:
+    evidence = toy(actors=(0,) * 20 + (1,) * 12 + (2,))
+    people = populations(evidence.take(evidence.actors != 2))
+    alone = standardise_from_enrolment(evidence, 4, 0, known=people).logits[evidence.actors == 2]
+    like_anybody = evidence.logits[evidence.actors == 2] - people.logits.mean
+    np.testing.assert_allclose(alone, like_anybody / np.sqrt(people.logits.within))
+
+
+def test_states_are_calibrated_alike() -> None:
+    evidence = toy(actors=MANY)
+    states = np.repeat(evidence.logits[:, 0], 6, axis=1)
+    found = standardise_from_enrolment(replace(evidence, states=states), 3, 0)
+    assert found.states is not None
+    np.testing.assert_allclose(found.states[:, ::6], found.logits[:, 0])
 
 
 def test_a_clip_is_standardised_by_so_many_others_of_its_actor() -> None:
     """Changing any clip moves those that are standardised by it: found by trying."""
     evidence = toy(actors=MANY)
-    before = standardise_from_enrolment(evidence, 8, 3).logits
+    people = populations(evidence)
+    before = standardise_from_enrolment(evidence, 8, 3, known=people).logits
     used = np.zeros((len(MANY), len(MANY)), dtype=bool)
     for other in range(len(MANY)):
         logits = evidence.logits.copy()
         logits[other] += 5.0
         used[:, other] = (
-            (standardise_from_enrolment(replace(evidence, logits=logits), 8, 3).logits != before)
+            (
+                standardise_from_enrolment(replace(evidence, logits=logits), 8, 3, known=people).logits
+                != before
+            )
             .reshape(len(MANY), -1)
             .any(axis=1)
         )
@@ -124,40 +158,48 @@ def test_the_draw_follows_the_seed() -> None:
 
 def test_below_the_minimum_nothing_is_calibrated() -> None:
     evidence = toy(actors=MANY)
-    assert standardise_from_enrolment(evidence, MIN_ENROL_CLIPS - 1, 0) is evidence
-    assert standardise_from_enrolment(evidence, MIN_ENROL_CLIPS, 0) is not evidence
-    assert standardise_from_enrolment(toy(actors=(0,) * 8), MIN_ENROL_CLIPS, 0).logits.shape == (8, 2, 6)
+    assert standardise_from_enrolment(evidence, 7, 0, minimum=8) is evidence
+    assert standardise_from_enrolment(evidence, 8, 0, minimum=8) is not evidence
 
 
-def test_an_actor_with_few_clips_is_standardised_like_the_average_actor() -> None:
-    """Two others have one clip's worth of statistics each, so the average is known."""
+def test_a_stranger_alone_is_judged_like_anybody_of_those_fitted_on() -> None:
+    """As when one clip of an unknown person is predicted: its scores must look like those fitted on."""
+    people = populations(toy(actors=MANY))
+    stranger = toy(seed=1, actors=(0,))
+    found = standardise_from_enrolment(stranger, 1, 0, known=people).logits
+    like_anybody = (stranger.logits - people.logits.mean) / np.sqrt(people.logits.within)
+    np.testing.assert_allclose(found, like_anybody)
+    without = standardise_from_enrolment(toy(actors=(0, 1, 2)), 8, 0).logits
+    np.testing.assert_allclose(
+        (without.mean(axis=0), without.std(axis=0)), ([[0] * 6] * 2, [[1] * 6] * 2), atol=1e-9
+    )
+
+
+def test_an_actor_with_too_few_clips_is_standardised_like_anybody() -> None:
     evidence = toy(actors=(0,) * 20 + (1,) * 20 + (2,) * 3)
-    few = evidence.actors == 2
-    moved = replace(evidence, logits=np.where(few[:, None, None], evidence.logits + 7.0, evidence.logits))
-    near, far = (standardise_from_enrolment(one, 8, 0).logits[few] for one in (evidence, moved))
-    shift = (far - near).reshape(3, -1)
-    np.testing.assert_allclose(shift, np.broadcast_to(shift[0], shift.shape))
-    assert (shift > 0).all()
+    few, people = evidence.actors == 2, populations(evidence)
+    found = standardise_from_enrolment(evidence, 8, 0, known=people, minimum=8).logits[few]
+    expected = (evidence.logits[few] - people.logits.mean) / np.sqrt(people.logits.within)
+    np.testing.assert_allclose(found, expected)
 
 
 def test_clips_of_as_few_groups_as_possible() -> None:
     """Eight of twenty clips in groups of five come from two groups."""
     evidence = toy(actors=(0,) * 20)
     groups = [f"set {row % 4}" for row in range(20)]
-    before = standardise_from_enrolment(evidence, 8, 0, groups=groups).logits
+    before = standardise_from_enrolment(evidence, 8, 0, known=BOUNDLESS, groups=groups).logits
     used: set[str] = set()
     for row in range(20):
         logits = evidence.logits.copy()
         logits[row] += 5.0
-        after = standardise_from_enrolment(replace(evidence, logits=logits), 8, 0, groups=groups).logits
+        moved = replace(evidence, logits=logits)
+        after = standardise_from_enrolment(moved, 8, 0, known=BOUNDLESS, groups=groups).logits
         touched = (after != before).reshape(20, -1).any(axis=1)
         used |= {groups[row]} if touched.sum() > 10 else set()
     assert len(used) == 2
 
 
-@pytest.mark.parametrize("num_clips", [-1, 0, 1])
-def test_one_clip_has_no_spread(num_clips: int) -> None:
-    with pytest.raises(
-        InputError, match=f"^{num_clips} clips to enrol a person from: one clip has no spread"
-    ):
+@pytest.mark.parametrize("num_clips", [-1, 0])
+def test_no_clip_is_refused(num_clips: int) -> None:
+    with pytest.raises(InputError, match=f"^{num_clips} clips to enrol a person from, expected 1 or more"):
         standardise_from_enrolment(toy(), num_clips, 0)

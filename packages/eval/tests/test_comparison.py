@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 
 from blended.data import InputError, Mixture
-from blended.eval.comparison import RunRecord, compare, holm, rank, standings
+from blended.eval.comparison import compare, holm, standings
+from blended.eval.evaluation import Evaluation
 from blended.eval.intervals import actor_bootstrap
 from blended.eval.metrics import correctness
-from blended.eval.protocol import Evaluation, Protocol
+from blended.eval.protocol import Protocol
+from blended.eval.run_record import RunRecord, rank
 
 EMOTIONS = ("ang", "hap", "sad")
 STATES = [

@@ -9,8 +9,9 @@ import pytest
 from blended.data import InputError, Mixture
 from blended.data.corpora.blemore import SPACE
 from blended.eval.enrolment_curve import enrolment_curve, read_curve, write_curve
+from blended.eval.evaluation import evaluate
 from blended.eval.evidence import Evidence
-from blended.eval.protocol import Protocol, evaluate
+from blended.eval.protocol import Protocol
 
 
 def habits(seed: int = 0) -> tuple[Evidence, list[Mixture]]:
@@ -26,15 +27,15 @@ def habits(seed: int = 0) -> tuple[Evidence, list[Mixture]]:
 def test_the_ends_are_the_protocols_and_more_clips_are_better() -> None:
     evidence, truth = habits()
     protocol = Protocol("templates", "actor")
-    points = enrolment_curve(evidence, truth, protocol, ks=(2, 24), repeats=3)
+    points = enrolment_curve(evidence, truth, protocol, ks=(1, 24), repeats=3)
     assert [(point.clips, point.drawn) for point in points] == [
-        ("none", ""), ("2", "any"), ("24", "any"), ("2", "few sets"), ("24", "few sets"), ("all", ""),
+        ("none", ""), ("1", "any"), ("24", "any"), ("1", "few sets"), ("24", "few sets"), ("all", ""),
     ]  # fmt: skip
-    none, two, many, *_, everything = points
+    none, one, many, *_, everything = points
     assert none.score.value == evaluate(evidence, truth, Protocol("templates")).estimates.score.value
     assert everything.score.value == evaluate(evidence, truth, protocol).estimates.score.value
     assert (none.gain.value, none.gain.low, none.gain.high) == (0, 0, 0)
-    assert two.score.value < many.score.value
+    assert none.score.value < one.score.value < many.score.value
     assert many.gain.low > 0 and many.gain.value == pytest.approx(many.score.value - none.score.value)
     assert all(point.score.low <= point.score.value <= point.score.high for point in points)
 
@@ -72,12 +73,12 @@ def test_what_is_refused() -> None:
         enrolment_curve(evidence, truth, Protocol(), repeats=0)
     with pytest.raises(InputError, match="an enrolment curve is cross-fold, got --tune in-fold"):
         enrolment_curve(evidence, truth, Protocol(tune="in-fold"))
-    with pytest.raises(InputError, match="one clip has no spread"):
-        enrolment_curve(evidence, truth, Protocol("templates"), ks=(1,), repeats=1)
+    with pytest.raises(InputError, match="0 clips to enrol a person from, expected 1 or more"):
+        enrolment_curve(evidence, truth, Protocol("templates"), ks=(0,), repeats=1)
 
 
 def test_by_default_as_many_clips_as_there_are() -> None:
     evidence, truth = habits()
     rows = np.flatnonzero(np.arange(len(truth)) % 36 < 7)
     few = enrolment_curve(evidence.take(rows), [truth[row] for row in rows], Protocol("templates"), repeats=1)
-    assert [point.clips for point in few] == ["none", "2", "4", "2", "4", "all"]
+    assert [point.clips for point in few] == ["none", "1", "2", "4", "1", "2", "4", "all"]

@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 
 from blended.data import InputError, LabelSpace, Mixture
 from blended.data.corpora.blemore import SPACE
-from blended.eval.comparison import RunRecord, standings
+from blended.eval.comparison import standings
+from blended.eval.evaluation import Evaluation
 from blended.eval.figures import (
     NARROW_INCHES,
     WIDE_INCHES,
@@ -36,7 +37,8 @@ from blended.eval.figures import (
 from blended.eval.figures.ternary import HEIGHT, on_plane
 from blended.eval.intervals import actor_bootstrap
 from blended.eval.metrics import correctness
-from blended.eval.protocol import Evaluation, Protocol
+from blended.eval.protocol import Protocol
+from blended.eval.run_record import RunRecord
 
 STATES = list(SPACE.states)
 TRUTH = STATES * 10

@@ -1,6 +1,7 @@
 """Every decision survives being stored as JSON, to the bit."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from blended.eval.decisions import DECISIONS, FitOptions
 from blended.eval.decisions.frozen import freeze, thaw
 from blended.eval.evidence import Evidence
 from blended.eval.probabilities import PROBABILITIES
-from blended.eval.protocol import Protocol, fit_decision
+from blended.eval.protocol import Protocol, calibrated, fit_decision, people_of
 
 NUM_CLIPS = 72
 
@@ -47,6 +48,20 @@ def test_a_stored_decision_keeps_its_map_of_probabilities(probabilities: str) ->
     np.testing.assert_array_equal(again.adjust(other).logits, fitted.adjust(other).logits)
     assert again.decide(other) == fitted.decide(other)
     assert again.decider.presence_weight == 0.9
+
+
+def test_a_stored_decision_keeps_what_it_knows_of_people() -> None:
+    """So that a stranger is calibrated as in evaluation; certainty without end survives too."""
+    truth = [SPACE.states[number % 36] for number in range(NUM_CLIPS)]
+    protocol = Protocol("templates", "actor", enrol_clips=2)
+    known = people_of(evidence(0), protocol)
+    assert known is not None and np.isinf(known.logits.within_clips).any()
+    scores = calibrated(evidence(0), protocol, known)
+    again: Any = thaw(json.loads(json.dumps(freeze(fit_decision(scores, truth, protocol, known)))))
+    fresh = calibrated(evidence(1), protocol, again.known)
+    np.testing.assert_array_equal(fresh.inputs(), calibrated(evidence(1), protocol, known).inputs())
+    assert people_of(evidence(0), Protocol("templates")) is None
+    assert people_of(evidence(0), replace(protocol, enrol_minimum=3)) is None
 
 
 @pytest.mark.parametrize(

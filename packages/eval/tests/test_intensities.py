@@ -10,9 +10,10 @@ from scipy.stats import pearsonr
 from blended.data import Clip, InputError, LabelSpace, Mixture
 from blended.data.labels import SoftLabel
 from blended.eval.agreement import concordance
+from blended.eval.evaluation import Evaluation
 from blended.eval.evidence import Evidence
 from blended.eval.intensities import evaluate_intensities, intensity_resample
-from blended.eval.protocol import Evaluation, Protocol
+from blended.eval.protocol import Protocol
 from blended.eval.tasks import MEASURES, TASKS
 
 NAMES = ("awe", "joy", "dread")

@@ -37,6 +37,27 @@ CURVE = [
 ]
 
 
+def test_where_enrolment_hurts_is_crossed_and_where_it_may_help_hollow() -> None:
+    points = [
+        EnrolmentPoint("none", "", 1, Estimate(0.2, 0.1, 0.3), Estimate(0.0, 0.0, 0.0)),
+        EnrolmentPoint("1", "any", 2, Estimate(0.1, 0.0, 0.2), Estimate(-0.1, -0.2, -0.01)),
+        EnrolmentPoint("2", "any", 2, Estimate(0.2, 0.1, 0.3), Estimate(0.0, -0.1, 0.1)),
+        EnrolmentPoint("4", "any", 2, Estimate(0.3, 0.2, 0.4), Estimate(0.1, 0.01, 0.2)),
+        EnrolmentPoint("all", "", 1, Estimate(0.3, 0.2, 0.4), Estimate(0.1, 0.01, 0.2)),
+    ]
+    (axes,) = enrolment_figure(points).axes
+    marked = {
+        (line.get_marker(), line.get_markerfacecolor() == "white"): np.asarray(line.get_xdata())
+        .round()
+        .tolist()
+        for line in axes.lines
+        if line.get_linestyle() == "None" and line.get_marker() in ("X", "o")
+    }
+    assert {kind: x for kind, x in marked.items() if x} == {
+        ("X", False): [0], ("o", True): [1], ("o", False): [2],
+    }  # fmt: skip
+
+
 @WIDTHS
 def test_enrolment_has_a_line_per_way_of_drawing_and_the_level_without(width: float) -> None:
     figure = enrolment_figure(CURVE, width_inches=width)

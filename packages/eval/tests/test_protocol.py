@@ -10,8 +10,9 @@ from numpy import ndarray
 from blended.data import InputError, Mixture
 from blended.data.corpora.blemore import SPACE
 from blended.eval.decisions import DECISIONS, OF_STATES
+from blended.eval.evaluation import evaluate
 from blended.eval.evidence import Evidence
-from blended.eval.protocol import Protocol, evaluate
+from blended.eval.protocol import Protocol
 
 LEARNED = ("thresholds", "bayes", "set-ratio")
 NEVER_BLENDS = ("argmax", "most-frequent-single")
@@ -53,7 +54,7 @@ def rules(decision: str, calibrate: str = "actor") -> Protocol:
 @pytest.mark.parametrize("calibrate", ["none", "actor"])
 @pytest.mark.parametrize("decision", DECISIONS)
 def test_labels_of_the_reported_fold_do_not_touch_its_decisions(decision: str, calibrate: str) -> None:
-    evidence, truth = toy()
+    evidence, truth = toy(num_actors=6, num_folds=3)
     fold = np.flatnonzero(evidence.folds == 2)
     protocol = rules(decision, calibrate)
     honest = evaluate(evidence, truth, protocol)
@@ -69,7 +70,7 @@ def test_labels_of_the_reported_fold_do_not_touch_its_decisions(decision: str, c
 def test_labels_of_the_reported_fold_do_not_touch_its_probabilities(
     decision: str, calibrate: str, probabilities: str
 ) -> None:
-    evidence, truth = toy()
+    evidence, truth = toy(num_actors=6, num_folds=3)
     fold = np.flatnonzero(evidence.folds == 2)
     protocol = Protocol(decision, calibrate, probabilities=probabilities)
     honest = evaluate(evidence, truth, protocol)
@@ -81,13 +82,13 @@ def test_labels_of_the_reported_fold_do_not_touch_its_probabilities(
     assert changes is (honest.decided != evaluate(evidence, truth, Protocol(decision, calibrate)).decided)
 
 
-def test_too_few_enrolment_clips_are_no_calibration_and_many_nearly_all() -> None:
+def test_below_the_minimum_there_is_no_calibration_and_many_clips_are_nearly_all() -> None:
     evidence, truth = toy()
     none, few, many, everything = (
         evaluate(evidence, truth, protocol)
         for protocol in (
             Protocol("templates"),
-            Protocol("templates", "actor", enrol_clips=4),
+            Protocol("templates", "actor", enrol_clips=4, enrol_minimum=5),
             Protocol("templates", "actor", enrol_clips=35),
             Protocol("templates", "actor"),
         )
@@ -96,9 +97,27 @@ def test_too_few_enrolment_clips_are_no_calibration_and_many_nearly_all() -> Non
     assert many.estimates.score.value == pytest.approx(everything.estimates.score.value, abs=0.03)
 
 
+def test_few_clips_are_held_against_the_people_fitted_on() -> None:
+    """Nothing of a fold reaches the calibration of another: not even its unlabelled clips."""
+    evidence, truth = toy()
+    rules = Protocol("templates", "actor", enrol_clips=2)
+    first = evidence.folds == 0
+    moved = np.where((evidence.actors == evidence.actors[first][0])[:, None, None], 50.0, 0.0)
+    changed = replace(evidence, logits=evidence.logits + moved, given_probabilities=None)
+    before, after = (evaluate(one, truth, rules) for one in (evidence, changed))
+    others = first & (evidence.actors != evidence.actors[first][0])
+    assert others.any()
+    assert [before.decided[row] for row in np.flatnonzero(others)] == [
+        after.decided[row] for row in np.flatnonzero(others)
+    ]
+    known = [one.decisions[0].known for one in (before, after)]
+    assert known[0] is not None and known[1] is not None
+    np.testing.assert_array_equal(known[0].logits.mean, known[1].logits.mean)
+
+
 @pytest.mark.parametrize("decision", DECISIONS)
 def test_without_calibration_a_decision_sees_one_clip_of_its_fold_at_a_time(decision: str) -> None:
-    evidence, truth = toy()
+    evidence, truth = toy(num_actors=6, num_folds=3)
     kept, changed = np.flatnonzero(evidence.folds == 1)[[0, 1]], np.flatnonzero(evidence.folds == 1)[2:]
     logits = evidence.logits.copy()
     logits[changed] = np.random.default_rng(3).normal(size=logits[changed].shape)
@@ -125,7 +144,7 @@ def test_with_permuted_labels_the_score_falls_to_chance(decision: str) -> None:
 @pytest.mark.parametrize("decision", ["thresholds", "bayes"])
 def test_what_is_judged_may_differ_from_what_is_fitted_on(decision: str) -> None:
     """As where a modality is taken away: the same decisions, made on other scores of the same clips."""
-    evidence, truth = toy()
+    evidence, truth = toy(num_actors=6, num_folds=3)
     plain = evaluate(evidence, truth, Protocol(decision))
     same = evaluate(evidence, truth, Protocol(decision), judged=evidence)
     assert same.decided == plain.decided
@@ -170,7 +189,7 @@ def test_decisions_follow_the_clips_in_any_order() -> None:
 
 @pytest.mark.parametrize("decision", DECISIONS)
 def test_two_runs_are_equal(decision: str) -> None:
-    evidence, truth = toy()
+    evidence, truth = toy(num_actors=6, num_folds=3)
     first, again = (evaluate(evidence, truth, rules(decision)) for _ in range(2))
     assert first.decided == again.decided
     assert first.estimates == again.estimates
@@ -248,7 +267,12 @@ def test_labels_and_scores_must_be_of_as_many_clips() -> None:
             "a presence weight of 0.7 changes nothing under 'thresholds', which maximises no expected score: "
             "leave it out, or decide with bayes",
         ),
-        ({"enrol_clips": 1, "calibrate": "actor"}, "1 clips to enrol a person from: one clip has no spread"),
+        ({"enrol_clips": 0, "calibrate": "actor"}, "0 clips to enrol a person from, expected 1 or more"),
+        ({"enrol_minimum": 4, "calibrate": "actor"}, "but none are drawn: add --enrol-clips"),
+        (
+            {"enrol_minimum": 0, "enrol_clips": 4, "calibrate": "actor"},
+            "--enrol-minimum must be 1 or more, got 0",
+        ),
     ],
 )
 def test_a_wrong_protocol_is_refused(arguments: dict[str, Any], sentence: str) -> None:
@@ -275,8 +299,12 @@ def test_a_negative_seed_is_refused() -> None:
             "thresholds, cross-fold, scores per actor from 12 clips, transductive",
         ),
         (
-            Protocol(calibrate="actor", enrol_clips=4),
+            Protocol(calibrate="actor", enrol_clips=4, enrol_minimum=8),
             "thresholds, cross-fold, scores per actor from 4 clips (below 8: not calibrated), transductive",
+        ),
+        (
+            Protocol(calibrate="actor", enrol_clips=1),
+            "thresholds, cross-fold, scores per actor from 1 clip, transductive",
         ),
     ],
 )

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from blended.data import Clip, Corpus, InputError, LabelSpace, Mixture
-from blended.eval.comparison import RunRecord
+from blended.eval.evaluation import Evaluation
 from blended.eval.intervals import actor_bootstrap
 from blended.eval.metrics import correctness
-from blended.eval.protocol import Evaluation, Protocol
+from blended.eval.protocol import Protocol
 from blended.eval.report import (
     CorpusFacts,
     ExampleFrame,
@@ -32,6 +32,7 @@ from blended.eval.report import (
     to_latex,
     worst_and_best,
 )
+from blended.eval.run_record import RunRecord
 
 BANNER = "Rendered clips. These numbers say nothing about people."
 EMOTIONS = ("ang", "hap", "neu")

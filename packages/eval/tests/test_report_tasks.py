@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 
 from blended.data import InputError, LabelSpace, Mixture
-from blended.eval.comparison import RunRecord, compare
+from blended.eval.comparison import compare
 from blended.eval.enrolment_curve import EnrolmentPoint
+from blended.eval.evaluation import evaluate
 from blended.eval.evidence import Evidence
+from blended.eval.figures import Weights
+from blended.eval.figures.importance import ALL
 from blended.eval.intervals import Estimate
-from blended.eval.protocol import Protocol, evaluate
+from blended.eval.protocol import Protocol
 from blended.eval.report import (
     CorpusFacts,
     Provenance,
@@ -24,6 +27,7 @@ from blended.eval.report import (
     to_csv,
     to_latex,
 )
+from blended.eval.run_record import RunRecord
 from blended.eval.tasks import TASKS
 
 NUM = 96
@@ -149,11 +153,22 @@ def test_parts_that_not_every_run_has_are_shown_when_they_are_there() -> None:
         enrolment={"poor": curve},
         importance={"good": {"face": {"ang+hap": Estimate(0.0512, 0.01, 0.09)}}},
         without={"good": {"audio": (Estimate(0.31, 0.3, 0.32), Estimate(0.11, 0.1, 0.12), estimate)}},
+        predictors={"good": {"units: AU12": {ALL: estimate, "ang+hap": Estimate(0.4, 0.3, 0.5)}}},
+        weights={"poor": Weights(gates={"face": {"ang": 0.25}, "voice": {"ang": 0.75}})},
     )
     page = render_html(full)
     for words in ("What it leans on", "poor is calibrated per actor and so transductive", "Without"):
         assert words in page
-    assert {"importance", "enrolment"} <= report_figures(full).keys()
+    for words in (
+        "Predictors with a name",
+        "What fusion weighs",
+        "poor: what the gate counts",
+    ):
+        assert words in page
+    assert {"importance", "enrolment", "predictors", "gates"} <= report_figures(full).keys()
+    assert float(rows_of(full, "gates")[0]["voice"]) == 0.75
+    (told,) = rows_of(full, "predictors")
+    assert (told["predictor"], told["most_for"], float(told["there"])) == ("units: AU12", "ang+hap", 0.4)
     (line,) = rows_of(full, "without")
     assert (line["run"], line["without"], float(line["presence"])) == ("good", "audio", 0.31)
     assert [row["clips"] for row in rows_of(full, "enrolment")] == ["none", "4", "4", "all"]

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from blended.data.corpora.blemore import SPACE
+from blended.eval.evaluation import evaluate
 from blended.eval.evidence import Evidence
-from blended.eval.protocol import Protocol, evaluate
+from blended.eval.protocol import Protocol
 from blended.eval.summary import summary
 
 KEYS = {

@@ -18,6 +18,9 @@ from blended.fusion.hicmae_sizes import DEMO, autoencoder_of, backbone_of
 from blended.fusion.inputs import Inputs
 from blended.fusion.media import PICTURES, SOUND, MediaSource
 from blended.fusion.media_testing import TOY_BACKBONE, TOY_TRAINING, toy_hicmae, toy_media_inputs
+from blended.fusion.network import Network
+from blended.fusion.objective import LossConfig, make_objective, targets_of
+from blended.fusion.optimiser import AdamW
 from blended.fusion.plan import Job
 from blended.fusion.run import Run
 from blended.fusion.sources import Change
@@ -25,7 +28,7 @@ from blended.fusion.strategies import Fused, fit
 from blended.fusion.strategies.applied import NewClips
 from blended.fusion.strategies.hicmae import load_start, network_of
 from blended.fusion.testing import QUIET, SINGLE_SPACE, quiet, toy_problem
-from blended.fusion.training import train
+from blended.fusion.training import Problem, train
 
 CPU = torch.device("cpu")
 FROZEN = re.compile(r"encoder(_audio)?\.(patch_embed|blocks\.[01])\.")
@@ -49,11 +52,11 @@ def learned(toys: Inputs) -> Fused:
 def test_it_learns_what_is_planted_and_needs_both_tracks(toys: Inputs, learned: Fused) -> None:
     """Pictures tell two of four emotions apart, sound the other two."""
     both = accuracy(learned.out_of_fold, toys)
-    assert both > 0.75
+    assert both > 0.9  # .93 and .98 with two seeds; chance is .25, one track alone at most .75
     for modality in ("video", "audio"):
         alone = learned.changed(Change(without=frozenset({modality})))
         np.testing.assert_allclose(alone.sum(axis=1), 1, atol=1e-6)
-        assert 0.3 < accuracy(alone, toys) < both - 0.1, modality
+        assert 0.4 < accuracy(alone, toys) < 0.76, modality
 
 
 def test_new_clips_are_judged_as_the_test_clips_were(toys: Inputs, learned: Fused) -> None:
@@ -203,6 +206,39 @@ def test_training_starts_from_a_checkpoint_and_frozen_layers_stay_so(toys: Input
         assert not torch.equal(found[name], state[name]), name
         # Some steps of about the learning rate: it began there.
         torch.testing.assert_close(found[name], state[name], atol=0.05, rtol=0)
+
+
+def test_frozen_layers_cost_no_gradients_and_the_numbers_are_the_same(toys: Inputs) -> None:
+    """Against layers that learn 1e-30 times as fast, for which every gradient is computed."""
+    assert toys.media is not None
+    media, config = toys.media, toy_hicmae(BRIEF, freeze=3)
+    jobs = [Job(np.arange(40), 2, 0, 0.003)]
+    found: list[dict[str, torch.Tensor]] = []
+    for factor in (0.0, 1e-30):
+
+        def slowed(_: object, factor: float = factor) -> Network:
+            network = network_of(config, SINGLE_SPACE, CPU)
+            scales = network.body.rate_scales
+            network.body.rate_scales = {name: scale or factor for name, scale in scales.items()}
+            return network
+
+        problem = Problem(
+            make_source=lambda _: MediaSource(media, CPU),
+            make_network=slowed,
+            targets=targets_of(toys.targets, SINGLE_SPACE),
+            objective=make_objective(LossConfig(), SINGLE_SPACE, False, CPU),
+            device=CPU,
+        )
+        plain = BRIEF.model_copy(update={"clip_norm": None})
+        found.append(dict(train(problem, jobs, plain, QUIET).parameters))
+    for name, value in found[0].items():
+        # A bias that was 0 is 1e-33 after a step of 1e-30 of the rate.
+        torch.testing.assert_close(value, found[1][name], rtol=0, atol=1e-25)
+    network = network_of(config, SINGLE_SPACE, CPU)
+    leaves = {name: value.detach()[None].clone() for name, value in network.named_parameters()}
+    optimiser = AdamW(leaves, torch.tensor([0.1]), BRIEF, network.rate_scales)
+    still = {name for name, value in optimiser.parameters.items() if not value.requires_grad}
+    assert still == {name for name in leaves if FROZEN.search(name)} and len(still) > 40
 
 
 def test_a_checkpoint_counts_by_its_content(tmp_path: Path) -> None:

@@ -123,9 +123,6 @@ OTHERS = {
     "seed": {"jobs": [replace(JOBS[0], seed=9), JOBS[1]]},
     "rate": {"jobs": [replace(JOBS[0], learning_rate=0.03), JOBS[1]]},
     "watched": {"jobs": [replace(JOBS[0], watched=np.arange(61, 90)), JOBS[1]]},
-    "label order": {
-        "inputs": replace(toy_inputs(), space=LabelSpace(TOY_NAMES[::-1], states=TOY_STATES))
-    },
     "labels": {"inputs": replace(toy_inputs(), targets=toy_inputs().targets.roll(1, dims=1))},
 }  # fmt: skip
 
@@ -135,6 +132,16 @@ def test_a_checkpoint_of_something_else_is_not_continued(tmp_path: Path, name: s
     stopped_after(1, tmp_path)
     said, _ = messages_of(tmp_path, **OTHERS[name])
     assert not [one for one in said if "continuing" in one]
+
+
+def test_a_checkpoint_of_another_label_order_is_refused(tmp_path: Path) -> None:
+    stopped_after(1, tmp_path)
+    before = (tmp_path / NAME).read_bytes()
+    turned = replace(toy_inputs(), space=LabelSpace(TOY_NAMES[::-1], states=TOY_STATES))
+    said = f"was trained for {', '.join(TOY_NAMES)}, in this order, and .* {', '.join(TOY_NAMES[::-1])}: name"
+    with pytest.raises(InputError, match=said):
+        messages_of(tmp_path, inputs=turned)
+    assert (tmp_path / NAME).read_bytes() == before
 
 
 @pytest.mark.parametrize("damage", ["empty", "cut", "text"])

@@ -14,7 +14,7 @@ from blended.fusion.nested import model_seed
 from blended.fusion.objective import LossConfig
 from blended.fusion.sequences import pack, resampled
 from blended.fusion.sources import Change
-from blended.fusion.strategies import CrossAttentionConfig, SubsampledConfig, fit
+from blended.fusion.strategies import CrossAttentionConfig, Fused, SubsampledConfig, cross_attention, fit
 from blended.fusion.strategies.cross_attention import KINDS
 from blended.fusion.testing import QUIET, TOY_SPACE, toy_inputs
 
@@ -45,6 +45,25 @@ def test_kinds_of_two_streams_refuse_one(kind: str) -> None:
     config = CrossAttentionConfig.model_validate({"features": ("eye",), "kind": kind, "training": QUICK})
     with pytest.raises(InputError, match="needs features of sound and of picture, got only eye"):
         fit(config, toy_inputs(), 0, QUIET)
+
+
+@pytest.mark.parametrize("mixup", [0.0, 0.2])
+def test_sorting_clips_by_length_changes_no_number(mixup: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches in three pieces, short clips first, against whole ones; clips that are mixed are not sorted."""
+    training = TrainingConfig(
+        max_epochs=2, batch_size=20, learning_rate=5e-3, dropout=0.3, modality_dropout=0.3, mixup=mixup,
+        loss=LossConfig(balance=0.5, r_drop=0.3), clip_norm=1.0,
+    )  # fmt: skip
+    config = CrossAttentionConfig(features=BOTH, width=4, heads=2, training=training)
+    gone = np.arange(100) % 9 == 0
+    given = toy_inputs(num_folds=3, missing={"eye": gone})
+    found: list[Fused] = []
+    for pieces in (1, 3):
+        monkeypatch.setattr(cross_attention, "PIECES_BY_LENGTH", pieces)
+        found.append(fit(config, given, 0, QUIET))
+    whole, cut = found
+    np.testing.assert_allclose(cut.out_of_fold, whole.out_of_fold, atol=1e-5)
+    np.testing.assert_allclose(cut.test, whole.test, atol=1e-5)
 
 
 def test_streams_can_be_drawn_together() -> None:

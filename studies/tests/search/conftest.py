@@ -25,6 +25,8 @@ from blended.studies.search.worker import Worker
 # Every spawned process would import torch anew; a forked one inherits the threads of the tests and hangs.
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(["blended.studies.search.testing"])
+JOIN_SECONDS = 180
+"""For processes that must end; so long only where the machine is very busy."""
 PARAMS = """\
 corpus: demo
 encoders:

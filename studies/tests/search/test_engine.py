@@ -125,11 +125,12 @@ def test_two_objectives_give_a_front(bench: MakeBench) -> None:
 def test_every_sampler_proposes_valid_trials(bench: MakeBench, sampler: str) -> None:
     conditional = "  fusion.weights: {choice: [learned, equal], if: {fusion.name: late}}\n"
     text = SEARCH.replace("space:\n", "space:\n  fusion.name: {choice: [early, late]}\n" + conditional)
+    text = text.replace("trials: 12", "trials: 6")
     toy = bench(text + f"sampler: {{name: {sampler}, startup_trials: 4}}\n")
     toy.start()
     toy.worker(ToyEvaluator(toy.root)).work()
     trials = toy.trials()
-    assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 12
+    assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 6
     assert all(("fusion.weights" in t.params) == (t.params["fusion.name"] == "late") for t in trials)
 
 

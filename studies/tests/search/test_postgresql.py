@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from optuna.trial import TrialState
-from studies.tests.search.conftest import SEARCH, MakeBench
+from studies.tests.search.conftest import JOIN_SECONDS, SEARCH, MakeBench
 
 from blended.data import InputError
 from blended.studies.search import progress
@@ -60,12 +61,15 @@ def server() -> Iterator[str]:
 def test_workers_share_a_study_and_survive_a_death(bench: MakeBench, server: str) -> None:
     toy = bench(SEARCH.replace("trials: 12", "trials: 20"))
     toy.start(server)
-    workers = [toy.forked(ToyEvaluator(toy.root, seconds_per_epoch=0.02), url=server) for _ in range(4)]
+    # First and alone: beside the others it might find the study finished before it has begun.
     victim = toy.forked(ToyEvaluator(toy.root), url=server, dies_at="checkpoint")
-    for worker in (*workers, victim):
-        worker.join(120)
+    victim.join(JOIN_SECONDS)
+    assert victim.exitcode == -signal.SIGKILL
+    assert [trial.state for trial in toy.trials(server)] == [TrialState.RUNNING]
+    workers = [toy.forked(ToyEvaluator(toy.root, seconds_per_epoch=0.02), url=server) for _ in range(4)]
+    for worker in workers:
+        worker.join(JOIN_SECONDS)
     assert [worker.exitcode for worker in workers] == [0] * 4
-    assert victim.exitcode == -9
     counted = progress.counted(toy.trials(server))
     assert [trial.state for trial in counted] == [TrialState.COMPLETE] * 20
     for trial in counted:

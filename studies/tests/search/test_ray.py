@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 from optuna.trial import TrialState
-from studies.tests.search.conftest import GRID, SEARCH, Bench, MakeBench
+from studies.tests.search.conftest import GRID, JOIN_SECONDS, SEARCH, Bench, MakeBench
 
 from blended.data import InputError
 from blended.studies.search import progress, ray_engine
@@ -35,18 +36,24 @@ from blended.studies.search.testing import make_toy
 
 place = Place(Path(sys.argv[1]), sys.argv[2])
 study, plan = join(place, open_storage(place))
-options = ray_engine.RayOptions(cpus_per_trial=1)
-ray_engine.run(study, plan, place, options=options, make=partial(make_toy, seconds_per_epoch=0.3))
+options = ray_engine.RayOptions(sys.argv[3])
+ray_engine.run(study, plan, place, options=options, make=partial(make_toy, seconds_per_epoch=0.2))
 """
 
 
-@pytest.fixture
-def no_ray() -> Iterator[None]:
-    """Whatever a test starts is shut down."""
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """One node for all tests, where two trials run at once, however many cores there are; we have joined."""
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     import ray
+    from ray.cluster_utils import Cluster
 
-    yield
+    head = {"num_cpus": 2, "num_gpus": 1, "include_dashboard": False}
+    nodes = Cluster(initialize_head=True, head_node_args=head)
+    ray.init(address=nodes.address, log_to_driver=False, logging_level="ERROR")
+    yield nodes
     ray.shutdown()
+    nodes.shutdown()
 
 
 def run(toy: Bench, **toys: Any) -> None:
@@ -59,7 +66,7 @@ def settings(toy: Bench) -> list[str]:
     return sorted(repr((sorted(trial.params.items()), round(trial.value or 0, 12))) for trial in counted)
 
 
-@pytest.mark.usefixtures("no_ray")
+@pytest.mark.usefixtures("cluster")
 def test_both_engines_evaluate_the_same_grid(bench: MakeBench) -> None:
     """And a trial's own mistake is its own; and the best come back on fresh seeds."""
     text = GRID + "reevaluate: {top: 1, seeds: [9]}\n"
@@ -87,54 +94,48 @@ def test_both_engines_evaluate_the_same_grid(bench: MakeBench) -> None:
     assert set(states) <= {TrialState.PRUNED, TrialState.COMPLETE}
 
 
-@pytest.mark.usefixtures("no_ray")
-def test_a_node_dies_and_nothing_is_lost(bench: MakeBench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_node_dies_and_nothing_is_lost(bench: MakeBench, cluster: Any) -> None:
     """Two nodes with half-GPU trials; the second is killed when it has work."""
-    import threading
+    second = cluster.add_node(num_cpus=1, num_gpus=1, resources={"second": 1})
+    toy = bench(GRID)
+    study = toy.start()
+    over = threading.Event()
 
-    import ray
-    from ray.cluster_utils import Cluster
+    def kill_later() -> None:
+        while not over.wait(0.1):
+            if len(toy.evaluated()) >= 2:
+                cluster.remove_node(second, allow_graceful=False)
+                return
 
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "num_gpus": 1})
-    second = cluster.add_node(num_cpus=1, num_gpus=1)
+    killer = threading.Thread(target=kill_later)
+    killer.start()
     try:
-        ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
-        toy = bench(GRID)
-        study = toy.start()
-
-        def kill_later() -> None:
-            while len(toy.evaluated()) < 2:
-                time.sleep(0.1)
-            cluster.remove_node(second, allow_graceful=False)
-
-        killer = threading.Thread(target=kill_later)
-        killer.start()
         make = partial(make_toy, seconds_per_epoch=0.3)
         options = RayOptions(gpus_per_trial=0.5, cpus_per_trial=0.5)
         ray_engine.run(study, toy.plan, toy.place, options=options, make=make)
-        killer.join()
-        assert [trial.state for trial in progress.counted(toy.trials())] == [TrialState.COMPLETE] * 6
-        assert len(set(settings(toy))) == 6
     finally:
-        ray.shutdown()
-        cluster.shutdown()
+        over.set()
+        killer.join()
+    assert second not in cluster.list_all_nodes(), "it was killed on the way"
+    assert [trial.state for trial in progress.counted(toy.trials())] == [TrialState.COMPLETE] * 6
+    assert len(set(settings(toy))) == 6
 
 
-def test_the_driver_dies_and_is_restored(bench: MakeBench) -> None:
+def test_the_driver_dies_and_is_restored(bench: MakeBench, cluster: Any) -> None:
     toy = bench(GRID)
     toy.start()
-    command = [sys.executable, "-W", "ignore", "-c", DRIVER, str(toy.root), toy.place.name]
+    command = [sys.executable, "-W", "ignore", "-c", DRIVER, str(toy.root), toy.place.name, cluster.address]
     environment = {**os.environ, "TUNE_GLOBAL_CHECKPOINT_S": "1"}
     first = subprocess.Popen(command, env=environment, start_new_session=True)
-    end = time.monotonic() + 90
+    end = time.monotonic() + JOIN_SECONDS
     while len(toy.evaluated()) < 2:
         assert time.monotonic() < end and first.poll() is None
-        time.sleep(0.1)
+        time.sleep(0.05)
+    # Two run at once, so two or four of six are done: never all.
     os.kill(first.pid, signal.SIGKILL)
     first.wait()
     assert progress.next_step(toy.plan, toy.trials()) != "done"
-    subprocess.run(command, env=environment, check=True, timeout=150)
+    subprocess.run(command, env=environment, check=True, timeout=JOIN_SECONDS)
     assert [trial.state for trial in progress.counted(toy.trials())] == [TrialState.COMPLETE] * 6
     assert len(set(settings(toy))) == 6
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import optuna
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from optuna.distributions import FloatDistribution
 from optuna.trial import FrozenTrial, TrialState
@@ -43,6 +43,7 @@ def frozen(number: int, inner: list[list[float]], outer: list[list[float]], **at
     return trial
 
 
+@settings(deadline=None)
 @given(rows=ROWS)
 def test_each_fold_is_chosen_for_by_its_own_inner_score_alone(
     rows: list[tuple[tuple[float, ...], tuple[float, ...]]],
@@ -61,6 +62,7 @@ def test_each_fold_is_chosen_for_by_its_own_inner_score_alone(
             assert choice.outer == outer_of(rows[choice.number])[fold]
 
 
+@settings(deadline=None)
 @given(points=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=12))
 def test_the_front_is_what_nothing_beats(points: list[tuple[int, int]]) -> None:
     trials = [frozen(n, [[p, s, 0]], [[0, 0, 0]]) for n, (p, s) in enumerate(points)]
@@ -134,6 +136,7 @@ def test_the_winner_is_written_and_nothing_else_changes(
         write_recipe(path, "both", config)
 
 
+@settings(deadline=None)
 @given(rate=st.floats(1e-9, 1, allow_nan=False), hidden=st.integers(0, 512))
 def test_a_recipe_keeps_every_digit(rate: float, hidden: int) -> None:
     from blended.studies.params import Recipe

@@ -3,16 +3,18 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from studies.tests.search.conftest import MakeBench
 
 from blended.data import InputError
 from blended.fusion.strategies import FUSIONS
 from blended.studies.params import Params, read_params
 from blended.studies.search.dimension import Dimension, label
 from blended.studies.search.plan import Plan
-from blended.studies.search.reading import configurations, read_study
+from blended.studies.search.reading import read_study
 from blended.studies.search.space import all_points, from_params, probes, to_params
+from blended.studies.search.testing import ToyEvaluator
 
 FULL = """\
 question: Which?
@@ -72,13 +74,14 @@ grid:
   fusion.training.hidden: {choice: [0, 256], if: {recipe: one}}
 """
     plan = read(tmp_path, params, text)
-    configs = [plan.config(dict(point), 0) for point in configurations(plan)]
+    configs = [plan.config(dict(point), 0) for point in all_points(plan.study.dimensions)]
     found = [(c.fusion.name, c.fusion.features, c.fusion.training.hidden) for c in configs]
     both = ("logmel", "prosody")
     assert found == [("early", ("logmel",), 0), ("early", ("logmel",), 256), ("late", both, 0)]
     assert plan.study.prunes == "none", "a table has no missing rows"
 
 
+@settings(deadline=None)
 @given(
     sizes=st.lists(st.integers(1, 4), min_size=1, max_size=4),
     conditional=st.booleans(),
@@ -170,7 +173,40 @@ def test_the_published_table_is_complete(tmp_path: Path) -> None:
     known = text.replace("imported: {}", f"imported:\n{imported}")
     path.write_text(known.replace("  # blemore:\n  #   source:", "  blemore:\n    source:"))
     plan = read_study(SHIPPED / "paper_table.yaml", read_params(path))
-    points = configurations(plan)
+    points = all_points(plan.study.dimensions)
     assert len(points) == 11 * 3 + 2
     heads = [plan.config(dict(point), 0).fusion.training.hidden for point in points]
     assert (heads.count(0), heads.count(256), heads.count(512)) == (11, 11, 11 + 2)
+
+
+def test_a_choice_may_be_a_section(bench: MakeBench) -> None:
+    """What is set inside it is set in this trial alone, and the budget holds for it too."""
+    toy = bench(
+        """\
+base:
+  fusion: {name: early, features: [logmel], training: {max_epochs: 50}}
+space:
+  fusion:
+    choice:
+      - &early {name: early, features: [logmel], training: {max_epochs: 90}}
+      - &late {name: late, features: [logmel, prosody], training: {clip_norm: 1.0}}
+  fusion.weights: {choice: [learned, equal], if: {fusion: *late}}
+  fusion.training.learning_rate: {float: [1e-5, 1e-1], log: true}
+budget: {trials: 8, epochs: 7}
+pruner: none
+"""
+    )
+    before = toy.plan.model_dump_json()
+    toy.start()
+    toy.worker(ToyEvaluator(toy.root)).work()
+    assert toy.plan.model_dump_json() == before
+    names: set[str] = set()
+    for trial in toy.trials():
+        chosen = from_params(toy.plan.study.dimensions, trial.params)
+        fusion = toy.plan.config(chosen, 0).fusion
+        names.add(fusion.name)
+        assert fusion.training.max_epochs == 7
+        assert fusion.training.learning_rate == chosen["fusion.training.learning_rate"]
+        assert ("fusion.weights" in chosen) == (fusion.name == "late")
+        assert fusion.training.clip_norm == (1.0 if fusion.name == "late" else None)
+    assert names == {"early", "late"}

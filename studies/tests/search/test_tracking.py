@@ -1,18 +1,30 @@
 """Every finished trial is in MLflow exactly once, whatever the server does; the study's page says who won."""
 
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
 import mlflow
 import pytest
 from mlflow.entities import Run
-from studies.tests.search.conftest import GRID, Bench, MakeBench
+from studies.tests.search.conftest import GRID, JOIN_SECONDS, Bench, MakeBench
+from werkzeug.serving import make_server
 
 from blended.studies import tracking
-from blended.studies.search import publishing, study_view
+from blended.studies.search import background, publishing, study_view
 from blended.studies.search.background import BackgroundUpload
+from blended.studies.search.objective import Watch
+from blended.studies.search.outcome import Evaluated
 from blended.studies.search.records import SELECTED, reconcile
 from blended.studies.search.testing import ToyEvaluator
 from blended.studies.search.uploading import Uploader
+from blended.studies.trial import TrialConfig
 
 NOBODY = "http://127.0.0.1:9"
+STEPS = [1, 2, 3, 4, 5]
+"""Epochs of a toy."""
 
 
 def finished(bench: MakeBench, text: str = GRID, fault: str = "none") -> Bench:
@@ -27,9 +39,19 @@ def uploader(toy: Bench, uri: str | None = None) -> Uploader:
     return Uploader(toy.plan, toy.spool, toy.root, uri or tracking.default_uri(toy.root), tags)
 
 
+@pytest.fixture(scope="module")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With MLflow's tables, whose making takes longer than a test."""
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    mlflow.MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
 @pytest.fixture(autouse=True)
-def own_store(monkeypatch: pytest.MonkeyPatch) -> None:
+def own_store(monkeypatch: pytest.MonkeyPatch, empty_database: Path, tmp_path: Path) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    (tmp_path / "mlflow").mkdir()
+    shutil.copy(empty_database, tmp_path / "mlflow")
 
 
 def runs(toy: Bench, kind: str = "trial") -> list[Run]:
@@ -63,7 +85,18 @@ def test_trials_arrive_once_with_everything(bench: MakeBench) -> None:
         assert run.data.tags["inner_score_is"] == SELECTED
         client = mlflow.MlflowClient(tracking.default_uri(toy.root))
         history = client.get_metric_history(run.info.run_id, "fold0/epochs_inner_score")
-        assert [metric.step for metric in history] == [1, 2, 3, 4, 5]
+        assert [metric.step for metric in history] == STEPS
+
+
+def test_a_long_curve_is_thinned_to_its_shape(bench: MakeBench) -> None:
+    toy = bench(GRID)
+    toy.start()
+    toy.worker(ToyEvaluator(toy.root, epochs=150)).work()
+    for record in toy.spool.waiting():
+        assert len(record.curves) == 4, "the mean and three folds"
+        for curve in record.curves.values():
+            assert list(curve) == [*range(1, 150, 3), 150]
+            assert curve[150] == pytest.approx(record.metrics["inner/score"])
 
 
 def test_a_server_that_is_away_costs_nothing_but_a_later_sync(bench: MakeBench) -> None:
@@ -77,6 +110,73 @@ def test_a_server_that_is_away_costs_nothing_but_a_later_sync(bench: MakeBench) 
     uploader(toy).upload()
     assert toy.spool.num_waiting() == 0
     assert len(runs(toy)) == 6
+
+
+class Server:
+    """MLflow's own application on a loopback port of this process, which can go away and come back."""
+
+    def __init__(self) -> None:
+        from mlflow.server import app
+
+        self.app, self.port = app, 0
+        self.start()
+
+    def start(self) -> None:
+        self.server = make_server("127.0.0.1", self.port, self.app, threaded=True)
+        self.port = self.server.server_port
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def stop(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    monkeypatch.setenv("_MLFLOW_SERVER_FILE_STORE", f"sqlite:///{tmp_path / 'mlflow' / 'mlflow.db'}")
+    monkeypatch.setenv("_MLFLOW_SERVER_ARTIFACT_ROOT", str(tmp_path / "artifacts"))
+    made = Server()
+    yield made
+    made.stop()
+
+
+def test_a_server_that_goes_and_comes_back_has_everything_once(
+    bench: MakeBench, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(background, "EVERY_SECONDS", 0.05)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    toy = bench(GRID)
+    toy.start()
+    said: list[str] = []
+
+    class Interrupted(ToyEvaluator):
+        def __call__(self, config: TrialConfig, watch: Watch) -> Evaluated:
+            done = len(toy.evaluated())
+            if done == 2:
+                wait_until(lambda: bool([*toy.spool.sent.glob("*.json")]))
+                server.stop()
+            if done == 4:
+                wait_until(lambda: bool(said))
+                server.start()
+            return super().__call__(config, watch)
+
+    with BackgroundUpload(uploader(toy, f"http://127.0.0.1:{server.port}"), said.append):
+        toy.worker(Interrupted(toy.root)).work()
+    assert [line.startswith("MLflow does not answer (") for line in said] == [True]
+    assert toy.spool.num_waiting() == 0
+    found = runs(toy)
+    assert len(found) == len({run.data.tags["trial_key"] for run in found}) == 6
+    assert {run.info.status for run in found} == {"FINISHED"}
+    client = mlflow.MlflowClient(tracking.default_uri(toy.root))
+    for run in found:
+        assert [m.step for m in client.get_metric_history(run.info.run_id, "epochs/inner_score")] == STEPS
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + JOIN_SECONDS
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.01)
 
 
 def test_an_uploader_that_is_killed_leaves_nothing_twice(
@@ -107,7 +207,7 @@ def test_an_uploader_that_is_killed_leaves_nothing_twice(
     client = mlflow.MlflowClient(tracking.default_uri(toy.root))
     for run in found:
         history = client.get_metric_history(run.info.run_id, "epochs/inner_score")
-        assert [metric.step for metric in history] == [1, 2, 3, 4, 5], "logged twice"
+        assert [metric.step for metric in history] == STEPS, "logged twice"
 
 
 def test_the_studys_page_answers_the_question(bench: MakeBench) -> None:

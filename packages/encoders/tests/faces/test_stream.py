@@ -16,7 +16,7 @@ from blended.data.media.writing import write_video
 from blended.data.store import FeatureStore
 from blended.data.testing import write_clip
 from blended.encoders import VideoStream, encoder_config, extract, identity_of, pool_store
-from blended.encoders.extract import code_version
+from blended.encoders.code_versions import code_version
 from blended.encoders.faces import FaceCrop, FaceStream, pictures, stream
 from blended.encoders.faces.stream import cut_square, face_track
 from blended.encoders.one_file import decode, encode

@@ -9,13 +9,13 @@ from blended.studies.new_features import Features, stacked, taken
 from blended.studies.pipeline import PipelineRecord
 
 MIN_ENROL_CLIPS = 8
-"""Fewer clips say too little about how a person always looks and sounds. On two real HiCMAE outputs for
-BLEMORE, standardised over K random clips of each person besides the one judged (one draw), a multinomial
-with a fixed penalty scored .114, .156, .212, .231 and .258 for K = 1, 2, 4, 8 and 12, against .209 without
-any calibration."""
+"""Where features are standardised per person. Fewer clips say too little about how a person always looks and
+sounds: standardised over K random clips of each person besides the one judged, two real HiCMAE outputs for
+BLEMORE scored below no calibration for K = 2 and 4 and above it for 8 (LOG.md, "Enrolment clips")."""
 
 ENOUGH_CLIPS = 16
-"""There .267 and, with all clips of a person, .280."""
+"""From there on more clips gain little, and whose scores alone are calibrated is compared with all of them,
+as actors were in training; with fewer, they are believed as far as `blended.eval.population` says."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,11 +33,20 @@ class Enrolment:
         return stacked([taken(kept, rows), features])
 
 
-def enrol(paths: Sequence[Path], encode: Callable[[Path], Features]) -> Enrolment:
+def min_clips(record: PipelineRecord) -> int:
+    """How many clips a run needs of a person.
+
+    None where only scores are calibrated: few clips are believed no more than they deserve, and of nobody
+    known, scores are calibrated like anybody's (`blended.eval.population`).
+    """
+    return MIN_ENROL_CLIPS if record.config.protocol.features_per_actor else 0
+
+
+def enrol(paths: Sequence[Path], encode: Callable[[Path], Features], minimum: int) -> Enrolment:
     """Encodes the clips of one person; raises InputError if they are too few or lack sound or picture."""
-    if len(paths) < MIN_ENROL_CLIPS:
+    if len(paths) < minimum:
         raise InputError(
-            f"{len(paths)} clips to enrol a person from, expected at least {MIN_ENROL_CLIPS}, of varied "
+            f"{len(paths)} clips to enrol a person from, expected at least {minimum}, of varied "
             f"expressions: add clips, or use a run that does not compare clips of a person"
         )
     encoded = [encode(path) for path in paths]
@@ -52,15 +61,29 @@ def enrol(paths: Sequence[Path], encode: Callable[[Path], Features]) -> Enrolmen
 
 def check_enrolment(record: PipelineRecord, *, given: bool) -> None:
     """Raises InputError where clips of the person are needed and not given, or given and of no use."""
-    if record.transductive and not given:
+    if min_clips(record) and not given:
         raise InputError(
             f"the run {record.recipe!r} judges a clip against other clips of the same person: name a folder "
-            f"of at least {MIN_ENROL_CLIPS} of them, unlabelled and of varied expressions, with --enrol-from "
-            f"(in training there were {record.clips_per_actor:.0f} per person), or use a run that is not "
-            f"transductive"
+            f"of at least {min_clips(record)} of them, unlabelled and of varied expressions, with "
+            f"--enrol-from (in training there were {record.clips_per_actor:.0f} per person), or use a run "
+            f"that is not transductive"
         )
     if given and not record.transductive:
         raise InputError(
             f"the run {record.recipe!r} judges every clip by itself, so clips of the person change nothing: "
             f"leave out --enrol-from, or use a transductive run"
         )
+
+
+def enrolment_notes(record: PipelineRecord, enrolment: Enrolment | None) -> list[str]:
+    """In words, what is known of the person, where the run asks for it."""
+    if not record.transductive:
+        return []
+    if enrolment is None:
+        return ["judged like anybody: clips of the same person (--enrol-from) would make the answer better"]
+    if len(enrolment.paths) < ENOUGH_CLIPS:
+        return [
+            f"enrolled from {len(enrolment.paths)} clip{'s'[: len(enrolment.paths) != 1]}; {ENOUGH_CLIPS} or "
+            f"more are better"
+        ]
+    return []

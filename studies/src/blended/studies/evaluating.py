@@ -8,8 +8,9 @@ from jaxtyping import Float
 
 from blended.data import Clip, Corpus, Mixture
 from blended.eval.decisions.identity import intensities
+from blended.eval.evaluation import Evaluation
 from blended.eval.predictions import Predictions
-from blended.eval.protocol import Evaluation, FittedDecision, Protocol, calibrated, fit_decision
+from blended.eval.protocol import FittedDecision, Protocol, calibrated, fit_decision, people_of
 from blended.eval.tasks import TASKS, AnyEvaluation
 
 Values = Float[np.ndarray, "clip column"]
@@ -22,7 +23,7 @@ class PartScores:
     clips: Sequence[Clip]
     emotions: Values
     """Probabilities or intensities, emotions in the order of the space."""
-    states: Values | None = None
+    states: Float[np.ndarray, "clip state"] | None = None
     """Probabilities of the states of the space, for models that have them."""
 
     def predictions(self) -> Predictions:
@@ -63,7 +64,8 @@ def evaluate_scores(
         return Evaluated(
             result, None, None, _with_intensities(train, corpus), test and _with_intensities(test, corpus)
         )
-    decision = fit_decision(calibrated(evidence, protocol), truth, protocol)
+    known = people_of(evidence, protocol)
+    decision = fit_decision(calibrated(evidence, protocol, known), truth, protocol, known)
     return Evaluated(
         cross_fold=result,
         in_fold=task.evaluate(evidence, truth, official) if corpus.space.task == "mixture" else None,
@@ -75,7 +77,8 @@ def evaluate_scores(
 
 def decide(decision: FittedDecision, scores: PartScores, corpus: Corpus, protocol: Protocol) -> list[Mixture]:
     """Of clips that the decision was not fitted on."""
-    return decision.decide(calibrated(scores.predictions().evidence(corpus.space), protocol))
+    evidence = scores.predictions().evidence(corpus.space)
+    return decision.decide(calibrated(evidence, protocol, decision.known))
 
 
 def _with_mixtures(scores: PartScores, decided: list[Mixture]) -> Predictions:

@@ -11,23 +11,31 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from jaxtyping import Float, Int
+from torch import Tensor
 
 from blended.data import Mixture
 from blended.data.labels import set_name
 from blended.encoders.threads import one_thread
+from blended.eval.evaluation import Evaluation
 from blended.eval.evidence import Evidence
-from blended.eval.figures.importance import Importance
+from blended.eval.figures.importance import ALL, Importance
 from blended.eval.intervals import Estimate, actor_bootstrap, draw_actors
 from blended.eval.metrics import Correctness, correctness
-from blended.eval.protocol import Evaluation, FittedDecision, calibrated
+from blended.eval.protocol import FittedDecision, calibrated
+from blended.fusion.nested import Predicted
 from blended.fusion.sources import Change
-from blended.fusion.strategies import Fused
+from blended.fusion.strategies import FUSIONS
 from blended.studies.evaluating import PartScores
+from blended.studies.predictors import Predictor
 from blended.studies.trial import TrialResult, modality_of
+from blended.studies.weighing import weighed
 
 NUM_PERMUTATIONS = 3
+"""Of an encoder; a single predictor is permuted once, which over a thousand clips is as good."""
+MAX_PREDICTORS = {"vectors": 160, "sequences": 60}
+"""That are permuted in one run, by what the strategy reads. On a thousand clips and one core a vector costs
+0.03 seconds and a sequence 0.7, so that all take 5 and 40 seconds at most."""
 NUM_RESAMPLES = 1000
-ALL = "all clips"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,87 +46,110 @@ class _Decided:
     truth: Sequence[Mixture]
     decisions: Mapping[int, FittedDecision]
 
-    def __call__(self, probabilities: Float[np.ndarray, "clip emotion"]) -> list[Mixture]:
-        """Mixtures of all training clips."""
-        evidence = _evidence(self.result, probabilities)
-        decided = list(self.truth)
+    def __call__(self, change: Change | None = None) -> Correctness:
+        """Of all training clips."""
+        fused = self.result.fused
+        states = {} if fused.states is None else {"states": fused.states}
+        unchanged = {"emotions": fused.out_of_fold, **states}
+        plain = self.evidence(unchanged if change is None else fused.judged(change))
+        protocol, decided = self.result.config.protocol, list(self.truth)
         for fold, decision in self.decisions.items():
-            rows = np.flatnonzero(evidence.folds == fold)
-            for row, mixture in zip(
-                rows, decision.decide(evidence.take(evidence.folds == fold)), strict=True
-            ):
+            scores = calibrated(plain, protocol, decision.known)
+            held = plain.folds == fold
+            for row, mixture in zip(np.flatnonzero(held), decision.decide(scores.take(held)), strict=True):
                 decided[row] = mixture
-        return decided
+        return correctness(self.truth, decided)
+
+    def evidence(self, predicted: Predicted) -> Evidence:
+        """Before calibration."""
+        scores = PartScores(self.result.corpus.train, predicted["emotions"], predicted.get("states"))
+        return scores.predictions().evidence(self.result.corpus.space)
 
 
-def explain(
-    result: TrialResult,
-) -> tuple[Importance | None, dict[str, tuple[Estimate, ...]]]:
-    """(importance of every encoder by pair of emotions, [presence, salience, score] without each modality).
+def explained(result: TrialResult, predictors: Sequence[Predictor] = ()) -> TrialResult:
+    """The result with what its models rely on: encoders, named predictors, modalities, weights and attention.
 
-    Importance is of the mean of presence and salience accuracy on the clips of a pair, and over all clips.
-    Nothing for tasks without blends and for decisions that read label states.
+    Importance is of what a clip adds to the score (singles: presence; blends: the mean of presence and
+    salience), over all clips and over those of every pair, or of every emotion in a task without blends.
     """
-    if result.corpus.space.task != "mixture" or result.decision is None or _reads_states(result):
-        return None, {}
-    decide = _decisions(result)
-    usual = correctness(decide.truth, decide(result.fused.out_of_fold))
-    evidence = _evidence(result, result.fused.out_of_fold)
-    without: dict[str, tuple[Estimate, ...]] = {}
-    for modality in result.modalities if len(result.modalities) > 1 else ():
-        changed = result.fused.changed(Change(without=frozenset({modality})))
-        compared = correctness(decide.truth, decide(changed))
-        found = actor_bootstrap(
+    with one_thread():
+        extras = replace(result.extras, weights=weighed(result))
+        if not isinstance(result.cross_fold, Evaluation) or result.decision is None:
+            return replace(result, extras=extras)
+        truth = [mixture for mixture in result.train.truth if mixture is not None]
+        decide = _Decided(result, truth, result.cross_fold.decisions)
+        extras = replace(
+            extras,
+            importance=_of_encoders(decide),
+            predictors=_of_predictors(decide, predictors),
+            without=_without(decide),
+        )
+    return replace(result, extras=extras)
+
+
+def _without(decide: _Decided) -> dict[str, tuple[Estimate, ...]]:
+    """Modality left out -> presence accuracy, salience accuracy and score, of a corpus with blends."""
+    result, found = decide.result, dict[str, tuple[Estimate, ...]]()
+    if result.corpus.space.task != "mixture" or len(result.modalities) < 2:
+        return found
+    evidence = decide.evidence({"emotions": result.fused.out_of_fold})
+    for modality in result.modalities:
+        compared = decide(Change(without=frozenset({modality})))
+        interval = actor_bootstrap(
             compared, evidence.actors, evidence.folds, seed=0, num_resamples=NUM_RESAMPLES
         )
-        without[modality] = (found.presence, found.salience, found.score)
-    importance: dict[str, dict[str, Estimate]] = {}
-    worth = _worth(usual)
-    for name in modality_of(result.config):
+        found[modality] = (interval.presence, interval.salience, interval.score)
+    return found
+
+
+def _of_encoders(decide: _Decided) -> Importance:
+    names = modality_of(decide.result.config)
+    changes = {name: [(name, None, turn) for turn in range(NUM_PERMUTATIONS)] for name in names}
+    return _importance(decide, changes)
+
+
+def _of_predictors(decide: _Decided, predictors: Sequence[Predictor]) -> Importance | None:
+    """As many as are not too dear: all of one feature set, or none; the largest loss first."""
+    most = MAX_PREDICTORS.get(FUSIONS[decide.result.config.fusion.name].reads, 0)
+    kept: list[Predictor] = []
+    for feature in dict.fromkeys(one.feature for one in predictors):
+        own = [one for one in predictors if one.feature == feature]
+        kept += own if len(kept) + len(own) <= most else []
+    changes = {one.title: [(one.feature, torch.tensor(one.columns), 0)] for one in kept}
+    found = _importance(decide, changes)
+    return dict(sorted(found.items(), key=lambda item: -_overall(item[1]))) or None
+
+
+def _overall(by_pair: Mapping[str, Estimate | float]) -> float:
+    value = by_pair[ALL]
+    return value.value if isinstance(value, Estimate) else value
+
+
+def _importance(
+    decide: _Decided, changes: Mapping[str, Sequence[tuple[str, Tensor | None, int]]]
+) -> dict[str, dict[str, Estimate]]:
+    """By name, what is lost on average over some permutations: (feature, columns or all, turn)."""
+    evidence = decide.evidence({"emotions": decide.result.fused.out_of_fold})
+    worth = _worth(decide())
+    found: dict[str, dict[str, Estimate]] = {}
+    for name, turns in changes.items():
         drops = [
-            worth - _worth(correctness(decide.truth, decide(permuted)))
-            for permuted in _permuted(result.fused, name, evidence.folds)
+            worth - _worth(decide(Change(shuffled=frozenset({feature}), columns=columns, order=order)))
+            for feature, columns, turn in turns
+            for order in [_order(evidence.folds, turn)]
         ]
-        importance[name] = _by_pair(np.mean(drops, axis=0), decide.truth, evidence.actors)
-    return importance, without
+        found[name] = _by_group(np.mean(drops, axis=0), decide.truth, evidence.actors)
+    return found
 
 
-def explained(result: TrialResult) -> TrialResult:
-    """The result with what its models rely on."""
-    with one_thread():
-        importance, without = explain(result)
-    return replace(result, extras=replace(result.extras, importance=importance, without=without))
-
-
-def _reads_states(result: TrialResult) -> bool:
-    return result.train.states is not None
-
-
-def _decisions(result: TrialResult) -> _Decided:
-    """One decision per fold, fitted on the unchanged predictions of the others."""
-    assert isinstance(result.cross_fold, Evaluation)
-    truth = [mixture for mixture in result.train.truth if mixture is not None]
-    return _Decided(result, truth, result.cross_fold.decisions)
-
-
-def _evidence(result: TrialResult, probabilities: Float[np.ndarray, "clip emotion"]) -> Evidence:
-    predictions = PartScores(result.corpus.train, probabilities).predictions()
-    return calibrated(predictions.evidence(result.corpus.space), result.config.protocol)
-
-
-def _permuted(
-    fused: Fused, name: str, folds: Int[np.ndarray, "clip"]
-) -> list[Float[np.ndarray, "clip emotion"]]:
-    """Predictions with the features of one encoder from other clips of the fold."""
-    given: list[Float[np.ndarray, "clip emotion"]] = []
-    for turn in range(NUM_PERMUTATIONS):
-        rng = np.random.default_rng((turn, len(folds)))
-        order = np.arange(len(folds))
-        for fold in np.unique(folds):
-            rows = np.flatnonzero(folds == fold)
-            order[rows] = rng.permutation(rows)
-        given.append(fused.changed(Change(shuffled=frozenset({name}), order=torch.from_numpy(order))))
-    return given
+def _order(folds: Int[np.ndarray, "clip"], turn: int) -> Int[Tensor, "clip"]:
+    """From which clip features come: another one of the same fold, drawn by the number of the turn."""
+    rng = np.random.default_rng((turn, len(folds)))
+    order = np.arange(len(folds))
+    for fold in np.unique(folds):
+        rows = np.flatnonzero(folds == fold)
+        order[rows] = rng.permutation(rows)
+    return torch.from_numpy(order)
 
 
 def _worth(compared: Correctness) -> Float[np.ndarray, "clip"]:
@@ -127,13 +158,16 @@ def _worth(compared: Correctness) -> Float[np.ndarray, "clip"]:
     return np.where(blends, (compared.presence + compared.salience.astype(float)) / 2, compared.presence)
 
 
-def _by_pair(
+def _by_group(
     drop: Float[np.ndarray, "clip"], truth: Sequence[Mixture], actors: Int[np.ndarray, "clip"]
 ) -> dict[str, Estimate]:
-    """Mean drop over the clips of every pair, and over all, with actors resampled."""
-    groups = np.array([set_name(mixture.emotions) if mixture.is_blend else "" for mixture in truth])
-    pairs = sorted({str(group) for group in groups if group})
-    return {ALL: _mean(drop, actors), **{p: _mean(drop[groups == p], actors[groups == p]) for p in pairs}}
+    """Mean drop over all clips, and over those of every pair (emotion, without blends); actors resampled."""
+    blended = any(mixture.is_blend for mixture in truth)
+    groups = np.array(
+        [set_name(mixture.emotions) if mixture.is_blend == blended else "" for mixture in truth]
+    )
+    names = sorted({str(group) for group in groups if group})
+    return {ALL: _mean(drop, actors), **{n: _mean(drop[groups == n], actors[groups == n]) for n in names}}
 
 
 def _mean(drop: Float[np.ndarray, "clip"], actors: Int[np.ndarray, "clip"]) -> Estimate:

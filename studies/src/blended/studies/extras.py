@@ -1,7 +1,9 @@
 """What a run may leave beside its predictions: tables that not every run has, for the report and MLflow.
 
 enrolment.csv       score against clips of a person, where scores are calibrated per actor
-importance.json     predictor -> pair of emotions -> [loss of score where it is permuted, low, high]
+importance.json     encoder -> pair of emotions -> [loss of score where it is permuted, low, high]
+predictors.json     the same for every named predictor, such as `units: AU12`
+weights.json        what fusion counts encoders for, and what streams attend to (`Weights`)
 without.json        modality left out -> [presence, salience accuracy, score], each [value, low, high]
 """
 
@@ -12,23 +14,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from blended.data.atomic import write_text
 from blended.eval.enrolment_curve import EnrolmentPoint, enrolment_curve, read_curve, write_curve
 from blended.eval.evidence import Evidence
 from blended.eval.figures.importance import Importance
+from blended.eval.figures.weights import Weights
 from blended.eval.intervals import Estimate
 from blended.eval.protocol import Protocol
 
-ENROLMENT, IMPORTANCE, WITHOUT = "enrolment.csv", "importance.json", "without.json"
-FILES = (ENROLMENT, IMPORTANCE, WITHOUT)
+ENROLMENT, WITHOUT = "enrolment.csv", "without.json"
+IMPORTANCE, PREDICTORS, WEIGHTS = "importance.json", "predictors.json", "weights.json"
+FILES = (ENROLMENT, IMPORTANCE, PREDICTORS, WITHOUT, WEIGHTS)
 
-CURVE_CLIPS, CURVE_REPEATS = (2, 4, 8, 16), 2
+CURVE_CLIPS, CURVE_REPEATS = (1, 2, 4, 8, 16), 2
 """Of a run's own curve, and draws of clips per number: every one is a cross-fitted decision.
 `blended evaluate --enrolment-curve` has more of both."""
 
 Without = Mapping[str, tuple[Estimate, ...]]
 """Modality left out -> presence accuracy, salience accuracy and score."""
+_WEIGHTS = TypeAdapter(Weights)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,7 +43,11 @@ class Extras:
 
     enrolment: list[EnrolmentPoint] = field(default_factory=list[EnrolmentPoint])
     importance: Importance | None = None
+    """Of encoders."""
+    predictors: Importance | None = None
+    """Of named predictors, the largest loss first."""
     without: Without = field(default_factory=dict[str, tuple[Estimate, ...]])
+    weights: Weights | None = None
 
 
 def curve(evidence: Evidence, truth: Any, protocol: Protocol) -> list[EnrolmentPoint]:
@@ -55,27 +65,41 @@ def write_extras(folder: Path, extras: Extras) -> None:
         (folder / name).unlink(missing_ok=True)
     if extras.enrolment:
         write_curve(folder / ENROLMENT, extras.enrolment)
-    if extras.importance is not None:
-        table = {
-            key: {pair: _numbers(drop) for pair, drop in row.items()}
-            for key, row in extras.importance.items()
-        }
-        write_text(folder / IMPORTANCE, json.dumps(table, indent=1) + "\n")
+    for name, importance in ((IMPORTANCE, extras.importance), (PREDICTORS, extras.predictors)):
+        if importance is not None:
+            table = {
+                key: {pair: _numbers(drop) for pair, drop in row.items()} for key, row in importance.items()
+            }
+            write_text(folder / name, json.dumps(table, indent=1) + "\n")
     if extras.without:
         rows = {gone: [_numbers(one) for one in estimates] for gone, estimates in extras.without.items()}
         write_text(folder / WITHOUT, json.dumps(rows, indent=1) + "\n")
+    if extras.weights is not None:
+        write_text(folder / WEIGHTS, _WEIGHTS.dump_json(extras.weights).decode() + "\n")
+
+
+def extras_files(folder: Path) -> list[Path]:
+    """What there is of them."""
+    return [folder / name for name in FILES if (folder / name).is_file()]
 
 
 def read_extras(folder: Path) -> Extras:
     """What `write_extras` wrote."""
-    importance, without = (_json(folder / name) for name in (IMPORTANCE, WITHOUT))
+    without, weights = _json(folder / WITHOUT), folder / WEIGHTS
     return Extras(
-        read_curve(folder / ENROLMENT) if (folder / ENROLMENT).is_file() else [],
-        None
-        if importance is None
-        else {key: {pair: Estimate(*drop) for pair, drop in row.items()} for key, row in importance.items()},
-        {gone: tuple(Estimate(*one) for one in row) for gone, row in (without or {}).items()},
+        enrolment=read_curve(folder / ENROLMENT) if (folder / ENROLMENT).is_file() else [],
+        importance=_importance(folder / IMPORTANCE),
+        predictors=_importance(folder / PREDICTORS),
+        without={gone: tuple(Estimate(*one) for one in row) for gone, row in (without or {}).items()},
+        weights=_WEIGHTS.validate_json(weights.read_bytes()) if weights.is_file() else None,
     )
+
+
+def _importance(path: Path) -> Importance | None:
+    rows = _json(path)
+    if rows is None:
+        return None
+    return {key: {pair: Estimate(*drop) for pair, drop in row.items()} for key, row in rows.items()}
 
 
 def _numbers(drop: Estimate | float) -> list[float]:

@@ -19,7 +19,8 @@ from blended.fusion.sequences import Sequences, pack
 from blended.studies.params import Missing
 
 Memory = dict[tuple[object, ...], Any]
-"""Features that were read, by what they are of; grows by every encoder, [clip, dim] as float32."""
+"""Features that were read, by what they are of; grows by every encoder, [clip, dim] as float32. Pooled ones
+are in the machine's memory, whatever the device."""
 
 Read = TypeVar("Read")
 
@@ -57,6 +58,30 @@ def complete(
     return replace(corpus, clips=tuple(clip for clip in corpus.clips if clip.id not in gone))
 
 
+def emotions_missing(corpus: Corpus) -> list[str]:
+    """A sentence per emotion that some folds have no clip of: what is measured there says nothing about it.
+
+    One that a single fold has cannot be recognised there: who judges it was trained on the other folds.
+    """
+    has: dict[str, set[int | None]] = {emotion: set() for emotion in corpus.space.emotions}
+    for clip in corpus.train:
+        for emotion in clip.mixture.emotions if clip.mixture is not None else ():
+            has[emotion].add(clip.fold)
+    said: list[str] = []
+    for emotion, folds in has.items():
+        gone = [f"fold {fold}" for fold in corpus.folds if fold not in folds] if folds else []
+        if len(folds) == 1 and gone:
+            said.append(
+                f"only fold {next(iter(folds))} has clips of {emotion!r}: no model that judges them was "
+                f"trained on any; spread them over the folds, or leave them out through exclude.yaml"
+            )
+        elif gone:
+            said.append(
+                f"{', '.join(gone)} without any clip of {emotion!r}: scores there say nothing about it"
+            )
+    return said
+
+
 def gather(
     corpus: Corpus,
     stores: Mapping[str, FeatureStore],
@@ -79,12 +104,14 @@ def gather(
     for feature in modality_of if reads != "media" else ():
         wanted = parse_feature_reference(feature)
         store = stores[wanted.name]
-        given = (store, wanted.layers, ids, missing[wanted.name], device)
-        key = (reads, str(store.folder.resolve()), store.identity, wanted.layers, ids, device)
+        given = (store, wanted.layers, ids, missing[wanted.name])
+        key = (reads, str(store.folder.resolve()), store.identity, wanted.layers, ids)
         if reads == "vectors":
-            vectors[feature] = _remembered(memory, key, lambda given=given: _vectors(*given))
+            pooled = _remembered(memory, key, lambda given=given: _vectors(*given))
+            vectors[feature] = pooled.to(device)
         else:
-            sequences[feature] = _remembered(memory, key, lambda given=given: _steps(*given))
+            key = (*key, device)
+            sequences[feature] = _remembered(memory, key, lambda given=given: _steps(*given, device))
     absent = {feature: missing[parse_feature_reference(feature).name] for feature in (*vectors, *sequences)}
     return Inputs(
         space=corpus.space,
@@ -118,13 +145,12 @@ def _vectors(
     layers: str | None,
     ids: tuple[str, ...],
     absent: Bool[np.ndarray, "clip"],
-    device: str,
 ) -> Tensor:
     """[clip, dim]; zeros for clips without."""
     pooled = pool_store(store, [i for i, gone in zip(ids, absent, strict=True) if not gone], layers)
     whole = np.zeros((len(ids), pooled.shape[1]), np.float32)
     whole[~absent] = pooled
-    return torch.from_numpy(whole).to(device)
+    return torch.from_numpy(whole)
 
 
 def _steps(

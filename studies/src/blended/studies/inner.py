@@ -5,16 +5,16 @@ predict the inner fold. Decisions are fitted on other actors of the inner fold, 
 reported fold enters.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import compress
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from blended.data import Clip, Corpus
+from blended.data import Clip, Corpus, Mixture
 from blended.eval.agreement import mean_pearson
-from blended.eval.metrics import presence_accuracy, salience_accuracy
+from blended.eval.metrics import challenge_score, presence_accuracy, salience_accuracy
 from blended.eval.protocol import Protocol, calibrated, fit_decision
 from blended.eval.recall import recalls
 from blended.eval.tasks import mixtures, true_intensities
@@ -28,8 +28,9 @@ MAX_PARTS = 5
 PLAIN = {"mixture": Protocol("templates"), "single": Protocol("argmax")}
 """Task -> a decision that has nothing to fit."""
 
-Watch = Callable[[int, float], None]
-"""Called with the number of the epoch, from 1, and the score on inner folds; may raise to stop the trial."""
+Watch = Callable[[int, float, Mapping[int, float]], None]
+"""Called with the number of the epoch, from 1, the mean score of the models that are still trained, and
+reported fold -> the mean of those of its inner fold; may raise to stop the trial."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,9 @@ class InnerScore:
     """Salience accuracy; 0 for tasks without blends."""
     score: float
     """The mean of the two; unweighted average recall of single labels, mean Pearson of intensities."""
+    per_actor: Mapping[str, float] = field(default_factory=dict)
+    """Actor -> the mean of the two on that actor's clips, accuracy for single labels; empty for intensities.
+    Of single actors, so noisy, and their mean is not `score`: for paired tests."""
 
 
 def inner_scores(
@@ -64,12 +68,17 @@ def watcher(corpus: Corpus, watch: Watch) -> Callable[[Epoch], None]:
     """
     protocol = PLAIN.get(corpus.space.task, Protocol())
     train = corpus.train
+    folds = sorted({clip.fold for clip in train if clip.fold is not None})
+    reported = {inner_fold(fold, folds): fold for fold in folds}
 
     def on_epoch(epoch: Epoch) -> None:
-        scores = [
-            _score(corpus, [train[row] for row in rows], values, protocol) for rows, values in epoch.watched
-        ]
-        watch(epoch.number, float(np.mean([one.score for one in scores])))
+        scores: dict[int, list[float]] = {}
+        for rows, values in epoch.watched:
+            clips = [train[row] for row in rows]
+            score = _score(corpus, clips, values, protocol).score
+            scores.setdefault(reported[clips[0].fold or 0], []).append(score)
+        of_all = float(np.mean([one for found in scores.values() for one in found]))
+        watch(epoch.number, of_all, {fold: float(np.mean(found)) for fold, found in sorted(scores.items())})
 
     return on_epoch
 
@@ -98,9 +107,26 @@ def _score(
             decided[row] = mixture
     presence = presence_accuracy(truth, decided)
     if corpus.space.task == "single":
-        return InnerScore(presence, 0.0, recalls(truth, decided).unweighted)
+        alone = _per_actor(clips, truth, decided, presence_accuracy)
+        return InnerScore(presence, 0.0, recalls(truth, decided).unweighted, alone)
     salience = salience_accuracy(truth, decided)
-    return InnerScore(presence, salience, (presence + salience) / 2)
+    alone = _per_actor(clips, truth, decided, challenge_score)
+    return InnerScore(presence, salience, (presence + salience) / 2, alone)
+
+
+def _per_actor(
+    clips: Sequence[Clip],
+    truth: Sequence[Mixture],
+    decided: Sequence[Mixture],
+    measure: Callable[[Sequence[Mixture], Sequence[Mixture]], float],
+) -> dict[str, float]:
+    rows: dict[str, list[int]] = {}
+    for row, clip in enumerate(clips):
+        rows.setdefault(clip.actor, []).append(row)
+    return {
+        actor: measure([truth[row] for row in own], [decided[row] for row in own])
+        for actor, own in sorted(rows.items())
+    }
 
 
 def _parts(clips: Sequence[Clip]) -> Int[np.ndarray, "clip"]:

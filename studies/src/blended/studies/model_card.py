@@ -13,7 +13,7 @@ from blended.encoders.table import encoder_config
 from blended.eval.agreement import mean_pearson
 from blended.eval.metrics import correctness
 from blended.eval.predictions import Predictions
-from blended.studies.enrolment import ENOUGH_CLIPS, MIN_ENROL_CLIPS
+from blended.studies.enrolment import ENOUGH_CLIPS, min_clips
 from blended.studies.folders import Folders
 from blended.studies.params import with_name
 from blended.studies.pipeline import PipelineRecord, read_pipeline
@@ -117,8 +117,9 @@ def _model(record: PipelineRecord) -> str:
     labels = ", ".join(map(str, emotions)) if isinstance(emotions, list) else ""
     answer = ANSWERS[str(record.label_space["task"])]
     return (
-        f"## Model\nRecordings go through {len(lines)} encoder(s), {config.fusion.name} fusion and, as the "
-        f"decision: {record.protocol}. Labels: {labels}; an answer is {answer}.\n\n" + "\n".join(lines)
+        f"## Model\nRecordings go through {len(lines)} encoder{'s'[: len(lines) != 1]}, {config.fusion.name} "
+        f"fusion and, as the decision: {record.protocol}. Labels: {labels}; an answer is {answer}.\n\n"
+        + "\n".join(lines)
     )
 
 
@@ -138,17 +139,21 @@ def _scores(record: PipelineRecord) -> str:
         f"| {name.replace('_', ' ')} | {value:.3f} | {low:.3f} to {high:.3f} |"
         for name, (value, low, high) in record.scores.items()
     ]
-    warning = (
-        f"\n\nTransductive: each person's clips were compared with all their other clips, without labels. Of "
-        f"a new person at least {MIN_ENROL_CLIPS} varied clips are needed, better {ENOUGH_CLIPS}."
-        if record.transductive
-        else ""
-    )
+    warning = f"\n\n{_transductive(record)}" if record.transductive else ""
     return (
         f"## Scores\nProtocol: {record.protocol}. Every clip is judged by a model that saw no clip of its "
         "actor's fold; numbers of epochs and the decision were fitted on other folds. The stored model is "
         "fitted on all folds and was not measured itself.\n\n| | mean over folds | 95 %, actors resampled |\n"
         "|---|---|---|\n" + "\n".join(rows) + warning
+    )
+
+
+def _transductive(record: PipelineRecord) -> str:
+    least = min_clips(record)
+    needed = f"at least {least} varied clips are needed" if least else "some varied clips should be named"
+    return (
+        f"Transductive: each person's clips were compared with all their other clips, without labels. Of a "
+        f"new person {needed}, better {ENOUGH_CLIPS}: with few or none, numbers are lower than these."
     )
 
 

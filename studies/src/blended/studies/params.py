@@ -8,9 +8,12 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from blended.data.errors import InputError, unknown_name
 from blended.data.foreign import ImportedConfig
+from blended.data.labels import Task
 from blended.encoders.layers import parse_feature_reference
 from blended.encoders.table import encoder_config
+from blended.eval.calibration import MIN_ENROL_CLIPS
 from blended.eval.protocol import Protocol
+from blended.eval.tasks import TASKS
 from blended.fusion.strategies import FusionConfig
 from blended.studies.corpus_params import CorpusParams, checked
 
@@ -22,27 +25,38 @@ class DecisionConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = "set-ratio"
-    """A name in `blended.eval.decisions.DECISIONS`. The default is what inner folds prefer on real outputs
-    (LOG.md). Intensities are taken as they are, whatever is named here."""
+    name: str | None = None
+    """A name in `blended.eval.decisions.DECISIONS`; None for what the corpus's labels ask for (`TASKS`): the
+    one that inner folds prefer for blends, the most probable for single labels. Intensities are taken as they
+    are, whatever is named here."""
     calibrate: Literal["none", "actor"] = "none"
     """`actor` is transductive: it uses all unlabelled clips of a person."""
     probabilities: Literal["raw", "temperature", "vector", "isotonic"] = "raw"
     """How probabilities are mapped, after `calibrate`, by what other folds teach."""
-    enrol_clips: int | None = Field(default=None, ge=2)
+    enrol_clips: int | None = Field(default=None, ge=1)
     """With `calibrate: actor`: from so many random clips of each person only; None: from all."""
+    enrol_minimum: int = Field(default=MIN_ENROL_CLIPS, ge=1)
+    """With `enrol_clips`: people of whom there are fewer are not calibrated."""
     presence_weight: float = Field(default=0.5, ge=0, le=1)
     """Of the score that learned decisions maximise; the rest is the weight of salience."""
 
+    def resolved(self, task: Task) -> "DecisionConfig":
+        """With a name, whatever the labels are."""
+        return self if self.name else self.model_copy(update={"name": TASKS[task].decision})
+
     def protocol(self, seed: int, *, features_per_actor: bool = False) -> Protocol:
-        """Cross-fold, with these choices; raises InputError for what cannot be combined."""
+        """Cross-fold, with these choices; where no decision is named, as blends are decided.
+
+        Raises InputError for what cannot be combined.
+        """
         return Protocol(
-            decision=self.name,
+            decision=self.name or TASKS["mixture"].decision,
             calibrate=self.calibrate,
             seed=seed,
             features_per_actor=features_per_actor,
             probabilities=self.probabilities,
             enrol_clips=self.enrol_clips,
+            enrol_minimum=self.enrol_minimum,
             presence_weight=self.presence_weight,
         )
 

@@ -22,11 +22,11 @@ from blended.data import InputError, LabelSpace
 from blended.data.atomic import write_text
 from blended.data.index import Index
 from blended.data.store import Identity
-from blended.encoders.extract import code_version
+from blended.encoders.code_versions import code_version
 from blended.encoders.table import encoder_config
 from blended.eval.decisions.frozen import freeze, thaw
 from blended.eval.intervals import Estimate
-from blended.eval.protocol import FittedDecision
+from blended.eval.protocol import FittedDecision, calibrated
 from blended.eval.temperature import fit_temperature
 from blended.studies.params import with_name
 from blended.studies.provenance import Commit
@@ -54,7 +54,7 @@ class PipelineRecord(BaseModel):
     synthetic: bool
     """Trained on rendered clips."""
     temperature: float
-    """Fitted on the out-of-fold probabilities; 1 for intensities."""
+    """Fitted on the out-of-fold probabilities, after any calibration per actor; 1 for intensities."""
     shortest_seconds: float
     """Of the clips trained on."""
     longest_seconds: float
@@ -103,14 +103,13 @@ def pipeline_record(
         if row["id"] in train and row["duration_seconds"] is not None
     ]
     _, per_actor = np.unique(np.array(result.train.actors), return_counts=True)
-    targets = np.array([space.target(mixture) for mixture in result.train.truth if mixture is not None])
     return PipelineRecord(
         recipe=recipe,
         config=result.config,
         encoders={name: json.loads(made[name].to_json()) for name in result.config.encoders},
         label_space=json.loads(json.dumps(space.to_dict())),
         synthetic=result.corpus.synthetic,
-        temperature=fit_temperature(result.train.probabilities, targets) if len(targets) else 1.0,
+        temperature=_temperature(result),
         shortest_seconds=min(seconds),
         longest_seconds=max(seconds),
         clips_per_actor=float(np.median(per_actor)),
@@ -121,6 +120,15 @@ def pipeline_record(
         git_commit=f"{commit.sha} + changes" if commit.dirty else commit.sha,
         versions={name: version(name) for name in (*DISTRIBUTIONS, *LIBRARIES)},
     )
+
+
+def _temperature(result: TrialResult) -> float:
+    space = result.corpus.space
+    targets = np.array([space.target(mixture) for mixture in result.train.truth if mixture is not None])
+    if not len(targets):
+        return 1.0
+    scores = calibrated(result.train.evidence(space), result.config.protocol)
+    return fit_temperature(scores.mean_probabilities(), targets)
 
 
 def _triple(estimate: Estimate) -> tuple[float, float, float]:

@@ -18,13 +18,14 @@ from blended.encoders.table import encoder_config
 from blended.encoders.threads import one_thread
 from blended.encoders.weights import UNTRAINED, checksum, default_folder, resolve
 from blended.eval.evidence import Evidence, gather
+from blended.eval.population import Populations
 from blended.eval.protocol import calibrated
 from blended.eval.temperature import heated
 from blended.fusion.apply import apply_final
 from blended.fusion.sequences import Sequences
 from blended.fusion.strategies import FUSIONS, HiCMAEFusionConfig
 from blended.fusion.strategies.applied import Applied, NewClips
-from blended.studies.enrolment import ENOUGH_CLIPS, Enrolment, check_enrolment
+from blended.studies.enrolment import ENOUGH_CLIPS, Enrolment, check_enrolment, enrolment_notes
 from blended.studies.new_features import Features, num_clips, of_steps
 from blended.studies.params import with_name
 from blended.studies.pipeline import Pipeline, PipelineRecord, read_pipeline, version_notes
@@ -58,7 +59,7 @@ class Answer:
     """Of the final model, or intensities, in the order of the label space."""
     calibrated: Row
     """The same mapped so that it fits out-of-fold clips best: as the run's decision has it (`probabilities`),
-    or else with one temperature."""
+    or else with one temperature; of scores that are calibrated per person, after that."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -184,20 +185,24 @@ class Predictor:
         decision, probabilities = self.pipeline.decision, applied.probabilities
         if decision is None:
             return None, probabilities[-1]
-        evidence = self._evidence(applied)
+        evidence = self._evidence(applied, decision.known)
         # The run's own map, or else one temperature, so that probabilities mean what they say.
         if self.pipeline.record.config.decision.probabilities == "raw":
-            mapped = heated(probabilities, self.pipeline.record.temperature)
+            mapped = heated(evidence.mean_probabilities(), self.pipeline.record.temperature)
         else:
             mapped = decision.adjust(evidence).mean_probabilities()
         return decision.decide(evidence)[-1], mapped[-1]
 
-    def _evidence(self, applied: Applied) -> Evidence:
-        """All rows as clips of one person, calibrated as in training."""
+    def _evidence(self, applied: Applied, known: Populations | None) -> Evidence:
+        """All rows as clips of one person: as in training, or by the other clips as far as they can be
+        believed where those are few."""
         space, ids = self.pipeline.space, tuple(str(row) for row in range(len(applied.probabilities)))
         scores = Scores(ids, space.emotions, applied.probabilities, "probabilities")
         evidence = gather([scores], ["person"] * len(ids), [0] * len(ids), space, applied.states)
-        return calibrated(evidence, self.pipeline.record.config.protocol)
+        protocol = self.pipeline.record.config.protocol
+        if known is not None and len(ids) - 1 < ENOUGH_CLIPS:
+            protocol = replace(protocol, enrol_clips=max(len(ids) - 1, 1), enrol_minimum=1)
+        return calibrated(evidence, protocol, known)
 
     def _mean(self, parts: Sequence[Scored]) -> Scored:
         """Of windows: mean probabilities, and the decision of most of them (the first of equals)."""
@@ -232,8 +237,7 @@ class Predictor:
             for what, count in counts.items()
             if count
         ]
-        if enrolment is not None and len(enrolment.paths) < ENOUGH_CLIPS:
-            notes.append(f"enrolled from {len(enrolment.paths)} clips; {ENOUGH_CLIPS} or more are better")
+        notes += enrolment_notes(record, enrolment)
         notes += [
             f"unlike the clips trained on for {name} ({distance:.1f} times their usual distance): a face or "
             f"voice may be absent, or the recording of another kind; do not rely on the answer"

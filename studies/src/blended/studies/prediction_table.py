@@ -6,7 +6,7 @@ from typing import Any
 
 from blended.data import InputError
 from blended.data.labels import Mixture
-from blended.studies.enrolment import Enrolment, check_enrolment, enrol
+from blended.studies.enrolment import Enrolment, check_enrolment, enrol, min_clips
 from blended.studies.media_files import media_files
 from blended.studies.pipeline import PipelineRecord
 from blended.studies.prediction import Answer, Prediction, Predictor, Row
@@ -79,8 +79,11 @@ def rows(predictor: Predictor, paths: Sequence[Path], enrol_from: Path | None) -
 
 def enrolled(predictor: Predictor, folder: Path | None) -> Enrolment | None:
     """The clips of a folder as a person's; raises InputError where they are needed and none are named."""
-    check_enrolment(predictor.pipeline.record, given=folder is not None)
-    return None if folder is None else enrol(media_files([folder]), predictor.features)
+    record = predictor.pipeline.record
+    check_enrolment(record, given=folder is not None)
+    if folder is None:
+        return None
+    return enrol(media_files([folder]), predictor.features, min_clips(record))
 
 
 def column_names(emotions: Sequence[str]) -> list[str]:

@@ -16,13 +16,13 @@ from blended.data.corpora import ceiling, groups, held_out_truth
 from blended.data.corpora.emotion_names import EMOTION_NAMES
 from blended.data.index import Index, read_index
 from blended.data.media import read_frames
-from blended.eval.comparison import RunRecord, rank
 from blended.eval.decisions import trivial_decisions
+from blended.eval.evaluation import measure
 from blended.eval.figures.picture import picture_png
 from blended.eval.intervals import ScoreEstimates, actor_bootstrap
 from blended.eval.metrics import correctness
 from blended.eval.predictions import Predictions
-from blended.eval.protocol import Protocol, measure
+from blended.eval.protocol import Protocol
 from blended.eval.report import (
     CorpusFacts,
     ExampleFrame,
@@ -33,6 +33,7 @@ from blended.eval.report import (
     corpus_facts,
     worst_and_best,
 )
+from blended.eval.run_record import RunRecord, rank
 from blended.eval.tasks import TASKS
 from blended.studies.folders import Folders
 from blended.studies.params import Params
@@ -88,6 +89,8 @@ def gather_report(params: Params, folders: Folders, *, show_people: bool = False
         groups=groups(params.corpus, top.clip_ids),
         enrolment={run.recipe: run.extras.enrolment for run in runs if run.extras.enrolment},
         importance={run.recipe: run.extras.importance for run in runs if run.extras.importance is not None},
+        predictors={run.recipe: run.extras.predictors for run in runs if run.extras.predictors},
+        weights={run.recipe: run.extras.weights for run in runs if run.extras.weights is not None},
         without={run.recipe: run.extras.without for run in runs if run.extras.without},
         emotion_names={name: EMOTION_NAMES.get(name, name) for name in index.corpus.space.emotions},
     )

@@ -20,6 +20,8 @@ PREDICTIONS = "predictions.parquet"
 TEST_PREDICTIONS = "test_predictions.parquet"
 MODEL = "final.safetensors"
 RECORD = "run.json"
+PICTURES = ("importance", "predictors", "gates", "encoder_weights", "attention")
+"""Figures that are kept beside a run's files; MLflow and the report have all of them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,6 +78,16 @@ def write_run(folder: Path, recipe: str, result: TrialResult, confusion_png: byt
     with replacing(folder / CONFUSION) as temporary:
         temporary.write_bytes(confusion_png)
     write_text(folder / METRICS, json.dumps(metrics(result), indent=1) + "\n")
+
+
+def write_pictures(folder: Path, pictures: Mapping[str, bytes]) -> None:
+    """PNGs of what a run leans on, beside its files; removes those that an earlier run left."""
+    for name in PICTURES:
+        path = folder / f"{name}.png"
+        path.unlink(missing_ok=True)
+        if name in pictures:
+            with replacing(path) as temporary:
+                temporary.write_bytes(pictures[name])
 
 
 def finish_run(folder: Path, recipe: str, result: TrialResult, run_id: str) -> None:

@@ -6,12 +6,12 @@ import numpy as np
 
 from blended.data import Mixture
 from blended.data.corpora import groups
-from blended.eval.comparison import RunRecord
 from blended.eval.figures import footnote
 from blended.eval.figures.saving import png
 from blended.eval.figures.style import WIDE_INCHES
 from blended.eval.predictions import Predictions
 from blended.eval.report.top_run import figures_of, take_apart
+from blended.eval.run_record import RunRecord
 from blended.eval.tasks import TASKS, Truth
 from blended.studies.extras import curve
 from blended.studies.trial import TrialResult
@@ -39,6 +39,8 @@ def run_pictures(result: TrialResult, recipe: str) -> dict[str, bytes]:
         groups=groups(result.corpus.name, result.train.clip_ids),
         enrolment=result.extras.enrolment,
         importance=result.extras.importance,
+        predictors=result.extras.predictors,
+        weights=result.extras.weights,
         num_resamples=NUM_RESAMPLES,
     )
     figures = {name: draw(WIDE_INCHES) for name, draw in figures_of(taken).items()}

@@ -10,8 +10,8 @@ from typing import Any
 from filelock import FileLock
 
 from blended.data import Clip, Corpus
+from blended.eval.evaluation import Evaluation
 from blended.eval.intervals import Estimate
-from blended.eval.protocol import Evaluation
 from blended.eval.tasks import TASKS
 from blended.studies import saved_view
 from blended.studies.provenance import Commit
@@ -133,7 +133,8 @@ def _metrics(result: TrialResult) -> dict[str, float]:
     for fold in result.cross_fold.folds:
         numbers = {**fold.numbers, **fold.parameters}
         values |= {f"fold{fold.fold}/{name}": value for name, value in numbers.items()}
-    values |= {f"fitted/{name}": value for name, value in result.fused.fitted.items()}
+    # MLflow allows no @ in a name, which features of chosen layers have (wavlm-base@6-12).
+    values |= {f"fitted/{name}".replace("@", ":"): value for name, value in result.fused.fitted.items()}
     return values
 
 

@@ -10,12 +10,14 @@ from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from blended.data import Corpus
 from blended.data.foreign import ImportedConfig, open_imported
 from blended.data.index import Index, read_index
+from blended.data.labels import Task
 from blended.data.store import FeatureStore
 from blended.encoders.encoder import RANDOM
 from blended.encoders.extract import identity_of
@@ -23,9 +25,10 @@ from blended.encoders.layers import parse_feature_reference
 from blended.encoders.table import encoder_config
 from blended.encoders.threads import one_thread
 from blended.encoders.weights import forbid_random
+from blended.eval.evaluation import Evaluation
 from blended.eval.intervals import Estimate
 from blended.eval.predictions import Predictions
-from blended.eval.protocol import Evaluation, FittedDecision, Protocol
+from blended.eval.protocol import FittedDecision, Protocol
 from blended.eval.tasks import TASKS, AnyEvaluation
 from blended.fusion.media import MODALITY_OF
 from blended.fusion.run import Run
@@ -33,7 +36,7 @@ from blended.fusion.strategies import FUSIONS, Fused, FusionConfig, HiCMAEFusion
 from blended.studies.evaluating import PartScores, evaluate_scores
 from blended.studies.extras import Extras
 from blended.studies.folders import Folders
-from blended.studies.gathering import Memory, complete, gather, lacking
+from blended.studies.gathering import Memory, complete, emotions_missing, gather, lacking
 from blended.studies.inner import InnerScore, Watch, inner_scores, watcher
 from blended.studies.media_gathering import gather_media
 from blended.studies.params import DecisionConfig, Missing, Params, with_name
@@ -63,6 +66,10 @@ class TrialConfig(BaseModel):
         head = f"mlp-{hidden}" if hidden else "linear"
         return head if len(self.fusion.features) == 1 else f"{self.fusion.name} {head}"
 
+    def resolved(self, task: Task) -> "TrialConfig":
+        """With the decision that the corpus's labels ask for, where none is named."""
+        return self.model_copy(update={"decision": self.decision.resolved(task)})
+
     @property
     def protocol(self) -> Protocol:
         """How this trial's scores are decided; its result is the headline."""
@@ -79,8 +86,12 @@ class TrialConfig(BaseModel):
     @property
     def official_protocol(self) -> Protocol:
         """Two thresholds tuned on the reported fold: optimistic, to compare with published numbers."""
+        given = self.decision
         plain = DecisionConfig(
-            name="thresholds", calibrate=self.decision.calibrate, enrol_clips=self.decision.enrol_clips
+            name="thresholds",
+            calibrate=given.calibrate,
+            enrol_clips=given.enrol_clips,
+            enrol_minimum=given.enrol_minimum,
         )
         per_actor = self.protocol.features_per_actor
         official = plain.protocol(self.seed, features_per_actor=per_actor)
@@ -148,30 +159,37 @@ def run(
     watch: Watch | None = None,
     checkpoints: Path | None = None,
     memory: Memory | None = None,
+    known: Fused | None = None,
 ) -> TrialResult:
     """Trains, decides and measures. Effects: reads features; writes checkpoints, if given a folder for them.
 
     `watch` is told the score on inner folds after every epoch and may raise to stop the trial. A trial that
     was interrupted goes on from `checkpoints` and ends with the same numbers. Trials that are given one
-    `memory` read each encoder's features once. Raises InputError for features
-    that are missing or were made otherwise than the config says.
+    `memory` read each encoder's features once. `known` is what an earlier training of the same
+    `training_identity` gave: then nothing is trained, and nobody watches. Raises InputError for features that
+    are missing or were made otherwise than the config says.
     """
     where = folders or Folders()
     index = read_index(where.index(config.corpus))
+    config = config.resolved(index.corpus.space.task)
     stores = open_stores(config, index, where)
     lacks = lacking(stores, index.corpus)
     whole = complete(index.corpus, lacks, len(stores), config.missing)
     corpus = usable(whole, config.protocol)
-    reads, media = FUSIONS[config.fusion.name].reads, None
-    if isinstance(config.fusion, HiCMAEFusionConfig):
-        clips = (*corpus.train, *corpus.test)
-        media = gather_media(index, clips, config.fusion.preparation, where.cache, log=log)
-    inputs = gather(corpus, stores, modality_of(config), reads, device, memory, media)
-    on_epoch = None if watch is None else watcher(corpus, watch)
-    # On a CPU one thread is as fast for matrices of this size, far faster on a busy machine, where
-    # threads of one product wait for each other, and its sums do not depend on the number of cores.
-    with one_thread() if device == "cpu" else nullcontext():
-        fused = fit(config.fusion, inputs, config.seed, Run(log, on_epoch, checkpoints))
+    for sentence in emotions_missing(corpus):
+        log(sentence)
+    fused = known
+    if fused is None:
+        reads, media = FUSIONS[config.fusion.name].reads, None
+        if isinstance(config.fusion, HiCMAEFusionConfig):
+            clips = (*corpus.train, *corpus.test)
+            media = gather_media(index, clips, config.fusion.preparation, where.cache, log=log)
+        inputs = gather(corpus, stores, modality_of(config), reads, device, memory, media)
+        on_epoch = None if watch is None else watcher(corpus, watch)
+        # On a CPU one thread is as fast for matrices of this size, far faster on a busy machine, where
+        # threads of one product wait for each other, and its sums do not depend on the number of cores.
+        with one_thread() if device == "cpu" else nullcontext():
+            fused = fit(config.fusion, inputs, config.seed, Run(log, on_epoch, checkpoints))
     test = _scores(corpus, fused, "test") if corpus.test else None
     found = evaluate_scores(
         corpus, config.protocol, config.official_protocol, _scores(corpus, fused, "train"), test
@@ -222,9 +240,25 @@ def check_trained(stores: Mapping[str, FeatureStore], params: Params) -> None:
 
 def identity(config: TrialConfig, index: Index, stores: dict[str, FeatureStore]) -> str:
     """SHA-256 over everything that the trial's numbers depend on."""
-    made = {name: store.identity.to_json() for name, store in stores.items()}
+    return _hash(_settings(config.resolved(index.corpus.space.task)), index, stores)
+
+
+def training_identity(config: TrialConfig, index: Index, stores: dict[str, FeatureStore]) -> str:
+    """SHA-256 over everything that its scores depend on before anything decides: of trials that differ in
+    nothing but the decision, the same."""
+    config = config.resolved(index.corpus.space.task)
+    settings = _settings(config)
+    del settings["decision"]
+    return _hash({**settings, "clips": len(usable(index.corpus, config.protocol).clips)}, index, stores)
+
+
+def _settings(config: TrialConfig) -> dict[str, Any]:
     # Where a checkpoint lies says nothing: its hash is in the config too.
-    settings = config.model_dump(mode="json", exclude={"fusion": {"checkpoint"}})
+    return config.model_dump(mode="json", exclude={"fusion": {"checkpoint"}})
+
+
+def _hash(settings: dict[str, Any], index: Index, stores: dict[str, FeatureStore]) -> str:
+    made = {name: store.identity.to_json() for name, store in stores.items()}
     parts = [settings, index.corpus_hash, index.corpus.label_hash(), made]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

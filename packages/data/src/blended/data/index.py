@@ -113,9 +113,7 @@ def read_index(path: Path, folder: Path | None = None) -> Index:
     that has an actor in two folds.
     """
     if not path.is_file():
-        raise InputError(
-            f"{path} does not exist, expected the index of a corpus: run the step that indexes it"
-        )
+        raise InputError(f"{path} does not exist, expected the index of a corpus: run `blended data index`")
     try:
         metadata = pl.read_parquet_metadata(path)
         table = pl.read_parquet(path)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from blended.data.clip import Clip
 from blended.data.errors import InputError
-from blended.data.media import probe
+from blended.data.media.probing import glance
 
 
 def by_length(clips: Sequence[Clip]) -> list[Clip]:
@@ -18,6 +18,6 @@ def by_length(clips: Sequence[Clip]) -> list[Clip]:
 
 def _seconds(clip: Clip) -> float:
     try:
-        return probe(clip.path).duration_seconds
+        return glance(clip.path).duration_seconds
     except InputError:  # Said again, and counted as a failure, when the clip is decoded.
         return math.inf

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blended.data.features import Features
-from blended.data.media import Frames, Waveform, probe, read_audio, read_frames
+from blended.data.media import Frames, Waveform, read_audio, read_frames
+from blended.data.media.first_picture import first_picture
 
 Modality = Literal["audio", "video", "audio-visual"]
 DType = Literal["float16", "float32"]
@@ -62,11 +63,11 @@ class VideoStream:
         return read_frames(path, self.rate_hz, size=self.size or self._fitted(path))
 
     def _fitted(self, path: Path) -> tuple[int, int] | None:
-        video = probe(path).video if self.max_short_side else None
-        if video is None or self.max_short_side is None:
+        if self.max_short_side is None:
             return None
-        factor = self.max_short_side / min(video.height, video.width)
-        return None if factor >= 1 else (round(video.height * factor), round(video.width * factor))
+        shown = first_picture(path)
+        factor = self.max_short_side / min(shown.height, shown.width)
+        return None if factor >= 1 else (round(shown.height * factor), round(shown.width * factor))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

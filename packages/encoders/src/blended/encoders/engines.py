@@ -1,7 +1,7 @@
 """Where jobs run: in this process, in worker processes of this machine, or wherever a caller has them run.
 
-A CPU engine gives every worker one thread. That is no slower than one process with all threads (see
-`benchmarks/extraction.py`), and only so do bytes not depend on the number of cores.
+A CPU engine gives every worker one thread: only so do bytes not depend on the number of cores.
+`benchmarks/extraction.py` measures what is lost beside the bare networks, run in the same way.
 """
 
 import os

@@ -5,16 +5,14 @@ shards and computes on one thread; on another device this process computes, and 
 Killed at any moment, the loop continues where it stopped and ends with the same bytes.
 """
 
-import hashlib
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 from blended.data.clip import Clip
 from blended.data.errors import InputError
 from blended.data.store import Identity, StoreWriter, locked
+from blended.encoders.code_versions import code_version
 from blended.encoders.device import DeviceMemoryError
 from blended.encoders.encoder import EncoderConfig
 from blended.encoders.engines import Engine, local
@@ -54,18 +52,6 @@ def identity_of(config: EncoderConfig, corpus_hash: str, weights: Path | None = 
     """
     made_with = checksum(check_weights(config, weights)) if config.weighted else "none"
     return Identity(config.model_dump_json(), made_with, corpus_hash, code_version(config))
-
-
-def code_version(config: EncoderConfig) -> str:
-    """Version of the distribution and hash of the encoder's file: who edits an encoder gets new features.
-
-    Where pictures are cut down to faces, the files that find them count, and the version of the detector.
-    """
-    source = Path(inspect.getfile(type(config))).read_bytes()
-    if getattr(config, "faces", None) is not None:
-        files = sorted((Path(__file__).parent / "faces").glob("*.py"))
-        source += b"".join(file.read_bytes() for file in files) + version("scikit-image").encode()
-    return f"{version('blended-encoders')}+{hashlib.sha256(source).hexdigest()[:12]}"
 
 
 def extract(

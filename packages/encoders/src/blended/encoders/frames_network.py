@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 BATCH_SIZE = 8
 """Clips handed over at once."""
 
-PICTURES_AT_ONCE = 64
-"""Pictures computed together, from one clip or several."""
+PICTURES_AT_ONCE = {"cpu": 16}
+"""Pictures computed together, from one clip or several, by kind of device."""
+PICTURES_AT_ONCE_ELSEWHERE = 64
 
 
 def frames_encoder(
@@ -54,7 +55,7 @@ def encode_pictures(
     encoded = encode_rows(
         [preparation.pixels(item.values) for item in inputs],
         lambda pixels: embed(preparation.normalised(pixels)),
-        size=PICTURES_AT_ONCE,
+        size=PICTURES_AT_ONCE.get(device, PICTURES_AT_ONCE_ELSEWHERE),
         device=device,
         precision=precision,
     )

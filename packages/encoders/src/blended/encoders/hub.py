@@ -48,29 +48,15 @@ def kind_of(name: str) -> str:
     )
 
 
-def hub_source(name: str) -> Source:
-    """The repository of an encoder."""
-    repository = repository_of(name)
-    return Source(
-        f"https://huggingface.co/{repository}", repository.replace("/", "--"), repository=repository
-    )
-
-
-class HubFramesConfig(BaseModel):
-    """One vector per picture: the model's image embedding, its pooled output, or its mean token."""
+class HubConfig(BaseModel):
+    """What the four kinds have in common: the repository."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    modality: ClassVar[Modality] = "video"
     weighted: ClassVar[bool] = True
     licence: ClassVar[str] = LICENCE
 
     name: str
     """`hf:<owner>/<model>`, kept as `hf--<owner>--<model>`."""
-    kind: Literal["frames"] = "frames"
-    rate_hz: float = Field(default=5.0, gt=0, le=60)
-    """Pictures per second."""
-    faces: Faces = None
-    """Cuts the pictures down to the clip's face; None for whole pictures."""
     precision: Precision = "as-device"
     """Of the matrix products."""
 
@@ -82,7 +68,21 @@ class HubFramesConfig(BaseModel):
     @property
     def source(self) -> Source:
         """The repository."""
-        return hub_source(self.name)
+        repository = repository_of(self.name)
+        page = f"https://huggingface.co/{repository}"
+        return Source(page, repository.replace("/", "--"), repository=repository)
+
+
+class HubFramesConfig(HubConfig):
+    """One vector per picture: the model's image embedding, its pooled output, or its mean token."""
+
+    modality: ClassVar[Modality] = "video"
+
+    kind: Literal["frames"] = "frames"
+    rate_hz: float = Field(default=5.0, gt=0, le=60)
+    """Pictures per second."""
+    faces: Faces = None
+    """Cuts the pictures down to the clip's face; None for whole pictures."""
 
     def build(self, *, device: str = "cpu", weights: Path | None = None) -> NetworkEncoder[Frames]:
         """An encoder of pictures; raises InputError for a folder that holds no such model."""
@@ -92,16 +92,11 @@ class HubFramesConfig(BaseModel):
         return frames_from_hub(folder, self.rate_hz, self.faces, self.precision, device)
 
 
-class HubVideoConfig(BaseModel):
+class HubVideoConfig(HubConfig):
     """One vector per window of frames: the model's video embedding, its pooled output, or its mean token."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     modality: ClassVar[Modality] = "video"
-    weighted: ClassVar[bool] = True
-    licence: ClassVar[str] = LICENCE
 
-    name: str
-    """`hf:<owner>/<model>`, kept as `hf--<owner>--<model>`."""
     kind: Literal["video"] = "video"
     frame_rate_hz: float = Field(default=12.5, gt=0, le=60)
     """Frames per second that are looked at."""
@@ -111,18 +106,6 @@ class HubVideoConfig(BaseModel):
     """From the start of one window to that of the next, to the nearest frame."""
     faces: Faces = None
     """Cuts the pictures down to the clip's face; None for whole pictures."""
-    precision: Precision = "as-device"
-    """Of the matrix products."""
-
-    @field_validator("name")
-    @classmethod
-    def _safe(cls, value: str) -> str:
-        return folder_name(value, PREFIX)
-
-    @property
-    def source(self) -> Source:
-        """The repository."""
-        return hub_source(self.name)
 
     def build(self, *, device: str = "cpu", weights: Path | None = None) -> NetworkEncoder[Frames]:
         """An encoder of pictures; raises InputError for a folder that holds no such model."""
@@ -135,31 +118,14 @@ class HubVideoConfig(BaseModel):
         )
 
 
-class HubAudioConfig(BaseModel):
+class HubAudioConfig(HubConfig):
     """Layers over time of a model that takes the waveform; one vector per clip of one that does not."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     modality: ClassVar[Modality] = "audio"
-    weighted: ClassVar[bool] = True
-    licence: ClassVar[str] = LICENCE
 
-    name: str
-    """`hf:<owner>/<model>`, kept as `hf--<owner>--<model>`."""
     kind: Literal["audio"] = "audio"
     layers: str = Field(default="last", pattern=r"^(\d+|\d+-\d+|last|all)$", coerce_numbers_to_str=True)
     """Of a model that takes the waveform: one layer (9), a range (6-12), last or all."""
-    precision: Precision = "as-device"
-    """Of the matrix products."""
-
-    @field_validator("name")
-    @classmethod
-    def _safe(cls, value: str) -> str:
-        return folder_name(value, PREFIX)
-
-    @property
-    def source(self) -> Source:
-        """The repository."""
-        return hub_source(self.name)
 
     def build(self, *, device: str = "cpu", weights: Path | None = None) -> NetworkEncoder[Waveform]:
         """An encoder of sound; raises InputError for a folder that holds no such model."""
@@ -168,33 +134,16 @@ class HubAudioConfig(BaseModel):
         return audio_from_hub(check_weights(self, weights), self.layers, self.precision, device)
 
 
-class HubAudioVisualConfig(BaseModel):
+class HubAudioVisualConfig(HubConfig):
     """One vector per clip of a model that takes pictures and sound together (PE audio-video)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     modality: ClassVar[Modality] = "audio-visual"
-    weighted: ClassVar[bool] = True
-    licence: ClassVar[str] = LICENCE
 
-    name: str
-    """`hf:<owner>/<model>`, kept as `hf--<owner>--<model>`."""
     kind: Literal["audio-visual"] = "audio-visual"
     frame_rate_hz: float = Field(default=5.0, gt=0, le=60)
     """Frames per second that are looked at."""
     faces: Faces = None
     """Cuts the pictures down to the clip's face; None for whole pictures."""
-    precision: Precision = "as-device"
-    """Of the matrix products."""
-
-    @field_validator("name")
-    @classmethod
-    def _safe(cls, value: str) -> str:
-        return folder_name(value, PREFIX)
-
-    @property
-    def source(self) -> Source:
-        """The repository."""
-        return hub_source(self.name)
 
     def build(self, *, device: str = "cpu", weights: Path | None = None) -> NetworkEncoder[AudioVisual]:
         """An encoder of pictures and sound; raises InputError for a folder that holds no such model."""

@@ -9,15 +9,14 @@ from numpy import ndarray
 
 from blended.data import InputError
 from blended.eval.evidence import Evidence
-
-# A standard deviation below this share of the values' size is rounding, and would be blown up to 1.
-ROUNDING = 1e-9
+from blended.eval.population import ROUNDING, Population, Populations, populations
 
 Values = Float[ndarray, "clip *score"]
 
-MIN_ENROL_CLIPS = 8
-"""On two real HiCMAE outputs for BLEMORE and under `bayes`, 4 random clips of a person lose .025 of challenge
-score against no calibration and 8 gain .023 (`enrolment_curve`)."""
+MIN_ENROL_CLIPS = 1
+"""As few clips are believed no more than they deserve, no number of them is known to do harm: on two real
+HiCMAE outputs for BLEMORE, under `bayes`, one random clip gains .008 [-.014, .027] over none and four gain
+.026 [.009, .043]; clips of one set of emotions gain .006 and -.002 (LOG.md, "Enrolment clips")."""
 
 
 def none(evidence: Evidence) -> Evidence:
@@ -36,10 +35,13 @@ def standardise_per_actor(evidence: Evidence) -> Evidence:
         found = np.empty_like(values)
         for actor in np.unique(evidence.actors):
             rows = evidence.actors == actor
-            found[rows] = _standardised(values[rows], *_statistics(values[rows]))
+            mean, spread = values[rows].mean(axis=0), values[rows].std(axis=0)
+            varies = spread > ROUNDING * np.abs(values[rows]).max(axis=0)
+            found[rows] = _standardised(values[rows], mean, np.where(varies, spread, 0.0))
         return found
 
-    return _with_scores(evidence, standardise)
+    states = None if evidence.states is None else standardise(evidence.states)
+    return _with_scores(evidence, standardise(evidence.logits), states)
 
 
 def standardise_from_enrolment(
@@ -47,69 +49,74 @@ def standardise_from_enrolment(
     num_clips: int,
     seed: int,
     *,
+    known: Populations | None = None,
     minimum: int = MIN_ENROL_CLIPS,
     groups: Sequence[str] | None = None,
 ) -> Evidence:
-    """Standardises every clip with mean and spread of `num_clips` random other clips of its actor only.
+    """Standardises every clip by `num_clips` random other clips of its actor, and by what people are like.
 
-    An actor with too few other clips gives all of them. With fewer than `minimum` clips to enrol from, an
-    actor is standardised like the average of those who have enough; where nobody has, nothing is changed.
-    With `groups` (a name per clip) the clips are not drawn at random: whole groups are, so that they come
-    from as few groups as possible. Raises InputError for fewer than two clips, which have no spread.
+    How far the few clips are believed follows from `known`, the people that a decision is fitted on (without
+    it: those given): see `population`. An actor with too few other clips gives all of them; with fewer than
+    `minimum`, or none, an actor counts as unknown and is standardised like anybody. Where `num_clips` itself
+    is below `minimum`, nothing is changed. With `groups` (a name per clip) the clips are not drawn at random:
+    whole groups are, so that they come from as few groups as possible. Raises InputError for fewer than one
+    clip.
     """
     check_enrol_clips(num_clips)
-    # One seed draws the same clips for every kind of score.
-    return _with_scores(
-        evidence, lambda values: _from_enrolment(values, evidence.actors, num_clips, seed, minimum, groups)
-    )
-
-
-def _from_enrolment(
-    values: Values,
-    actors: Int[ndarray, "clip"],
-    num_clips: int,
-    seed: int,
-    minimum: int,
-    groups: Sequence[str] | None,
-) -> Values:
-    """The scores standardised; the very same array where nobody has enough clips."""
-    found, lacking, known = values.copy(), [], []
-    for actor in np.unique(actors):
-        rows = np.flatnonzero(actors == actor)
-        if min(num_clips, len(rows) - 1) < max(minimum, 2):
-            lacking.append(rows)
-            continue
-        rng = np.random.default_rng([seed, int(actor)])
-        names = None if groups is None else [groups[row] for row in rows.tolist()]
-        drawn = rows[_order(rng, names, len(rows))]
-        known.append(_statistics(values[drawn[:num_clips]]))
-        for row in rows:
-            others = [other for other in drawn[: num_clips + 1] if other != row][:num_clips]
-            found[row] = _standardised(values[row], *_statistics(values[others]))
-    if not known:
-        return values
-    for rows in lacking:
-        mean, spread = (np.mean([one[part] for one in known], axis=0) for part in (0, 1))
-        found[rows] = _standardised(values[rows], mean, spread)
-    return found
-
-
-def _with_scores(evidence: Evidence, change: Callable[[Values], Values]) -> Evidence:
-    """The evidence with its scores changed, and those of states alike."""
-    logits = change(evidence.logits)
-    if logits is evidence.logits:
+    if num_clips < minimum:
         return evidence
-    states = None if evidence.states is None else change(evidence.states)
-    return replace(evidence, logits=logits, given_probabilities=None, states=states)
+    drawn = _draw(evidence.actors, num_clips, seed, minimum, groups)
+    known = known or populations(evidence)
+    states = evidence.states
+    if states is not None and known.states is not None:
+        states = _from_enrolment(states, drawn, known.states)
+    return _with_scores(evidence, _from_enrolment(evidence.logits, drawn, known.logits), states)
 
 
 def check_enrol_clips(num_clips: int) -> None:
-    """Raises InputError for fewer than two."""
-    if num_clips < 2:
+    """Raises InputError for fewer than one."""
+    if num_clips < 1:
         raise InputError(
-            f"{num_clips} clips to enrol a person from: one clip has no spread, so give at least 2 "
-            f"(below {MIN_ENROL_CLIPS} nothing is calibrated)"
+            f"{num_clips} clips to enrol a person from, expected 1 or more: to judge every clip by itself, "
+            f"leave calibration per actor out"
         )
+
+
+Drawn = dict[int, list[int]]
+"""Row of a clip -> rows of the other clips that it is standardised by."""
+
+
+def _draw(
+    actors: Int[ndarray, "clip"], num_clips: int, seed: int, minimum: int, groups: Sequence[str] | None
+) -> Drawn:
+    """One order of clips per actor; of the first K + 1, every clip takes K that it is not."""
+    drawn: Drawn = {}
+    for actor in np.unique(actors):
+        rows = np.flatnonzero(actors == actor)
+        count = min(num_clips, len(rows) - 1)
+        rng = np.random.default_rng([seed, int(actor)])
+        names = None if groups is None else [groups[row] for row in rows.tolist()]
+        first = rows[_order(rng, names, len(rows))][: count + 1].tolist()
+        for row in rows.tolist():
+            drawn[row] = [one for one in first if one != row][:count] if count >= minimum else []
+    return drawn
+
+
+def _from_enrolment(values: Values, drawn: Drawn, people: Population) -> Values:
+    found = np.empty_like(values)
+    # Most clips of an actor are standardised by the same few.
+    habits = {others: people.habits(values[list(others)]) for others in {*map(tuple, drawn.values())}}
+    for row, others in drawn.items():
+        found[row] = _standardised(values[row], *habits[tuple(others)])
+    return found
+
+
+def _with_scores(
+    evidence: Evidence,
+    logits: Float[ndarray, "clip model emotion"],
+    states: Float[ndarray, "clip state"] | None,
+) -> Evidence:
+    return replace(evidence, logits=logits, given_probabilities=None, states=states)
 
 
 def _order(rng: np.random.Generator, groups: Sequence[str] | None, num_clips: int) -> ndarray:
@@ -123,13 +130,8 @@ def _order(rng: np.random.Generator, groups: Sequence[str] | None, num_clips: in
     return order[np.argsort(places[order], kind="stable")]
 
 
-def _statistics(values: Values) -> tuple[ndarray, ndarray]:
-    """Mean and spread over clips; the spread is 0 where it is rounding only."""
-    spread = values.std(axis=0)
-    return values.mean(axis=0), np.where(spread > ROUNDING * np.abs(values).max(axis=0), spread, 0.0)
-
-
 def _standardised(values: ndarray, mean: ndarray, spread: ndarray) -> ndarray:
+    """A score without spread becomes 0."""
     varies = spread > 0
     return np.where(varies, values - mean, 0.0) / np.where(varies, spread, 1.0)
 

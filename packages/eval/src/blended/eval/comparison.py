@@ -9,107 +9,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from numpy import ndarray
 
-from blended.data import InputError, Mixture
-from blended.data.labels import Task
-from blended.eval.intervals import NUM_RESAMPLES, Estimate, ScoreEstimates, difference
-from blended.eval.protocol import Evaluation
-from blended.eval.tasks import TASKS, AnyEvaluation, Truth
+from blended.data import InputError
+from blended.eval.intervals import NUM_RESAMPLES, Estimate, difference
+from blended.eval.run_record import RunRecord, rank
+from blended.eval.tasks import TASKS
 
 SIGNIFICANCE = 0.05
 """A corrected p-value below it tells two runs apart."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class RunRecord:
-    """One trained run, or one trivial baseline, with everything that a report says about it."""
-
-    name: str
-    """Unique among the runs of a report, such as `late-logmel-motion`."""
-    strategy: str
-    """`linear`, `mlp-256`, `early`, `late`, ..., or the name of a trivial baseline."""
-    features: tuple[str, ...]
-    """Names of the encoders."""
-    modalities: tuple[str, ...]
-    """`audio`, `video`, or both; empty for a trivial baseline, which looks at nothing."""
-    truth: Truth
-    """One per clip: a mixture, or a row of intensities."""
-    clip_ids: tuple[str, ...]
-    actors: ndarray
-    """[clip]: who is seen, a name or a number."""
-    folds: Int[ndarray, "clip"]
-    cross_fold: AnyEvaluation
-    """The headline: whatever decides was fitted on the other folds."""
-    in_fold: Evaluation | None = None
-    """Two thresholds tuned on the reported fold itself: optimistic, for comparison with published tables."""
-    thresholds: Evaluation | None = None
-    """The same two thresholds, cross-fold: what the optimistic number is to be held against. None where
-    `cross_fold` is decided by them already."""
-    test: ScoreEstimates | None = None
-    """Held-out partition, by the final model refitted on all training clips."""
-    run_id: str | None = None
-    """Of the tracked run (MLflow)."""
-    task: Task = "mixture"
-
-    def __post_init__(self) -> None:
-        """Raises InputError for fields of different lengths or an evaluation of the wrong protocol."""
-        lengths = [len(self.truth), len(self.clip_ids), len(self.actors), len(self.folds)]
-        lengths += [len(self.cross_fold.decided)]
-        if len(set(lengths)) != 1:
-            raise InputError(
-                f"run {self.name!r}: truth, clip ids, actors, folds and decisions have lengths {lengths}; "
-                f"expected one entry per clip in each"
-            )
-        tuned = (("cross-fold", self.cross_fold), ("cross-fold", self.thresholds), ("in-fold", self.in_fold))
-        for field, evaluation in tuned:
-            if evaluation is not None and evaluation.protocol.tune != field:
-                raise InputError(
-                    f"run {self.name!r}: an evaluation tuned {evaluation.protocol.tune} was given as its "
-                    f"{field} result; in-fold numbers are optimistic and must not be mixed up"
-                )
-
-    @property
-    def modality(self) -> str:
-        """`trivial`, the one modality, or `multimodal`."""
-        if not self.modalities:
-            return "trivial"
-        return self.modalities[0] if len(self.modalities) == 1 else "multimodal"
-
-    @property
-    def decides(self) -> bool:
-        """Whether it answers with mixtures."""
-        return TASKS[self.task].decides
-
-    def of_mixtures(self) -> tuple[list[Mixture], Evaluation]:
-        """Truth and cross-fold evaluation where it `decides`; raises TypeError elsewhere."""
-        if isinstance(self.truth, list) and isinstance(self.cross_fold, Evaluation):
-            return self.truth, self.cross_fold
-        raise TypeError(f"run {self.name!r} answers with intensities, not with mixtures")
-
-    @property
-    def estimates(self) -> tuple[Estimate, ...]:
-        """The cross-fold measures of the task, in its order."""
-        return tuple(self.cross_fold.measured[one.key] for one in TASKS[self.task].measures)
-
-    @property
-    def headline(self) -> Estimate:
-        """The measure that runs are ranked by, such as the challenge score."""
-        return self.cross_fold.measured[TASKS[self.task].headline.key]
-
-    @property
-    def score(self) -> float:
-        """Its value."""
-        return self.headline.value
-
-    @property
-    def gap(self) -> float | None:
-        """In-fold minus cross-fold score of two thresholds: what tuning on the reported fold adds."""
-        if self.in_fold is None:
-            return None
-        honest = self.thresholds.estimates.score.value if self.thresholds else self.score
-        return self.in_fold.estimates.score.value - honest
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,11 +89,6 @@ class Standings:
         if (first, second) in self.comparisons:
             return self.comparisons[first, second]
         return self.comparisons[second, first].reversed()
-
-
-def rank(records: Sequence[RunRecord]) -> list[RunRecord]:
-    """By falling cross-fold headline, such as the challenge score; equal ones by name."""
-    return sorted(records, key=lambda record: (-record.score, record.name))
 
 
 def standings(

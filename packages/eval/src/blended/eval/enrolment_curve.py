@@ -1,11 +1,11 @@
 """Score against the number of clips that a person is calibrated from: how many are needed, when it hurts.
 
-For every number K, each actor's scores are standardised with mean and spread of K random other clips of
-theirs, without the fallback to no calibration that `Protocol.enrol_clips` has: the curve is to show it.
-The actors that a decision is fitted on are calibrated from as few clips as those it is judged on.
+For every number K, each actor's scores are standardised by K random other clips of theirs as far as those can
+be believed (`population`), without a minimum below which nobody is calibrated: the curve is to show whether
+one is needed. The actors that a decision is fitted on are calibrated from as few clips as those judged.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,12 +16,13 @@ from numpy import ndarray
 from blended.data import InputError, Mixture
 from blended.data.atomic import replacing
 from blended.data.labels import set_name
-from blended.eval.calibration import standardise_from_enrolment, standardise_per_actor
+from blended.eval.calibration import MIN_ENROL_CLIPS
+from blended.eval.evaluation import Evaluation, evaluate
 from blended.eval.evidence import Evidence
 from blended.eval.intervals import Estimate, resample
-from blended.eval.protocol import Evaluation, Protocol, evaluate
+from blended.eval.protocol import Protocol
 
-CLIPS = (2, 4, 8, 12, 16, 24)
+CLIPS = (1, 2, 4, 8, 12, 16, 24)
 REPEATS = 5
 NUM_RESAMPLES = 2000
 """Per draw of clips."""
@@ -54,7 +55,7 @@ def enrolment_curve(
     """`none`, every K drawn at random and drawn from few sets, and `all`, under the protocol's decision.
 
     Without `ks`: those of CLIPS that some actor has beside the clip judged. Labels are used to draw from few
-    sets, which imitates a user with unbalanced clips, never to calibrate. Raises InputError for K below 2 or
+    sets, which imitates a user with unbalanced clips, never to calibrate. Raises InputError for K below 1 or
     more than any actor has, no repeats, or in-fold tuning.
     """
     if protocol.tune != "cross-fold":
@@ -65,18 +66,19 @@ def enrolment_curve(
     ks = [k for k in CLIPS if k <= most] if ks is None else ks
     if too_many := [k for k in ks if k > most]:
         raise InputError(f"no actor has {too_many[0]} clips beside the one judged: give at most {most}")
-    plain = replace(protocol, calibrate="none", enrol_clips=None)
-    rules = {"none": evidence, "all": standardise_per_actor(evidence)}
-    fixed = {name: evaluate(one, truth, plain) for name, one in rules.items()}
-    zero = _samples(evidence, [fixed["none"]], seed)
-    points = [_point("none", "", [fixed["none"]], evidence, zero, seed)]
+    whole = {"enrol_clips": None, "enrol_minimum": MIN_ENROL_CLIPS}
+    none = evaluate(evidence, truth, replace(protocol, calibrate="none", **whole))
+    zero = _samples(evidence, [none], seed)
+    points = [_point("none", "", [none], evidence, zero, seed)]
     sets = [set_name(mixture.emotions) for mixture in truth]
     for drawn, groups in (("any", None), ("few sets", sets)):
         for k in ks:
-            draws = _draws(evidence, k, groups, range(seed, seed + repeats))
-            results = [evaluate(one, truth, plain) for one in draws]
+            rules = replace(protocol, calibrate="actor", enrol_clips=k, enrol_minimum=MIN_ENROL_CLIPS)
+            seeds = range(seed, seed + repeats)
+            results = [evaluate(evidence, truth, replace(rules, seed=one), groups=groups) for one in seeds]
             points.append(_point(str(k), drawn, results, evidence, zero, seed))
-    return [*points, _point("all", "", [fixed["all"]], evidence, zero, seed)]
+    every = evaluate(evidence, truth, replace(protocol, calibrate="actor", **whole))
+    return [*points, _point("all", "", [every], evidence, zero, seed)]
 
 
 def write_curve(path: Path, points: Sequence[EnrolmentPoint]) -> None:
@@ -111,13 +113,6 @@ def read_curve(path: Path) -> list[EnrolmentPoint]:
         )
         for row in rows.iter_rows(named=True)
     ]
-
-
-def _draws(
-    evidence: Evidence, num_clips: int, groups: Sequence[str] | None, seeds: Sequence[int]
-) -> Iterator[Evidence]:
-    for seed in seeds:
-        yield standardise_from_enrolment(evidence, num_clips, seed, minimum=2, groups=groups)
 
 
 def _point(

@@ -1,10 +1,7 @@
 """Who may be fitted on what: the protocol under which decisions are evaluated."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import compress
-
-import numpy as np
+from dataclasses import dataclass
 
 from blended.data import InputError, Mixture
 from blended.data.errors import unknown_name
@@ -18,10 +15,8 @@ from blended.eval.calibration import (
 from blended.eval.decisions import DECISIONS, OF_STATES, WEIGHTED, Decider, FitOptions
 from blended.eval.decisions.identity import IDENTITY
 from blended.eval.evidence import Evidence
-from blended.eval.intervals import Estimate, ScoreEstimates, actor_bootstrap
-from blended.eval.metrics import Correctness, correctness
+from blended.eval.population import Populations, populations
 from blended.eval.probabilities import PROBABILITIES, Adjust, fit_probabilities
-from blended.eval.recall import RecallEstimates, recall_bootstrap
 
 TUNES = ("cross-fold", "in-fold")
 PRETRAINED = "transductive: pre-trained on unlabelled clips of all folds"
@@ -45,13 +40,16 @@ class Protocol:
     probabilities: str = "raw"
     """A name in PROBABILITIES: how they are mapped, after `calibrate`, by what other folds teach."""
     enrol_clips: int | None = None
-    """Calibrate per actor from so many random clips of each only; None: from all."""
+    """Calibrate per actor from so many random clips of each only, as far as those can be believed; None: from
+    all, with the clip that is judged."""
     presence_weight: float = 0.5
     """Weight of presence accuracy in the score that learned decisions maximise, in [0, 1]; the challenge
     has 0.5. What is reported is never weighted by it."""
     pretrained: bool = False
     """The network began with weights learned from unlabelled clips of this corpus, the reported fold's among
     them: transductive, so the label says it."""
+    enrol_minimum: int = MIN_ENROL_CLIPS
+    """With fewer clips than these to enrol from, an actor is not calibrated."""
 
     def __post_init__(self) -> None:
         """Raises InputError for an unknown name, a negative seed, or what cannot be combined."""
@@ -96,7 +94,14 @@ class Protocol:
 
     def _check_enrolment(self) -> None:
         if self.enrol_clips is None:
+            if self.enrol_minimum != MIN_ENROL_CLIPS:
+                raise InputError(
+                    f"--enrol-minimum {self.enrol_minimum} says when enrolment clips are too few, but none "
+                    f"are drawn: add --enrol-clips, or leave it out"
+                )
             return
+        if self.enrol_minimum < 1:
+            raise InputError(f"--enrol-minimum must be 1 or more, got {self.enrol_minimum}")
         if self.calibrate != "actor":
             raise InputError(
                 f"--enrol-clips {self.enrol_clips} says what an actor is calibrated from, but --calibrate "
@@ -126,61 +131,30 @@ class Protocol:
     def _enrolment(self) -> str:
         if self.enrol_clips is None:
             return ""
-        few = f" (below {MIN_ENROL_CLIPS}: not calibrated)" if self.enrol_clips < MIN_ENROL_CLIPS else ""
-        return f" from {self.enrol_clips} clips{few}"
+        few = (
+            f" (below {self.enrol_minimum}: not calibrated)" if self.enrol_clips < self.enrol_minimum else ""
+        )
+        return f" from {self.enrol_clips} clip{'s'[: self.enrol_clips != 1]}{few}"
 
 
-@dataclass(frozen=True, slots=True)
-class FoldResult:
-    """What one fold gave."""
+def calibrated(
+    evidence: Evidence,
+    protocol: Protocol,
+    known: Populations | None = None,
+    groups: Sequence[str] | None = None,
+) -> Evidence:
+    """The scores that decisions are made from, before any probabilities are mapped; needs no labels.
 
-    fold: int
-    clips: int
-    presence_accuracy: float
-    salience_accuracy: float
-    parameters: Mapping[str, float]
-    """What the decision fitted, such as alpha and beta."""
-
-    @property
-    def numbers(self) -> dict[str, float]:
-        """Measures by key, in [0, 1]."""
-        return {"presence_accuracy": self.presence_accuracy, "salience_accuracy": self.salience_accuracy}
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Evaluation:
-    """Decisions for all clips, and what they are worth."""
-
-    protocol: Protocol
-    decided: list[Mixture]
-    compared: Correctness
-    folds: list[FoldResult]
-    estimates: ScoreEstimates
-    """Unweighted means over folds with 95 % intervals, actors resampled within folds."""
-    decisions: Mapping[int, "FittedDecision"] = field(default_factory=dict[int, "FittedDecision"])
-    """Fold -> what decided its clips; empty for decisions that were only read."""
-    recalls: RecallEstimates | None = None
-    """Of single labels, likewise; None for tasks with blends."""
-
-    @property
-    def measured(self) -> dict[str, Estimate]:
-        """Every measure by its key."""
-        found = {
-            "presence_accuracy": self.estimates.presence,
-            "salience_accuracy": self.estimates.salience,
-            "score": self.estimates.score,
-        }
-        if self.recalls is not None:
-            found["unweighted_recall"] = self.recalls.unweighted
-            found["weighted_recall"] = self.recalls.weighted
-        return found
-
-
-def calibrated(evidence: Evidence, protocol: Protocol) -> Evidence:
-    """The scores that decisions are made from, before any probabilities are mapped; needs no labels."""
+    `known` is what people are like among those that a decision is fitted on, which few enrolment clips are
+    held against; without it, that of the given clips. With `groups`, a name per clip, enrolment clips are
+    drawn from as few groups as possible.
+    """
     if protocol.enrol_clips is None:
         return CALIBRATIONS[protocol.calibrate](evidence)
-    return standardise_from_enrolment(evidence, protocol.enrol_clips, protocol.seed)
+    count, minimum = protocol.enrol_clips, protocol.enrol_minimum
+    return standardise_from_enrolment(
+        evidence, count, protocol.seed, known=known, minimum=minimum, groups=groups
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -190,6 +164,9 @@ class FittedDecision:
     adjust: Adjust
     """What maps the probabilities of every model."""
     decider: Decider
+    known: Populations | None = None
+    """What people's scores are like, before calibration, among those fitted on: what a new person, of whom
+    few clips are known, is calibrated with. None where nobody is."""
 
     @property
     def parameters(self) -> Mapping[str, float]:
@@ -201,10 +178,19 @@ class FittedDecision:
         return self.decider.decide(self.adjust(evidence))
 
 
-def fit_decision(scores: Evidence, truth: Sequence[Mixture], protocol: Protocol) -> FittedDecision:
+def people_of(evidence: Evidence, protocol: Protocol) -> Populations | None:
+    """What few enrolment clips are held against; None where nobody is calibrated."""
+    too_few = protocol.enrol_clips is not None and protocol.enrol_clips < protocol.enrol_minimum
+    return populations(evidence) if protocol.calibrate in TRANSDUCTIVE and not too_few else None
+
+
+def fit_decision(
+    scores: Evidence, truth: Sequence[Mixture], protocol: Protocol, known: Populations | None = None
+) -> FittedDecision:
     """Fits what a protocol asks for on all the given clips, whose scores are `calibrated` already.
 
-    Raises InputError for `identity`, which decides intensities only.
+    `known` is kept for people who come later. Raises InputError for `identity`, which decides intensities
+    only.
     """
     if protocol.decision not in DECISIONS:
         raise InputError(
@@ -213,69 +199,4 @@ def fit_decision(scores: Evidence, truth: Sequence[Mixture], protocol: Protocol)
         )
     adjust = fit_probabilities(protocol.probabilities, scores, truth)
     options = FitOptions(protocol.seed, protocol.presence_weight)
-    return FittedDecision(adjust, DECISIONS[protocol.decision](adjust(scores), truth, options))
-
-
-def evaluate(
-    evidence: Evidence, truth: Sequence[Mixture], protocol: Protocol, *, judged: Evidence | None = None
-) -> Evaluation:
-    """Fits and decides fold by fold, and measures.
-
-    With `judged`, scores of the same clips, decisions are fitted on `evidence` and made on those: what a
-    model still knows where something was taken from it. Raises InputError if cross-fold tuning is asked for
-    with fewer than two folds, or if truth and evidence are not of as many clips.
-    """
-    if len(truth) != len(evidence.folds):
-        raise InputError(f"got {len(truth)} labels for the scores of {len(evidence.folds)} clips")
-    scores = calibrated(evidence, protocol)
-    seen = scores if judged is None else calibrated(judged, protocol)
-    numbers = np.unique(evidence.folds)
-    if protocol.tune == "cross-fold" and len(numbers) < 2:
-        raise InputError(
-            f"cross-fold tuning needs scores of at least two folds, got only fold {numbers.tolist()}; "
-            f"score all folds, or use --tune in-fold and call the result optimistic"
-        )
-    decided: dict[int, Mixture] = {}
-    folds: list[FoldResult] = []
-    decisions: dict[int, FittedDecision] = {}
-    for fold in numbers:
-        held = evidence.folds == fold
-        fit = held if protocol.tune == "in-fold" else ~held
-        decision = fit_decision(scores.take(fit), list(compress(truth, fit)), protocol)
-        decisions[int(fold)] = decision
-        predicted = decision.decide(seen.take(held))
-        decided.update(zip(np.flatnonzero(held).tolist(), predicted, strict=True))
-        held_truth = list(compress(truth, held))
-        folds.append(_fold_result(int(fold), held_truth, predicted, decision.parameters))
-    in_order = [decided[row] for row in range(len(truth))]
-    return replace(measure(evidence, truth, in_order, protocol, folds), decisions=decisions)
-
-
-def measure(
-    evidence: Evidence,
-    truth: Sequence[Mixture],
-    decided: list[Mixture],
-    protocol: Protocol,
-    folds: list[FoldResult] | None = None,
-) -> Evaluation:
-    """What decisions are worth that were made under a protocol, be it now or when a run was trained."""
-    compared, where = correctness(truth, decided), (evidence.actors, evidence.folds)
-    estimates = actor_bootstrap(compared, *where, seed=protocol.seed)
-    recalls = None
-    if evidence.space.task == "single":
-        recalls = recall_bootstrap(truth, decided, *where, seed=protocol.seed)
-    return Evaluation(protocol, decided, compared, folds or [], estimates, recalls=recalls)
-
-
-def _fold_result(
-    fold: int, truth: Sequence[Mixture], predicted: Sequence[Mixture], parameters: Mapping[str, float]
-) -> FoldResult:
-    compared = correctness(truth, predicted)
-    blends = int(compared.is_blend.sum())
-    return FoldResult(
-        fold=fold,
-        clips=len(truth),
-        presence_accuracy=float(compared.presence.mean()),
-        salience_accuracy=float(compared.salience.sum() / blends) if blends else 0.0,
-        parameters=parameters,
-    )
+    return FittedDecision(adjust, DECISIONS[protocol.decision](adjust(scores), truth, options), known)

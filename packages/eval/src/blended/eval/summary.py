@@ -2,18 +2,22 @@
 
 from importlib.metadata import version
 
-from blended.eval.protocol import EVEN, Evaluation
+from blended.eval.calibration import MIN_ENROL_CLIPS
+from blended.eval.evaluation import Evaluation
+from blended.eval.protocol import EVEN
 
 
 def summary(evaluation: Evaluation) -> dict[str, object]:
     """The keys of `blended evaluate --json`: folds, means over folds, intervals and the protocol.
 
-    `probabilities`, `enrol_clips` and `presence_weight` are there only where they are not the default.
+    `probabilities`, `enrol_clips`, `enrol_minimum` and `presence_weight` are there only where they are not
+    the default.
     """
     estimates, protocol = evaluation.estimates, evaluation.protocol
     unusual = {
         **({"probabilities": protocol.probabilities} if protocol.probabilities != "raw" else {}),
         **({"enrol_clips": protocol.enrol_clips} if protocol.enrol_clips is not None else {}),
+        **({"enrol_minimum": protocol.enrol_minimum} if protocol.enrol_minimum != MIN_ENROL_CLIPS else {}),
         **({"presence_weight": protocol.presence_weight} if protocol.presence_weight != EVEN else {}),
     }
     return {

@@ -10,10 +10,11 @@ from numpy import ndarray
 
 from blended.data import Clip, InputError, LabelSpace, Mixture
 from blended.data.labels import Task
+from blended.eval.decisions.identity import IDENTITY
+from blended.eval.evaluation import Evaluation, evaluate
 from blended.eval.intensities import IntensityEvaluation, evaluate_intensities, intensity_resample
 from blended.eval.intervals import resample
 from blended.eval.metrics import correctness
-from blended.eval.protocol import Evaluation, evaluate
 from blended.eval.recall import recall_resample
 
 Truth = list[Mixture] | Float[ndarray, "clip emotion"]
@@ -56,6 +57,9 @@ class TaskEvaluation:
     """Shown side by side."""
     headline: Measure
     """What runs are ranked and told apart by; one of `measures`."""
+    decision: str
+    """What decides unless a user names something else. Of blends: what inner folds prefer on real outputs
+    (LOG.md)."""
     truth: Callable[[Sequence[Clip], LabelSpace], Any]
     """The labels of clips; raises InputError for a clip without one."""
     evaluate: Callable[..., Any]
@@ -107,6 +111,7 @@ TASKS: dict[Task, TaskEvaluation] = {
     "mixture": TaskEvaluation(
         _measures("presence_accuracy", "salience_accuracy", "score"),
         MEASURES["score"],
+        "set-ratio",
         mixtures,
         evaluate,
         _resample_mixtures,
@@ -114,6 +119,7 @@ TASKS: dict[Task, TaskEvaluation] = {
     "single": TaskEvaluation(
         _measures("unweighted_recall", "weighted_recall"),
         MEASURES["unweighted_recall"],
+        "argmax",
         mixtures,
         evaluate,
         recall_resample,
@@ -121,6 +127,7 @@ TASKS: dict[Task, TaskEvaluation] = {
     "intensities": TaskEvaluation(
         _measures("mean_pearson", "mean_concordance"),
         MEASURES["mean_pearson"],
+        IDENTITY,
         true_intensities,
         evaluate_intensities,
         intensity_resample,

@@ -48,13 +48,21 @@ class Progress:
     """Parts that a batch is cut into: the order of a sum is part of its last bit."""
 
 
-def fingerprint(
-    jobs: Sequence[Job], config: TrainingConfig, shapes: Parameters, space: LabelSpace, values_NE: Tensor
-) -> str:
-    """SHA-256 over what a checkpoint must agree with: labels and their order, config, jobs and shapes.
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Which training a checkpoint belongs to."""
 
-    Not the features: a folder of checkpoints belongs to one set of them.
-    """
+    emotions: tuple[str, ...]
+    """In the order of the columns."""
+    fingerprint: str
+    """SHA-256 over all that must agree: labels, config, jobs and shapes. Not the features: a folder of
+    checkpoints belongs to one set of them."""
+
+
+def origin_of(
+    jobs: Sequence[Job], config: TrainingConfig, shapes: Parameters, space: LabelSpace, values_NE: Tensor
+) -> Origin:
+    """The origin of what these jobs write."""
     digest = hashlib.sha256(config.model_dump_json().encode())
     states = [state.name for state in space.states]
     digest.update(json.dumps([space.task, space.emotions, states]).encode())
@@ -65,10 +73,10 @@ def fingerprint(
         digest.update(np.float64(job.learning_rate).tobytes())
         digest.update(job.rows.astype(np.int64).tobytes())
         digest.update(b"" if job.watched is None else job.watched.astype(np.int64).tobytes())
-    return digest.hexdigest()
+    return Origin(space.emotions, digest.hexdigest())
 
 
-def write_progress(folder: Path, progress: Progress, made_by: str) -> None:
+def write_progress(folder: Path, progress: Progress, origin: Origin) -> None:
     """Writes `training.safetensors`."""
     tensors = {
         f"{group}/{name}": value.detach().contiguous()
@@ -78,7 +86,8 @@ def write_progress(folder: Path, progress: Progress, made_by: str) -> None:
     tensors["steps"] = progress.steps_A
     tensors["watched_loss"] = torch.from_numpy(progress.watched_loss)
     metadata = {
-        "fingerprint": made_by,
+        "emotions": json.dumps(origin.emotions),
+        "fingerprint": origin.fingerprint,
         "epoch": str(progress.epoch),
         "places": json.dumps(progress.places),
         "pieces": str(progress.pieces),
@@ -88,10 +97,11 @@ def write_progress(folder: Path, progress: Progress, made_by: str) -> None:
         save_file(tensors, temporary, metadata)
 
 
-def read_progress(folder: Path, made_by: str, device: torch.device) -> Progress | None:
+def read_progress(folder: Path, origin: Origin, device: torch.device) -> Progress | None:
     """What was written, if it belongs to this training; None where there is nothing to continue.
 
-    Raises InputError for a file that cannot be read.
+    Raises InputError for a file that cannot be read, and for one of other emotions or another order of them,
+    which would be lost if this training began anew over it.
     """
     path = folder / NAME
     if not path.is_file():
@@ -103,7 +113,13 @@ def read_progress(folder: Path, made_by: str, device: torch.device) -> Progress 
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - no mapping
     except SafetensorError as error:
         raise InputError(f"the checkpoint {path} is damaged ({error}): delete it to train anew") from error
-    if metadata.get("fingerprint") != made_by:
+    emotions = tuple(json.loads(metadata.get("emotions", "[]")))
+    if emotions != origin.emotions:
+        raise InputError(
+            f"the checkpoint {path} was trained for {', '.join(emotions)}, in this order, and these clips "
+            f"have {', '.join(origin.emotions)}: name another folder for checkpoints, or delete it"
+        )
+    if metadata.get("fingerprint") != origin.fingerprint:
         return None
     groups: dict[str, Parameters] = {group: {} for group in GROUPS}
     for name, value in tensors.items():

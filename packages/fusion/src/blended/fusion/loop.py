@@ -48,6 +48,8 @@ class Loop:
     pieces: int = 1
     """Parts that a batch is cut into, from the start or after memory ran out."""
     parallel: Parallel = ALONE
+    by_length: int = 1
+    """See `Step`."""
 
     @staticmethod
     def begin(
@@ -60,11 +62,12 @@ class Loop:
         objective: Objective,
         pieces: int = 1,
         parallel: Parallel = ALONE,
+        by_length: int = 1,
     ) -> "Loop":
         """A training before its first epoch."""
         device = targets.values_NE.device
         rates = torch.tensor([job.learning_rate for job in jobs], device=device)
-        leaves = {name: value.clone().requires_grad_(True) for name, value in parameters.items()}
+        leaves = {name: value.clone() for name, value in parameters.items()}
         return Loop(
             jobs=jobs,
             config=config,
@@ -79,6 +82,7 @@ class Loop:
             weights_MN=_weights(jobs, targets, objective),
             pieces=pieces,
             parallel=parallel,
+            by_length=by_length,
         )
 
     def resume(self, progress: Progress) -> None:
@@ -88,7 +92,7 @@ class Loop:
         self.pieces = progress.pieces
         self.optimiser = AdamW(
             # In the order of before: a file sorts names, and the sum of a norm depends on the order.
-            {name: progress.parameters[name].requires_grad_(True) for name in self.optimiser.parameters},
+            {name: progress.parameters[name] for name in self.optimiser.parameters},
             self.optimiser.rates_M[self.places],
             self.config,
             self.network.rate_scales,
@@ -143,7 +147,7 @@ class Loop:
     def _step(
         self, jobs: Sequence[Job], number: int, rows_AB: Int[np.ndarray, "A B"], run: Run
     ) -> Float[Tensor, "A"]:
-        step = Step(self.network, self.source, self.targets, self.objective, self.config)
+        step = Step(self.network, self.source, self.targets, self.objective, self.config, self.by_length)
         draws = Draws(jobs, self.epochs_done, number, self.weights_MN.device)
         rows = torch.as_tensor(rows_AB, device=self.weights_MN.device)
         weights = self.weights_MN[self._models].gather(1, rows.clamp(min=0)) * (rows >= 0)

@@ -94,6 +94,10 @@ class MediaSource:
             stored = np.where(has[others], others, stored)
         return stored, has[stored]
 
+    def lengths(self, rows_AB: Int[Tensor, "A B"]) -> Int[Tensor, "A B"] | None:
+        """None: all clips are stretches of one length."""
+        return None
+
     def changed(self, change: Change) -> "MediaSource":
         """The same without some tracks, or with those of other clips."""
         if change.columns is not None:

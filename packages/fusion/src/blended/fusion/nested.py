@@ -66,6 +66,15 @@ class Nested:
         """Parameters and preparation of the final model, [model, ...]."""
         return self.reported.state(self.final_models)
 
+    @property
+    def clips_of_models(self) -> dict[int, Int[np.ndarray, "_"]]:
+        """Place of a model -> the training clips of the fold that it is reported on."""
+        return {
+            place: np.flatnonzero(self.clip_folds == fold)
+            for place, fold in enumerate(self.fold_of_model)
+            if fold != FINAL
+        }
+
     def changed(self, change: Change) -> Predicted:
         """`out_of_fold` with changed features."""
         return _of_own_folds(self.reported, self.fold_of_model, self.clip_folds, change)

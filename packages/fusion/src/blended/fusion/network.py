@@ -8,6 +8,7 @@ A batch is a dictionary of tensors that start with the clip: what the body's sou
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -32,6 +33,23 @@ def dropped(x_BW: Tensor, uniform_BW: Tensor | None, rate: float) -> Tensor:
     return x_BW * (uniform_BW >= rate) / (1 - rate)
 
 
+@dataclass(frozen=True, slots=True)
+class Between:
+    """The streams between which a module attends."""
+
+    asking: str
+    """Modality."""
+    answering: str
+    place: int
+    """Column of `present` of the asking one."""
+    asking_hz: float
+    answering_hz: float
+    """Steps per second, as the module is given them."""
+    layer: int = 1
+    heads_alike: bool = False
+    """Whether a head means the same in every model, since all begin with the same preferences."""
+
+
 class Body(nn.Module):
     """Makes one vector of a clip. Subclasses define `forward(batch, uniform) -> Outputs`.
 
@@ -44,6 +62,8 @@ class Body(nn.Module):
         self.num_modalities = num_modalities
         self.noise_width = noise_width
         self.rate_scales: dict[str, float] = {}
+        self.attentions: dict[str, Between] = {}
+        """Modules by which one modality attends to another, by their name."""
         self.clips_at_once = 512
         """Clips per model that are predicted together."""
 

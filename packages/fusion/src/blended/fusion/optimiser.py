@@ -40,7 +40,7 @@ class AdamW:
     """
 
     parameters: Parameters
-    """Leaves that require gradients."""
+    """Leaves; those that learn require gradients."""
     rates_M: Float[Tensor, "M"]
     """Learning rate per model."""
     config: TrainingConfig
@@ -53,6 +53,9 @@ class AdamW:
     steps_M: Float[Tensor, "M"] = field(default_factory=lambda: torch.zeros(0))
 
     def __post_init__(self) -> None:
+        for name, value in self.parameters.items():
+            # What is frozen needs no gradient, nor does anything below it; it is in no norm either.
+            value.requires_grad_(self.scales.get(name, 1.0) != 0)
         if not self.first:
             self.first = {name: torch.zeros_like(value) for name, value in self.parameters.items()}
             self.second = {name: torch.zeros_like(value) for name, value in self.parameters.items()}
@@ -79,7 +82,9 @@ class AdamW:
         step_size_M, root_M = 1 / (1 - BETA1**steps), (1 - self.config.beta2**steps).sqrt()
         for name, value in self.parameters.items():
             gradient = value.grad
-            if gradient is None:  # not part of this loss, as the projections for a contrast that weighs 0
+            if (
+                gradient is None
+            ):  # frozen, or not part of this loss, as projections for a contrast that weighs 0
                 continue
             along, rate_M = _along(value), rates_M * self.scales.get(name, 1.0)
             first = self.first[name].lerp_(gradient, along((1 - BETA1) * active))
@@ -103,9 +108,7 @@ class AdamW:
 
     def take(self, kept: Tensor) -> "AdamW":
         """The optimiser of some of the models, by their places."""
-        parameters = {
-            name: value.detach()[kept].requires_grad_(True) for name, value in self.parameters.items()
-        }
+        parameters = {name: value.detach()[kept] for name, value in self.parameters.items()}
         part = {
             key: {name: value[kept] for name, value in getattr(self, key).items()}
             for key in ("first", "second", "average")

@@ -17,6 +17,8 @@ from blended.fusion.sources import Source
 
 PASSING = ("parts", "steps", "valid")
 """Outputs that only the loss wants; their widths differ from batch to batch."""
+OF_A_LENGTH = 64
+"""Clips per model that are predicted together, where they are sorted by their lengths."""
 
 
 def per_model(function: Callable[..., Any], num_models: int) -> Callable[..., Any]:
@@ -61,11 +63,27 @@ def outputs_of(
     rows_AB: Int[Tensor, "A B"],
     amp: str,
 ) -> Outputs:
-    """Outputs [A, B, ...] without randomness, a few clips at a time, save what only the loss wants."""
+    """Outputs [A, B, ...] without randomness, a few clips at a time, save what only the loss wants.
+
+    Clips of different lengths are taken in the order of their lengths, so that little is padded.
+    """
     run = per_model(lambda given, batch: forward(network, given, batch), len(models))
+    lengths = source.lengths(rows_AB)
+    at_once = network.clips_at_once if lengths is None else min(network.clips_at_once, OF_A_LENGTH)
+    order = None if lengths is None else lengths.argsort(dim=1, stable=True)
     chunks: list[Outputs] = []
-    for rows in rows_AB.split(network.clips_at_once, dim=1):
+    for rows in (rows_AB if order is None else rows_AB.gather(1, order)).split(at_once, dim=1):
         with autocast(amp, rows.device):
             outputs = run(parameters, source.batch(models, rows))
         chunks.append({key: value.float() for key, value in outputs.items() if key not in PASSING})
-    return {key: torch.cat([chunk[key] for chunk in chunks], dim=1) for key in chunks[0]}
+    whole = {key: torch.cat([chunk[key] for chunk in chunks], dim=1) for key in chunks[0]}
+    if order is None:
+        return whole
+    back = order.argsort(dim=1)
+    return {key: chosen(value, back) for key, value in whole.items()}
+
+
+def chosen(values: Tensor, places_AB: Int[Tensor, "A B"]) -> Tensor:
+    """[A, B, ...]: for every model some of its clips, in an order of its own."""
+    shape = (*places_AB.shape, *(1 for _ in values.shape[2:]))
+    return values.take_along_dim(places_AB.view(shape), dim=1)

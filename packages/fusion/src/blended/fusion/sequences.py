@@ -78,6 +78,13 @@ class SequenceSource:
             batch[name], batch[f"{name}.valid"] = self._one(name, sequences, models, rows_AB)
         return batch
 
+    def lengths(self, rows_AB: Int[Tensor, "A B"]) -> Int[Tensor, "A B"] | None:
+        """Steps of all modalities together."""
+        of_each = [
+            given.lengths_N[rows_AB].clamp(max=self.max_steps[name]) for name, given in self.sequences.items()
+        ]
+        return torch.stack(of_each).sum(dim=0)
+
     def _one(
         self, name: str, sequences: Sequences, models: Tensor, rows_AB: Tensor
     ) -> tuple[Float[Tensor, "A B T D"], Bool[Tensor, "A B T"]]:

@@ -39,6 +39,10 @@ class Source(Protocol):
         """Tensors [A, B, ...] of the clips of each of the models, given by their places."""
         ...
 
+    def lengths(self, rows_AB: Int[Tensor, "A B"]) -> Int[Tensor, "A B"] | None:
+        """Steps of the clips, where they differ: a batch is padded to its longest."""
+        ...
+
     def changed(self, change: Change) -> "Source":
         """The same with changed features."""
         ...
@@ -89,6 +93,10 @@ class Pooled:
                 x_ABD = self.features[name][rows_AB].index_copy(2, columns, x_ABD[..., columns])
         x_ABD = self.standardisers[name](x_ABD, models)
         return x_ABD @ self.components[name][models] if name in self.components else x_ABD
+
+    def lengths(self, rows_AB: Int[Tensor, "A B"]) -> Int[Tensor, "A B"] | None:
+        """None: vectors have no length."""
+        return None
 
     def changed(self, change: Change) -> "Pooled":
         """The same with changed features."""

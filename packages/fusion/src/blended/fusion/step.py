@@ -14,7 +14,7 @@ from blended.fusion.config import TrainingConfig
 from blended.fusion.network import Batch, Network
 from blended.fusion.objective import Objective, Targets
 from blended.fusion.optimiser import Parameters
-from blended.fusion.passes import autocast, forward, per_model
+from blended.fusion.passes import autocast, chosen, forward, per_model
 from blended.fusion.plan import Draws
 from blended.fusion.sources import Source
 
@@ -31,6 +31,9 @@ class Step:
     targets: Targets
     objective: Objective
     config: TrainingConfig
+    by_length: int = 1
+    """Pieces that a batch is cut into by the lengths of its clips, so that short ones are padded less. For
+    losses of which every clip has one of its own, which are then the same."""
 
 
 def losses_of(
@@ -49,6 +52,9 @@ def losses_of(
     (contrast, correlation) is then the mean over pieces, and mixup mixes within them.
     """
     drawn = _draw(step, rows_AB, draws)
+    if step.by_length > 1:
+        rows_AB, weights_AB, drawn = _sorted(step.source, rows_AB, weights_AB, drawn)
+        pieces = max(pieces, step.by_length)
     total_A = weights_AB.sum(dim=1).clamp(min=1e-12)
     losses = torch.zeros(len(models), device=rows_AB.device)
     here = columns or slice(0, rows_AB.shape[1])
@@ -82,6 +88,21 @@ def _draw(step: Step, rows_AB: Int[Tensor, "A B"], draws: Draws) -> Drawn:
     if step.config.modality_dropout and num_modalities > 1:
         drawn["kept"] = draws.kept_modalities(num_clips, num_modalities, step.config.modality_dropout)
     return drawn
+
+
+def _sorted(
+    source: Source, rows_AB: Int[Tensor, "A B"], weights_AB: Float[Tensor, "A B"], drawn: Drawn
+) -> tuple[Int[Tensor, "A B"], Float[Tensor, "A B"], Drawn]:
+    """The clips of every model from the shortest to the longest, with what belongs to them."""
+    lengths = source.lengths(rows_AB.clamp(min=0))
+    if lengths is None:
+        return rows_AB, weights_AB, drawn
+    order = (lengths * (rows_AB >= 0)).argsort(dim=1, stable=True)
+    return (
+        chosen(rows_AB, order),
+        chosen(weights_AB, order),
+        {key: chosen(value, order) for key, value in drawn.items()},
+    )
 
 
 def _part(drawn: Drawn, part: slice, num_clips_A: Int[Tensor, "A"]) -> Drawn:

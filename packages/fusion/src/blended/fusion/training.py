@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.func import stack_module_state
 
 from blended.data import InputError
-from blended.fusion.checkpoints import fingerprint, read_progress, write_progress
+from blended.fusion.checkpoints import origin_of, read_progress, write_progress
 from blended.fusion.config import TrainingConfig
 from blended.fusion.loop import Loop
 from blended.fusion.network import Network
@@ -47,6 +47,8 @@ class Problem:
     """Parts that a batch is cut into, whose gradients add up to the batch's."""
     parallel: Parallel = ALONE
     """This process among those that train the same models."""
+    by_length: int = 1
+    """Pieces that a batch is cut into by the lengths of its clips; see `Step`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,7 +123,7 @@ def train(problem: Problem, jobs: Sequence[Job], config: TrainingConfig, run: Ru
     network, parameters = _fresh(problem, source, jobs)
     if config.loss.r_drop and not network.noise_width:
         raise InputError("r_drop compares two passes with different dropout, and here is none: set dropout")
-    made_by = fingerprint(jobs, config, parameters, problem.objective.space, problem.targets.values_NE)
+    origin = origin_of(jobs, config, parameters, problem.objective.space, problem.targets.values_NE)
     loop = Loop.begin(
         jobs,
         config,
@@ -132,9 +134,10 @@ def train(problem: Problem, jobs: Sequence[Job], config: TrainingConfig, run: Ru
         problem.objective,
         problem.pieces,
         problem.parallel,
+        problem.by_length,
     )
     folder = run.checkpoints
-    if folder is not None and (progress := read_progress(folder, made_by, problem.device)) is not None:
+    if folder is not None and (progress := read_progress(folder, origin, problem.device)) is not None:
         loop.resume(progress)
         run.log(f"continuing after {progress.epoch} epochs from {folder}")
     written = time.monotonic()
@@ -143,7 +146,7 @@ def train(problem: Problem, jobs: Sequence[Job], config: TrainingConfig, run: Ru
             loop.train_epoch(run)
             due = time.monotonic() - written >= run.checkpoint_seconds
             if folder is not None and problem.parallel.writes and (due or not loop.places):
-                write_progress(folder, loop.progress(), made_by)
+                write_progress(folder, loop.progress(), origin)
                 written = time.monotonic()
     run.log(f"trained {len(jobs)} models for up to {loop.epochs_done} epochs")
     return Trained(network, loop.best, source, loop.watched_loss, config, problem.device, problem.together)

@@ -2,11 +2,13 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from blended.encoders.encoder import EncoderConfig, Output
 
 WeightsFolder = Annotated[
@@ -16,6 +18,9 @@ WeightsFolder = Annotated[
         help="Folder of trained weights; default: $BLENDED_WEIGHTS, or blended/weights in the user's cache.",
     ),
 ]
+
+WIDE = 160
+"""Characters from which on nothing of the list has to fold."""
 
 app = typer.Typer(help="What encoders there are, and their trained weights.", no_args_is_help=True)
 
@@ -31,33 +36,64 @@ def weights_folder(given: Path | None) -> Path:
 def list_encoders(folder: WeightsFolder = None) -> None:
     """Every encoder: what it perceives, its columns and rate, its network, licence and weights."""
     from rich.console import Console
-    from rich.table import Table
 
     from blended.encoders.table import ENCODERS, encoder_config
 
     where = weights_folder(folder)
-    table = Table("encoder", "modality", "dim", "rate (Hz)", "parameters", "licence", "source", "weights")
-    for name in ENCODERS:
-        table.add_row(*_row(encoder_config(name), where))
-    table.add_row(
-        "timm:<model>", "video", "any", "any", "any", "of the model", "huggingface.co/timm", "fetch"
-    )
-    table.add_row("hf:<owner>/<model>", "any", "any", "any", "any", "of the model", "huggingface.co", "fetch")
-    Console().print(table)
+    rows = [_row(encoder_config(name), where) for name in ENCODERS]
+    rows += [
+        Row("timm:<model>", "video", "any", "any", "any", "of the model", "huggingface.co/timm", "fetch"),
+        Row("hf:<owner>/<model>", "any", "any", "any", "any", "of the model", "huggingface.co", "fetch"),
+    ]
+    console = Console()
+    for table in _tables(rows, console.width):
+        console.print(table)
     Console(stderr=True).print(f"weights are looked for in {where}", style="dim", highlight=False)
 
 
-def _row(config: "EncoderConfig", where: Path) -> tuple[str, ...]:
+class Row(NamedTuple):
+    """A line of the list."""
+
+    name: str
+    modality: str
+    dim: str
+    rate_hz: str
+    parameters: str
+    licence: str
+    source: str
+    weights: str
+
+
+def _tables(rows: list[Row], width: int) -> "list[Table]":
+    """One table where there is room for it, else two: what is long would fold every line."""
+    from rich.table import Column, Table
+
+    short = [Column(name, no_wrap=True) for name in ("encoder", "modality", "dim", "Hz", "parameters")]
+    weights = Column("weights", no_wrap=True)
+    long = [Column("licence"), Column("source", overflow="fold")]
+    if width >= WIDE:
+        tables = [Table(*short, *long, weights)]
+        for row in rows:
+            tables[0].add_row(*row)
+        return tables
+    tables = [Table(*short, weights), Table(Column("encoder", no_wrap=True), *long)]
+    for row in rows:
+        tables[0].add_row(*row[:5], row.weights)
+        tables[1].add_row(row.name, row.licence, row.source)
+    return tables
+
+
+def _row(config: "EncoderConfig", where: Path) -> Row:
     from blended.encoders.weights import Pretrained, found
 
     if not isinstance(config, Pretrained):
         dim, rate = _size(config)
-        return config.name, config.modality, dim, rate, "-", config.licence, "-", "none needed"
+        return Row(config.name, config.modality, dim, rate, "-", config.licence, "-", "none needed")
     state = "here" if found(config, where) else "fetch" if config.source.url else "by hand"
     page = config.source.page.removeprefix("https://")
     dim, rate = _written(config.output)
     millions = f"{config.num_parameters / 1e6:.1f} M"
-    return config.name, config.modality, dim, rate, millions, config.licence, page, state
+    return Row(config.name, config.modality, dim, rate, millions, config.licence, page, state)
 
 
 def _size(config: "EncoderConfig") -> tuple[str, str]:

@@ -1,7 +1,7 @@
 """`blended evaluate`: score anybody's per-clip outputs."""
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,8 +11,9 @@ import typer
 if TYPE_CHECKING:
     from blended.data import Mixture
     from blended.eval.breakdown import Breakdown
+    from blended.eval.evaluation import Evaluation
     from blended.eval.evidence import Evidence
-    from blended.eval.protocol import Evaluation
+    from blended.eval.protocol import Protocol
 
 
 class ScoreKind(StrEnum):
@@ -53,62 +54,91 @@ def evaluate(
     curve_out: Annotated[
         Path | None, typer.Option("--enrolment-curve", help="Also write score against enrolment clips (CSV).")
     ] = None,
+    enrol_minimum: Annotated[
+        int, typer.Option(help="With --enrol-clips: people of whom there are fewer are not calibrated.")
+    ] = 1,
 ) -> None:
     """Decide and score per-clip outputs of any model, fold by fold."""
     from blended.data.atomic import write_text
-    from blended.data.corpora import blemore
-    from blended.data.leaks import forbid_shared_actors
-    from blended.eval import protocol
     from blended.eval.enrolment_curve import enrolment_curve, write_curve
-    from blended.eval.evidence import gather
-    from blended.eval.probabilities import reliability_change
-    from blended.eval.scorefile import read_scores
-    from blended.eval.summary import summary
-    from blended.studies.commands import evaluation_view as view
+    from blended.eval.protocol import Protocol
 
-    rules = protocol.Protocol(
+    rules = Protocol(
         decision,
         calibrate,
         tune,
         seed,
         probabilities=probabilities,
         enrol_clips=enrol_clips,
+        enrol_minimum=enrol_minimum,
         presence_weight=presence_weight,
     )
-    clips = [clip for clip in blemore.read_metadata(metadata) if clip.split == "train"]
-    forbid_shared_actors([clip.actor for clip in clips], [clip.fold for clip in clips])
-    read = [read_scores(path, clips, blemore.SPACE, kind.value) for path in scores]
-    evidence = gather(read, [clip.actor for clip in clips], [clip.fold or 0 for clip in clips], blemore.SPACE)
-    truth = [clip.mixture for clip in clips if clip.mixture]
-    result = protocol.evaluate(evidence, truth, rules)
-    view.print_evaluation(result)
-    written = summary(result)
-    if tune == "in-fold" and len(result.folds) > 1:
-        honest = protocol.evaluate(evidence, truth, replace(rules, tune="cross-fold"))
-        written |= {"optimistic": True, "cross_fold_score": honest.estimates.score.value}
-        view.print_gap(result, honest)
-    if probabilities != "raw":
-        change = reliability_change(probabilities, protocol.calibrated(evidence, rules), truth)
-        written["calibration_error"] = asdict(change)
-        view.print_reliability(change)
-    found = _pooled(evidence, truth, result, [blemore.level_from_name(clip.id) for clip in clips])
-    written["detail"] = asdict(found)
-    if details:
-        view.print_breakdown(found)
+    given = _read(scores, metadata, kind)
+    written = _evaluated(given, rules, details=details)
     if json_out is not None:
         write_text(json_out, json.dumps(written, indent=1) + "\n")
     if curve_out is not None:
-        write_curve(curve_out, enrolment_curve(evidence, truth, rules, seed=seed))
+        write_curve(curve_out, enrolment_curve(given.evidence, given.truth, rules, seed=seed))
 
 
-def _pooled(
-    evidence: "Evidence", truth: list["Mixture"], result: "Evaluation", levels: list[str]
-) -> "Breakdown":
+@dataclass(frozen=True, slots=True, eq=False)
+class _Given:
+    """What is scored, clips in the order of the metadata."""
+
+    evidence: "Evidence"
+    truth: list["Mixture"]
+    levels: list[str]
+    """How strongly each clip is acted."""
+
+
+def _read(scores: list[Path], metadata: Path, kind: ScoreKind) -> _Given:
+    from blended.data.corpora import blemore
+    from blended.data.leaks import forbid_shared_actors
+    from blended.eval.evidence import gather
+    from blended.eval.scorefile import read_scores
+
+    clips = [clip for clip in blemore.read_metadata(metadata) if clip.split == "train"]
+    actors, folds = [clip.actor for clip in clips], [clip.fold or 0 for clip in clips]
+    forbid_shared_actors(actors, [clip.fold for clip in clips])
+    read = [read_scores(path, clips, blemore.SPACE, kind.value) for path in scores]
+    evidence = gather(read, actors, folds, blemore.SPACE)
+    truth = [clip.mixture for clip in clips if clip.mixture]
+    return _Given(evidence, truth, [blemore.level_from_name(clip.id) for clip in clips])
+
+
+def _evaluated(given: _Given, rules: "Protocol", *, details: bool) -> dict[str, object]:
+    """Prints what was found; returns what is written."""
+    from blended.eval import evaluation
+    from blended.eval.probabilities import reliability_change
+    from blended.eval.protocol import calibrated
+    from blended.eval.summary import summary
+    from blended.studies.commands import evaluation_view as view
+
+    evidence, truth = given.evidence, given.truth
+    result = evaluation.evaluate(evidence, truth, rules)
+    view.print_evaluation(result)
+    written = summary(result)
+    if rules.tune == "in-fold" and len(result.folds) > 1:
+        honest = evaluation.evaluate(evidence, truth, replace(rules, tune="cross-fold"))
+        written |= {"optimistic": True, "cross_fold_score": honest.estimates.score.value}
+        view.print_gap(result, honest)
+    if rules.probabilities != "raw":
+        change = reliability_change(rules.probabilities, calibrated(evidence, rules), truth)
+        written["calibration_error"] = asdict(change)
+        view.print_reliability(change)
+    found = _pooled(given, result)
+    if details:
+        view.print_breakdown(found)
+    return {**written, "detail": asdict(found)}
+
+
+def _pooled(given: _Given, result: "Evaluation") -> "Breakdown":
     """Where the decisions are right, and what the probabilities that were calibrated and mapped are worth."""
     from blended.eval.breakdown import breakdown
     from blended.eval.probabilities import cross_fitted
     from blended.eval.protocol import calibrated
 
-    mapped = cross_fitted(result.protocol.probabilities, calibrated(evidence, result.protocol), truth)
-    groups = {"intensity level": levels}
-    return breakdown(truth, result.decided, mapped.mean_probabilities(), evidence.space, groups)
+    evidence, rules = given.evidence, result.protocol
+    mapped = cross_fitted(rules.probabilities, calibrated(evidence, rules), given.truth)
+    groups = {"intensity level": given.levels}
+    return breakdown(given.truth, result.decided, mapped.mean_probabilities(), evidence.space, groups)

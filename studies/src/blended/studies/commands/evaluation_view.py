@@ -9,8 +9,8 @@ from rich.table import Table
 
 from blended.eval.breakdown import OVERALL_WORDS, Breakdown
 from blended.eval.detail import GroupScores
+from blended.eval.evaluation import Evaluation
 from blended.eval.probabilities import ReliabilityChange
-from blended.eval.protocol import Evaluation
 
 
 def print_evaluation(result: Evaluation) -> None:

@@ -1,13 +1,19 @@
 """`blended features`: encode clips."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from blended.studies.commands.encoders import WeightsFolder, list_encoders, pairs, weights_folder
+from blended.studies.commands.stored_features import show
+
+if TYPE_CHECKING:
+    from blended.data.index import Index
+    from blended.encoders.encoder import EncoderConfig
+    from blended.studies.params import Params
 
 CORES = os.cpu_count() or 1
 
@@ -42,34 +48,21 @@ def extract(
     ] = False,
 ) -> None:
     """Fill the feature stores of the chosen corpus; continues where an earlier run stopped."""
-    from blended.data.errors import unknown_name
     from blended.data.index import read_index
     from blended.encoders.extract import extract as run
-    from blended.encoders.sizes import size_in_words
-    from blended.encoders.table import encoder_config
     from blended.encoders.weights import resolve
     from blended.studies.commands.engines import chosen_engine
     from blended.studies.commands.progress import clips_progress, say
     from blended.studies.folders import Folders
-    from blended.studies.params import read_params, with_name
+    from blended.studies.params import read_params
 
     folders = Folders(root)
     params = read_params(folders.params)
-    for name in encoders:
-        if name not in params.encoders:
-            raise unknown_name("encoder of params.yaml", name, params.encoders)
-    configs = [encoder_config(with_name(name, params.encoders[name])) for name in encoders]
-    files = resolve(
-        configs,
-        weights_folder(folder),
-        given=_given_weights(encoders, params.weights, weights or []),
-        random=random_weights,
-    )
+    configs = _configs(encoders, params)
+    given = _given_weights(encoders, params.weights, weights or [])
+    files = resolve(configs, weights_folder(folder), given=given, random=random_weights)
     index = read_index(folders.index(params.corpus))
-    seconds = [length for length in index.table["duration_seconds"] if length is not None]
-    for config in configs:
-        if words := size_in_words(config, seconds):
-            say(words)
+    _say_sizes(configs, index)
     runs_on = chosen_engine(engine, address, device, say)
     with clips_progress(" + ".join(encoders), device) as progress:
         run(
@@ -88,13 +81,37 @@ def extract(
         )
 
 
+def _configs(names: list[str], params: "Params") -> "list[EncoderConfig]":
+    """The encoders as params.yaml has them; raises InputError for one that it does not have."""
+    from blended.data.errors import unknown_name
+    from blended.encoders.table import encoder_config
+    from blended.studies.params import with_name
+
+    for name in names:
+        if name not in params.encoders:
+            raise unknown_name("encoder of params.yaml", name, params.encoders)
+    return [encoder_config(with_name(name, params.encoders[name])) for name in names]
+
+
 def _given_weights(encoders: list[str], of_params: Mapping[str, str], options: list[str]) -> dict[str, Path]:
     """Encoder -> its weights, from `weights` in params.yaml and, before them, from the command line."""
     named = {name: text for name, text in of_params.items() if name in encoders}
     return {name: Path(text) for name, text in (named | pairs(options, "--weights")).items()}
 
 
+def _say_sizes(configs: "Sequence[EncoderConfig]", index: "Index") -> None:
+    """What the features will take on disk, before anything is computed."""
+    from blended.encoders.sizes import size_in_words
+    from blended.studies.commands.progress import say
+
+    seconds = [length for length in index.table["duration_seconds"] if length is not None]
+    for config in configs:
+        if words := size_in_words(config, seconds):
+            say(words)
+
+
 app.command("list")(list_encoders)
+app.command("show")(show)
 
 
 @app.command("import")

@@ -1,7 +1,7 @@
 """Predictions on a terminal."""
 
 from collections.abc import Sequence
-from itertools import groupby
+from itertools import groupby, pairwise
 
 import numpy as np
 from rich.box import SIMPLE_HEAD
@@ -12,13 +12,18 @@ from blended.data import Mixture
 from blended.studies.prediction import Answer, Prediction
 from blended.studies.prediction_table import ranked
 
+MAX_STRETCHES = 60
+"""Of one file: more is nothing that anybody reads on a terminal."""
+
 
 def print_predictions(emotions: Sequence[str], predictions: Sequence[Prediction]) -> None:
     """A row per file, timelines below, and every note once with the files that it is about."""
     console = Console()
-    table = Table(box=SIMPLE_HEAD, caption="per emotion: calibrated probability", padding=(0, 1, 0, 0))
+    table = Table(
+        box=SIMPLE_HEAD, caption="s: seconds; per emotion: calibrated probability", padding=(0, 1, 0, 0)
+    )
     table.add_column("file", no_wrap=True)
-    for name in ("seconds", "decided", *emotions):
+    for name in ("s", "decided", *emotions):
         table.add_column(name, justify="left" if name == "decided" else "right")
     for prediction in predictions:
         whole = prediction.whole
@@ -47,23 +52,38 @@ def _answer(answer: Answer) -> list[str]:
 
 
 def _timeline(prediction: Prediction, emotions: Sequence[str]) -> Table:
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), title=f"{prediction.path.name}: {prediction.method}")
+    found = stretches(prediction.timeline)
+    rest = len(found) - MAX_STRETCHES
+    table = Table(
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        title=f"{prediction.path.name}: {prediction.method}",
+        caption=f"and {rest} more stretches: --json has every window" if rest > 0 else None,
+    )
     for name in ("from", "to", "decided", *emotions):
         table.add_column(name, justify="left" if name == "decided" else "right")
-    for answer in stretches(prediction.timeline):
+    for answer in found[:MAX_STRETCHES]:
         table.add_row(_clock(answer.start_seconds), _clock(answer.end_seconds), *_answer(answer))
     return table
 
 
 def stretches(timeline: Sequence[Answer]) -> list[Answer]:
-    """Neighbouring windows with one decision as one answer, with their mean probabilities."""
+    """Neighbouring windows with one decision as one answer, with their mean probabilities.
+
+    Windows overlap; stretches do not: one ends half way between the middles of the windows on either side.
+    """
+    middles = [(answer.start_seconds + answer.end_seconds) / 2 for answer in timeline]
+    ends = [(before + after) / 2 for before, after in pairwise(middles)]
+    starts = [timeline[0].start_seconds, *ends] if timeline else []
+    ends += [answer.end_seconds for answer in timeline[-1:]]
     merged: list[Answer] = []
-    for decided, group in groupby(timeline, key=lambda answer: answer.decided):
-        answers = list(group)
+    for decided, group in groupby(range(len(timeline)), key=lambda number: timeline[number].decided):
+        numbers = list(group)
+        answers = [timeline[number] for number in numbers]
         merged.append(
             Answer(
-                answers[0].start_seconds,
-                answers[-1].end_seconds,
+                starts[numbers[0]],
+                ends[numbers[-1]],
                 decided,
                 np.mean([answer.probabilities for answer in answers], axis=0),
                 np.mean([answer.calibrated for answer in answers], axis=0),

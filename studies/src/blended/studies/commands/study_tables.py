@@ -38,7 +38,7 @@ def _status(study: "optuna.Study", plan: "Plan") -> Group:
     trials = study.get_trials(deepcopy=False)
     counts = progress.counts(plan, trials)
     table = Table(title=f"study {plan.name} on {plan.params.corpus}")
-    columns = ("finished", "running", "waiting", "given up", "failed", "re-evaluated", "of", "time left")
+    columns = ("finished", "running", "waiting", "given up", "failed", "on fresh seeds", "of", "time left")
     for column in columns:
         table.add_column(column, justify="right")
     shown: list[Any] = [counts.finished, counts.running, counts.waiting, counts.pruned, counts.failed]
@@ -51,26 +51,18 @@ def _ranking(plan: "Plan", trials: "list[optuna.trial.FrozenTrial]") -> Table:
     """The best trials so far, by what the study chooses by."""
     from blended.studies.search import progress
     from blended.studies.search.records import SELECTED
+    from blended.studies.search.wording import short_names, short_value
 
     table = Table(title="best so far")
-    heads = ["trial", "inner score", f"outer score ({SELECTED})", *_short_names([*plan.study.dimensions])]
+    heads = ["trial", "inner score", f"outer score ({SELECTED})", *short_names([*plan.study.dimensions])]
     for column in heads:
-        table.add_column(column, justify="right", overflow="fold")
+        # At a space a head breaks where it may.
+        table.add_column(column.replace("_", " "), justify="right", overflow="fold")
     for trial in progress.ranked(trials)[:SHOWN]:
         scores = [f"{progress.mean_score(trial, part):.3f}" for part in ("inner", "outer")]
-        settings = [_short(trial.params.get(path, "")) for path in plan.study.dimensions]
+        settings = [short_value(trial.params.get(path, "")) for path in plan.study.dimensions]
         table.add_row(f"#{trial.number}", *scores, *settings)
     return table
-
-
-def _short_names(paths: list[str]) -> list[str]:
-    """`learning_rate` for `fusion.training.learning_rate`, where no other setting is called so."""
-    last = [path.split(".")[-1] for path in paths]
-    return [name if last.count(name) == 1 else path for name, path in zip(last, paths, strict=True)]
-
-
-def _short(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _time_left(trials: "list[optuna.trial.FrozenTrial]", counts: Any) -> str:

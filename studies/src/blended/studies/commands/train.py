@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from blended.data.index import Index
     from blended.data.store import Identity
-    from blended.eval.protocol import Evaluation
+    from blended.eval.evaluation import Evaluation
     from blended.studies.folders import Folders
     from blended.studies.trial import TrialResult
 
@@ -27,9 +27,12 @@ def train(
     from blended.eval.tasks import TASKS
     from blended.studies import trial
     from blended.studies.commands.progress import say
+    from blended.studies.explaining import explained
     from blended.studies.folders import Folders
     from blended.studies.params import read_params
+    from blended.studies.predictors import named_predictors
     from blended.studies.runs import read_record
+    from blended.studies.single_run import with_curve
 
     folders = Folders(root)
     params = read_params(folders.params)
@@ -49,6 +52,7 @@ def train(
     checkpoints = folders.checkpoints(identity)
     result = trial.run(config, log=say, device=device, folders=folders, checkpoints=checkpoints)
     made = {name: store.identity for name, store in stores.items()}
+    result = explained(with_curve(result), named_predictors(config, stores, say))
     _keep(result, recipe, folders, index, made, device, time.monotonic() - started)
     shutil.rmtree(checkpoints, ignore_errors=True)
     words = TASKS[result.corpus.space.task].headline.words
@@ -68,11 +72,10 @@ def _keep(
     from blended.eval.figures import run_figure
     from blended.eval.figures.saving import png
     from blended.studies import models, pipeline, provenance, runs, tracking
-    from blended.studies.explaining import explained
-    from blended.studies.single_run import run_pictures, with_curve
+    from blended.studies.extras import extras_files
+    from blended.studies.single_run import run_pictures
 
     folder = folders.run(result.config.corpus, recipe)
-    result = explained(with_curve(result))
     picture = run_figure(result.cross_fold, result.train.truth, result.corpus.space)
     runs.write_run(folder, recipe, result, png(picture))
     commit = provenance.git_commit(folders.root)
@@ -80,6 +83,9 @@ def _keep(
     files = pipeline.write_pipeline(folder / runs.ARTIFACTS, record, result.decision)
     artifacts = [folder / runs.CONFUSION, folder / runs.METRICS]
     artifacts += [folder / runs.ARTIFACTS / name for name in (runs.PREDICTIONS, runs.MODEL)]
+    artifacts += extras_files(folder / runs.ARTIFACTS)
+    pictures = run_pictures(result, recipe)
+    runs.write_pictures(folder / runs.ARTIFACTS, pictures)
     run_id = tracking.log_trial(
         result,
         recipe=recipe,
@@ -87,7 +93,7 @@ def _keep(
         uri=tracking.default_uri(folders.root),
         root=folders.root,
         artifacts=artifacts,
-        figures=run_pictures(result, recipe),
+        figures=pictures,
         baselines=_baselines(result),
         commit=commit,
         data_hash=provenance.dvc_hash(folders.root, folders.corpus(result.config.corpus)),
@@ -100,7 +106,8 @@ def _keep(
 
 def _baselines(result: "TrialResult") -> dict[str, "Evaluation"]:
     from blended.eval.decisions import trivial_decisions
-    from blended.eval.protocol import Protocol, evaluate
+    from blended.eval.evaluation import evaluate
+    from blended.eval.protocol import Protocol
 
     evidence = result.train.evidence(result.corpus.space)
     truth = [mixture for mixture in result.train.truth if mixture is not None]

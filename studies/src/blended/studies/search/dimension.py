@@ -2,13 +2,16 @@
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 if TYPE_CHECKING:
     import optuna
 
+Value = Any
+"""What a setting may be: whatever YAML and JSON have. Not JsonValue of pydantic, which refers to itself: the
+type checks of the tests cannot always follow."""
 Label = bool | int | float | str | None
 """What Optuna stores of a choice."""
 
@@ -46,17 +49,17 @@ class Dimension(BaseModel):
             raise ValueError("a value occurs twice")
         return self
 
-    def is_active(self, chosen: Mapping[str, JsonValue]) -> bool:
+    def is_active(self, chosen: Mapping[str, Value]) -> bool:
         """Whether all conditions hold for what was chosen before."""
         return all(path in chosen and chosen[path] in allowed(value) for path, value in self.when.items())
 
-    def probes(self) -> tuple[JsonValue, ...]:
+    def probes(self) -> tuple[Value, ...]:
         """All choices, or both ends of the range: what must be valid for the study to be."""
         if self.choice is not None:
             return self.choice
         return self.float_range or self.int_range or ()
 
-    def steps(self) -> tuple[JsonValue, ...] | None:
+    def steps(self) -> tuple[Value, ...] | None:
         """Every value, if they can be counted; None for a range of floats or one in logarithms."""
         if self.choice is not None:
             return self.choice
@@ -64,7 +67,7 @@ class Dimension(BaseModel):
             return None
         return tuple(range(self.int_range[0], self.int_range[1] + 1))
 
-    def suggest(self, path: str, trial: "optuna.Trial") -> JsonValue:
+    def suggest(self, path: str, trial: "optuna.Trial") -> Value:
         """Asks Optuna for a value."""
         if self.choice is not None:
             by_label = {_key(label(value)): value for value in self.choice}
@@ -75,7 +78,7 @@ class Dimension(BaseModel):
         return trial.suggest_float(path, *self.float_range, log=self.log)
 
 
-def label(value: JsonValue) -> Label:
+def label(value: Value) -> Label:
     """A value as Optuna and people read it.
 
     >>> label(["logmel", "motion"]), label(3), label({"a": 1})
@@ -86,7 +89,7 @@ def label(value: JsonValue) -> Label:
     return json.dumps(value) if isinstance(value, dict) else value
 
 
-def allowed(value: JsonValue) -> list[JsonValue]:
+def allowed(value: Value) -> list[Value]:
     """The values that a condition accepts."""
     return value if isinstance(value, list) else [value]
 

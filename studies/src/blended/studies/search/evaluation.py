@@ -7,19 +7,22 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from torch import Tensor
+from typing import Any
 
 from blended.data.index import Index, read_index
 from blended.data.store import FeatureStore
 from blended.eval.detail import per_pair
-from blended.eval.protocol import Evaluation
+from blended.eval.evaluation import Evaluation
 from blended.studies import tracking, trial
 from blended.studies.folders import Folders
 from blended.studies.gathering import Memory
+from blended.studies.search.mapped_memory import MappedMemory
 from blended.studies.search.measuring import fold_numbers
 from blended.studies.search.objective import Watch
 from blended.studies.search.outcome import Evaluated, FoldNumbers, Outcome
+from blended.studies.search.place import Place
+from blended.studies.search.plan import Plan
+from blended.studies.search.trainings import Curves, Trained, TrainingStore
 from blended.studies.trial import TrialConfig, TrialResult
 
 
@@ -34,11 +37,8 @@ class TrialEvaluator:
     """Below it a trial keeps what a worker that takes it over goes on from."""
     memory: Memory = field(default_factory=Memory)
     """Features of this worker's trials, each read once."""
-
-    @property
-    def memory_bytes(self) -> int:
-        """Of the pooled features that are kept."""
-        return sum(one.nbytes for one in self.memory.values() if isinstance(one, Tensor))
+    trainings: TrainingStore | None = None
+    """Where trials that differ only in their decision find what was trained; None to train for each."""
 
     def identity(self, config: TrialConfig) -> str:
         """Of the trial; raises InputError for features that are missing or were made otherwise."""
@@ -52,24 +52,48 @@ class TrialEvaluator:
     def __call__(self, config: TrialConfig, watch: Watch) -> Evaluated:
         """Trains, decides and measures."""
         started = time.monotonic()
-        curve: dict[int, float] = {}
+        if self.trainings is None:
+            result, curves = self._trained(config, watch)
+        else:
+            result, curves = self._decided(config, watch, self.trainings)
+        outcome = _outcome(result, curves, time.monotonic() - started)
+        return Evaluated(outcome, result.train, result.corpus.space)
 
-        def seen(epoch: int, score: float) -> None:
-            curve.setdefault(epoch, score)
+    def _trained(self, config: TrialConfig, watch: Watch) -> tuple[TrialResult, Curves]:
+        curves = Curves()
+
+        def seen(epoch: int, score: float, folds: Mapping[int, float]) -> None:
+            curves.add(epoch, score, folds)
             watch(epoch, score)
 
         with self._checkpoints(config) as kept:
-            result = trial.run(
-                config,
-                log=self.log,
-                device=self.device,
-                folders=self.folders,
-                watch=seen,
-                checkpoints=kept,
-                memory=self.memory,
-            )
-        outcome = _outcome(result, tuple(curve.values()), time.monotonic() - started)
-        return Evaluated(outcome, result.train, result.corpus.space)
+            result = self._run(config, watch=seen, checkpoints=kept)
+        return result, curves
+
+    def _decided(
+        self, config: TrialConfig, watch: Watch, trainings: TrainingStore
+    ) -> tuple[TrialResult, Curves]:
+        """On a training that is there, or that is made now; the pruner hears the same either way."""
+        index = read_index(self.folders.index(config.corpus))
+        identity = trial.training_identity(config, index, self.stores(config, index))
+        made: list[TrialResult] = []
+
+        def train() -> Trained:
+            result, curves = self._trained(config, watch)
+            made.append(result)
+            return Trained(result.fused, curves)
+
+        found = trainings.find_or_train(identity, train)
+        if made:
+            return made[0], found.curves
+        for epoch, score in found.curves.mean.items():
+            watch(epoch, score)
+        return self._run(config, watch=_nobody, known=found.fused), found.curves
+
+    def _run(self, config: TrialConfig, **more: Any) -> TrialResult:
+        return trial.run(
+            config, log=self.log, device=self.device, folders=self.folders, memory=self.memory, **more
+        )
 
     @contextmanager
     def _checkpoints(self, config: TrialConfig) -> Generator[Path | None]:
@@ -86,7 +110,22 @@ class TrialEvaluator:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _outcome(result: TrialResult, curve: tuple[float, ...], seconds: float) -> Outcome:
+def _nobody(epoch: int, score: float, folds: Mapping[int, float]) -> None:
+    """Of a trial that trains nothing, but whose inner scores are asked for."""
+
+
+def evaluator_of(plan: Plan, place: Place, device: str) -> TrialEvaluator:
+    """What evaluates the trials of a study in one process, whoever runs it."""
+    trainings = TrainingStore(place.trainings(plan.params.corpus)) if plan.shares_trainings else None
+    memory = MappedMemory(place.pooled)
+    return TrialEvaluator(Folders(place.root), device, _silent, place.checkpoints, memory, trainings)
+
+
+def _silent(message: str) -> None:
+    """Of many trials, what each trains is too much to read."""
+
+
+def _outcome(result: TrialResult, curves: Curves, seconds: float) -> Outcome:
     return Outcome(
         identity=result.identity,
         config=result.config.model_dump(mode="json"),
@@ -98,7 +137,13 @@ def _outcome(result: TrialResult, curve: tuple[float, ...], seconds: float) -> O
         outer=fold_numbers(result.train, result.corpus.space),
         metrics={**tracking.trial_metrics(result), **_pairs(result), "seconds": seconds},
         tags=tracking.trial_tags(result),
-        curve=curve,
+        units={
+            f"{fold}/{actor}": score
+            for fold, one in result.inner.items()
+            for actor, score in one.per_actor.items()
+        },
+        curve=curves.mean,
+        fold_curves=curves.folds,
         seconds=seconds,
     )
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from blended.studies.search import progress, selection
 from blended.studies.search.plan import Plan
+from blended.studies.search.wording import short_names
 
 if TYPE_CHECKING:
     import optuna
@@ -23,11 +24,30 @@ def study_figures(study: "optuna.Study", plan: Plan) -> dict[str, bytes]:
         return {}
     made = {"pareto_front.png": _pareto(trials)}
     target = _score if plan.study.is_multi_objective else None
+    searched = _searched(study, plan)
     for name, draw in _OPTUNA.items():
         with _plain_backend():
-            if (picture := _drawn(draw, study, target)) is not None:
+            if (picture := _drawn(draw, searched, target)) is not None:
                 made[f"{name}.png"] = picture
     return made
+
+
+def _searched(study: "optuna.Study", plan: Plan) -> "optuna.Study":
+    """A copy in memory of the search alone, without fresh seeds, with names that fit beside an axis."""
+    import optuna
+
+    paths = [*plan.study.dimensions]
+    names = dict(zip(paths, short_names(paths), strict=True))
+    copied = optuna.create_study(directions=study.directions)
+    for trial in progress.complete(progress.searched(study.get_trials(deepcopy=False))):
+        copied.add_trial(
+            optuna.trial.create_trial(
+                values=trial.values,
+                params={names[path]: value for path, value in trial.params.items()},
+                distributions={names[path]: one for path, one in trial.distributions.items()},
+            )
+        )
+    return copied
 
 
 @contextmanager
@@ -51,6 +71,7 @@ def _drawn(
     """None where Optuna has nothing to draw: one setting only, or no variation."""
     import matplotlib.pyplot as plt
     import numpy as np
+    from matplotlib.ticker import NullFormatter
 
     name = "score on inner folds"
     try:
@@ -59,7 +80,11 @@ def _drawn(
         return None
     finally:
         plt.close("all")
-    figure = np.ravel(np.asarray(axes, dtype=object))[0].figure
+    drawn = np.ravel(np.asarray(axes, dtype=object))
+    for one in drawn:
+        # Between powers of ten the labels of a narrow logarithmic axis run into each other.
+        one.xaxis.set_minor_formatter(NullFormatter())
+    figure = drawn[0].figure
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110, bbox_inches="tight")
     plt.close("all")

@@ -108,7 +108,7 @@ class Objective:
         made: list[Outcome] = []
         for config in self.plan.configs(chosen, seeds if fresh is None else (int(fresh),)):
             made.append(self.outcome(config, pruning))
-            pruning.offset += len(made[-1].curve) or pruning.last_epoch
+            pruning.offset += max(made[-1].curve, default=pruning.last_epoch)
             pruning.last_epoch = 0
             if kind == "wilcoxon" and len(made) < len(seeds):
                 _compare_units(trial, made)

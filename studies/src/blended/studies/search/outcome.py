@@ -3,7 +3,6 @@
 `inner` is what a study may choose by; `outer` is what it reports.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +10,9 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 
 from blended.data import LabelSpace
 from blended.eval.predictions import Predictions
+
+Curve = dict[int, float]
+"""Epoch, from 1 -> value after it; epochs without a value are left out."""
 
 
 class FoldNumbers(BaseModel):
@@ -42,21 +44,18 @@ class Outcome(BaseModel):
     metrics: dict[str, float] = {}
     """Everything worth tracking, by the names that it has in MLflow."""
     tags: dict[str, str] = {}
-    curve: tuple[float, ...] = ()
-    """Mean inner score after every epoch."""
-    fold_curves: dict[int, tuple[float, ...]] = {}
-    """Reported fold -> score on its inner fold after every epoch."""
+    curve: Curve = {}
+    """Mean inner score of the models that were still trained."""
+    fold_curves: dict[int, Curve] = {}
+    """Reported fold -> score on its inner fold, while its models were trained."""
     seconds: float = 0.0
 
     @property
     def mean_inner(self) -> FoldNumbers:
         """What a search maximises: the unweighted mean over folds."""
-        return mean(self.inner)
-
-    @property
-    def mean_outer(self) -> FoldNumbers:
-        """The unweighted mean over reported folds."""
-        return mean(self.outer)
+        rows = [(one.presence, one.salience, one.score) for one in self.inner.values()]
+        presence, salience, score = np.mean(rows, axis=0).tolist()
+        return FoldNumbers(presence=presence, salience=salience, score=score)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,10 +66,3 @@ class Evaluated:
     predictions: Predictions
     """Of all training clips, each by a model that saw nobody of its fold."""
     space: LabelSpace
-
-
-def mean(folds: Mapping[int, FoldNumbers]) -> FoldNumbers:
-    """Unweighted mean over folds."""
-    rows = [(one.presence, one.salience, one.score) for one in folds.values()]
-    presence, salience, score = np.mean(rows, axis=0).tolist()
-    return FoldNumbers(presence=presence, salience=salience, score=score)

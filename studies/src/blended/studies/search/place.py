@@ -54,6 +54,15 @@ class Place:
         """Ray Tune's own state."""
         return self.folder / "ray"
 
+    @property
+    def pooled(self) -> Path:
+        """Pooled features that all workers of a machine map; safe to delete."""
+        return self.root / "data" / "cache" / "pooled"
+
+    def trainings(self, corpus: str) -> Path:
+        """What trainings of studies on a corpus said about every clip, for trials that only decide."""
+        return self.root / "runs" / corpus / "trainings"
+
     def trials(self, corpus: str) -> Path:
         """Results of all studies on a corpus, one folder per identity."""
         return self.root / "runs" / corpus / "trials"

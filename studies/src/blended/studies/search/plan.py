@@ -17,6 +17,8 @@ from blended.studies.search.study_file import RECIPE, StudyFile
 from blended.studies.trial import TrialConfig, trial_config
 
 MAX_EPOCHS = "fusion.training.max_epochs"
+DECISION = "decision"
+"""The section of a recipe that nothing is trained by."""
 
 
 class Plan(BaseModel):
@@ -42,16 +44,26 @@ class Plan(BaseModel):
         """Of every trial."""
         return self.study.seeds or (int(self.base.get("seed", 0)),)
 
+    @property
+    def shares_trainings(self) -> bool:
+        """Whether trials differ in how they decide, so that several may need the same training."""
+        searched = any(path.split(".")[0] == DECISION for path in self.study.dimensions)
+        return searched or any(DECISION in changes for changes in self.study.recipes.values())
+
     def recipe(self, chosen: Choices, seed: int) -> dict[str, Any]:
         """The recipe that choices make, not checked."""
         made = copy.deepcopy(self.base)
+        # Sections before what is set inside them; copied, or a setting would change the study's own choice.
+        sections = {path: value for path, value in chosen.items() if isinstance(value, dict)}
         for path, value in chosen.items():
             if path == RECIPE:
-                made = merged(made, self.study.recipes[str(value)])
+                made = merged(made, copy.deepcopy(self.study.recipes[str(value)]))
+        for path, value in sections.items():
+            made = merged(made, _nested(path, copy.deepcopy(value)))
         if (epochs := self.study.budget.epochs) is not None:
             _set(made, MAX_EPOCHS, epochs)
         for path, value in chosen.items():
-            if path != RECIPE:
+            if path != RECIPE and path not in sections:
                 _set(made, path, value)
         return {**made, "seed": seed}
 
@@ -65,6 +77,14 @@ class Plan(BaseModel):
     def configs(self, chosen: Choices, seeds: tuple[int, ...]) -> list[TrialConfig]:
         """One per seed."""
         return [self.config(chosen, seed) for seed in seeds]
+
+
+def _nested(path: str, value: Any) -> dict[str, Any]:
+    """`{"fusion": {"training": value}}` of `fusion.training`."""
+    made = value
+    for section in reversed(path.split(".")):
+        made = {section: made}
+    return made
 
 
 def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

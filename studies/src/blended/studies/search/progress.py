@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import optuna
 
 Step = Literal["trial", "wait", "reevaluate", "done"]
-PLAN, STOPPED, DRIVER = "plan", "stopped", "driver"
+PLAN, STOPPED = "plan", "stopped"
 """Attributes of a study in Optuna's storage."""
 RETRIED = "retry_history"
 """Where Optuna's retry of dead workers' trials writes the numbers of the trials that one repeats."""

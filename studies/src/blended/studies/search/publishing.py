@@ -15,6 +15,7 @@ from blended.studies.search.plan import Plan
 from blended.studies.search.records import SELECTED
 from blended.studies.search.trial_store import TrialStore
 from blended.studies.search.uploading import Uploader, check_answers
+from blended.studies.search.wording import in_words, short_value
 
 if TYPE_CHECKING:
     import optuna
@@ -114,11 +115,10 @@ def _headline_table(nested: selection.Headline) -> str:
 
 
 def _winner_line(best: selection.Winner) -> str:
-    params = ", ".join(f"{path} {value}" for path, value in best.params.items())
     numbers = ", ".join(f"{name} {estimate}" for name, estimate in best.estimates.items())
     fresh = "" if best.fresh is None else f", {best.fresh:.3f} on fresh seeds"
     return (
-        f"**Winner: trial #{best.number}** ({params}), inner score {best.inner:.3f}{fresh}. "
+        f"**Winner: trial #{best.number}** ({in_words(best.params)}), inner score {best.inner:.3f}{fresh}. "
         f"Its outer scores, {SELECTED}: {numbers}."
     )
 
@@ -138,12 +138,16 @@ def _groups(path: str, trials: Sequence[FrozenTrial], store: TrialStore) -> Grou
 
 
 def _verdict(path: str, groups: Groups) -> str:
-    """`fusion.name: late leads early by 0.020 [-0.010, 0.050], p 0.210: noise`."""
+    """`fusion.name: late leads early on inner folds; its lead on outer folds is ..., p 0.210: noise`."""
     best, _, _ = groups[0]
     second, _, gap = groups[1]
     assert gap is not None
     said = "noise" if gap.is_noise else "more than noise"
-    return f"**{path}: {best}** leads {second} by {gap.headline}, p {gap.p_holm:.3f}: **{said}**"
+    best, second = short_value(best), short_value(second)
+    return (
+        f"**{path}: {best}** leads {second} on inner folds; its lead on outer folds is {gap.headline}, "
+        f"p {gap.p_holm:.3f}: **{said}**"
+    )
 
 
 def _group_table(path: str, groups: Groups) -> str:
@@ -153,5 +157,7 @@ def _group_table(path: str, groups: Groups) -> str:
         behind = str(gap.headline) if gap else ""
         verdict = f"{gap.p_holm:.3f}{' (noise)' if gap.is_noise else ''}" if gap else ""
         inner, outer = progress.mean_score(trial), progress.mean_score(trial, "outer")
-        rows.append(f"| {name} | #{trial.number} | {inner:.3f} | {outer:.3f} | {behind} | {verdict} |")
+        rows.append(
+            f"| {short_value(name)} | #{trial.number} | {inner:.3f} | {outer:.3f} | {behind} | {verdict} |"
+        )
     return "\n".join(rows)

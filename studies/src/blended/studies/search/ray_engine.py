@@ -1,8 +1,8 @@
 """Ray Tune: the same study file, on a cluster.
 
 Every trial is an actor that calls the same objective as a worker does; the driver asks the study's sampler
-and writes into the study's storage. Actors are used again, so that each imports torch once; features are
-mapped from one file per machine (`shared_features`). The working folder must be on a file system that all
+and writes into the study's storage. Actors are used again, so that each imports torch once; pooled features
+are mapped, once per machine (`mapped_memory`). The working folder must be on a file system that all
 machines see.
 """
 
@@ -36,8 +36,8 @@ LAST_EPOCH = 10**6
 SAVE_SECONDS = "5"
 """How often the driver saves what it needs to be restored."""
 
-MakeEvaluator = Callable[[Path, str], Evaluator]
-"""(working folder, device) -> what evaluates; called once per actor."""
+MakeEvaluator = Callable[[Plan, Place, str], Evaluator]
+"""(plan, place, device) -> what evaluates; called once per actor."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,11 @@ class RayOptions:
     cpus_per_trial: float = 1.0
 
 
-def real_evaluator(root: Path, device: str) -> Evaluator:
+def real_evaluator(plan: Plan, place: Place, device: str) -> Evaluator:
     """Trains."""
-    from blended.studies.folders import Folders
-    from blended.studies.search.evaluation import TrialEvaluator
+    from blended.studies.search.evaluation import evaluator_of
 
-    return TrialEvaluator(Folders(root), device, lambda message: None)
+    return evaluator_of(plan, place, device)
 
 
 def run(
@@ -208,11 +207,10 @@ def one_trial(
     from blended.studies.search.objective import Objective
     from blended.studies.search.ray_search import ENDED, FAILED, FRESH
 
-    plan, folder = Plan.model_validate_json(plan_json), Path(root)
-    if (root, device) not in _EVALUATORS:
-        _EVALUATORS[root, device] = make(folder, device)
-    store = TrialStore(Place(folder, name).trials(plan.params.corpus))
-    objective = Objective(plan, _EVALUATORS[root, device], store)
+    plan, place = Plan.model_validate_json(plan_json), Place(Path(root), name)
+    if (root, name) not in _EVALUATORS:
+        _EVALUATORS[root, name] = make(plan, place, device)
+    objective = Objective(plan, _EVALUATORS[root, name], TrialStore(place.trials(plan.params.corpus)))
     pruning = Pruning(_reporter(plan), lambda: False, _every(plan, config.get(FRESH)))
     try:
         chosen = space.from_params(plan.study.dimensions, config["params"])

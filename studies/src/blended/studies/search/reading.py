@@ -1,11 +1,11 @@
 """Reading a study file: every mistake with its line and the nearest right name."""
 
 import difflib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, get_args
 
-from pydantic import BaseModel, JsonValue, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from blended.data.errors import InputError, unknown_name
 from blended.studies.params import Params, Recipe
@@ -158,8 +158,3 @@ def _settings(model: type[BaseModel]) -> set[str]:
                 waiting.extend(field.metadata)
         waiting.extend(get_args(annotation))
     return found
-
-
-def configurations(plan: Plan) -> Sequence[dict[str, JsonValue]]:
-    """Every point of an exhaustive study, in order."""
-    return space.all_points(plan.study.dimensions)

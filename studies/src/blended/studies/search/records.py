@@ -8,13 +8,16 @@ from optuna.trial import FrozenTrial, TrialState
 
 from blended.studies.search import progress, space
 from blended.studies.search.objective import RESULT, SEED
-from blended.studies.search.outcome import Outcome
+from blended.studies.search.outcome import Curve, Outcome
 from blended.studies.search.plan import Plan
 from blended.studies.search.spool import Spool, TrialRecord
 from blended.studies.search.trial_store import TrialStore, together
+from blended.studies.search.wording import short_value
 from blended.studies.tracking import flatten
 
 STATES = {TrialState.COMPLETE: "finished", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
+MAX_POINTS = 60
+"""Of a curve in MLflow; the trial store has every epoch."""
 SELECTED = "selected on these folds"
 """The label of every score that something was chosen by."""
 
@@ -84,14 +87,21 @@ def _metrics(trial: FrozenTrial, outcomes: Sequence[Outcome]) -> dict[str, float
     return values
 
 
-def _curves(trial: FrozenTrial, outcomes: Sequence[Outcome]) -> dict[str, tuple[float, ...]]:
+def _curves(trial: FrozenTrial, outcomes: Sequence[Outcome]) -> dict[str, Curve]:
+    """Of the first seed; of a trial that was given up, what the pruner saw."""
     if not outcomes:
-        steps = sorted(trial.intermediate_values)
-        return {"epochs/inner_score": tuple(trial.intermediate_values[step] for step in steps)}
+        return {"epochs/inner_score": dict(sorted(trial.intermediate_values.items()))}
     curves = {"epochs/inner_score": outcomes[0].curve}
     for fold, curve in outcomes[0].fold_curves.items():
         curves[f"fold{fold}/epochs_inner_score"] = curve
-    return {name: curve for name, curve in curves.items() if curve}
+    return {name: _thinned(curve) for name, curve in curves.items() if curve}
+
+
+def _thinned(curve: Curve) -> Curve:
+    """Every second, third, ... epoch of a long curve, and its last: MLflow pays for each value."""
+    every = -(-len(curve) // MAX_POINTS)
+    epochs = list(curve)
+    return {epoch: curve[epoch] for epoch in sorted({*epochs[::every], epochs[-1]})}
 
 
 def _tags(
@@ -102,7 +112,7 @@ def _tags(
     tags = {
         **given,
         **{name: str(where[name]) for name in ("device", "host", "git_commit", "git_dirty") if name in where},
-        **{f"choice.{path}": str(space.label(value)) for path, value in chosen.items()},
+        **{f"choice.{path}": short_value(space.label(value)) for path, value in chosen.items()},
         "identity": ", ".join(one.identity for one in outcomes),
         "inner_score_is": SELECTED,
         "phase": "re-evaluation" if SEED in trial.user_attrs else "search",

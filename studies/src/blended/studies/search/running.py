@@ -14,15 +14,16 @@ from blended.studies import provenance, tracking
 from blended.studies.folders import Folders
 from blended.studies.search import publishing, space
 from blended.studies.search.background import BackgroundUpload
-from blended.studies.search.evaluation import TrialEvaluator, check_features
+from blended.studies.search.evaluation import check_features, evaluator_of
 from blended.studies.search.objective import Objective
 from blended.studies.search.place import Place
 from blended.studies.search.plan import Plan
-from blended.studies.search.records import reconcile, record_of
+from blended.studies.search.records import STATES, reconcile, record_of
 from blended.studies.search.spool import Spool
 from blended.studies.search.study_view import view_address
 from blended.studies.search.trial_store import TrialStore
 from blended.studies.search.uploading import Uploader
+from blended.studies.search.wording import in_words
 from blended.studies.search.worker import Worker
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def work(
 ) -> None:
     """One worker until the study is done or stopped; its results go to MLflow in the background."""
     store, spool = TrialStore(place.trials(plan.params.corpus)), Spool(place.spool)
-    evaluator = TrialEvaluator(Folders(place.root), device, _silent, place.checkpoints)
+    evaluator = evaluator_of(plan, place, device)
     objective = Objective(plan, evaluator, store, again=again, where=_where(place.root, device))
     uploader = make_uploader(plan, place)
 
@@ -124,15 +125,11 @@ def spawn_workers(
     return [subprocess.Popen(command, env=environment) for _ in range(number)]
 
 
-def _silent(message: str) -> None:
-    """Of many trials, what each trains is too much to read."""
-
-
 def _line(trial: "FrozenTrial") -> str:
-    """`trial 3 complete: 0.153 (fusion.name late, ...)`."""
+    """`trial 3 finished: 0.153 (fusion late, ...)`."""
     values = " ".join(f"{value:.3f}" for value in trial.values or ())
-    settings = ", ".join(f"{path} {value}" for path, value in trial.params.items())
-    return f"trial {trial.number} {trial.state.name.lower()}: {values or 'no value'} ({settings})"
+    state = STATES.get(trial.state, trial.state.name.lower())
+    return f"trial {trial.number} {state}: {values or 'no value'} ({in_words(trial.params)})"
 
 
 def _where(root: Path, device: str) -> dict[str, str]:

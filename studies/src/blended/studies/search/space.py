@@ -3,17 +3,15 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from pydantic import JsonValue
-
 from blended.data import InputError
 from blended.data.errors import unknown_name
-from blended.studies.search.dimension import Dimension, Label, allowed, label
+from blended.studies.search.dimension import Dimension, Label, Value, allowed, label
 
 if TYPE_CHECKING:
     import optuna
 
 Space = Mapping[str, Dimension]
-Choices = dict[str, JsonValue]
+Choices = dict[str, Value]
 """Dotted path -> value."""
 
 
@@ -64,7 +62,7 @@ def all_points(space: Space) -> list[Choices]:
     return points
 
 
-def probes(space: Space) -> Iterator[tuple[str, JsonValue, Choices]]:
+def probes(space: Space) -> Iterator[tuple[str, Value, Choices]]:
     """Path, value and choices that show the value: each choice and each end of a range once."""
     first: Choices = {}
     for path, dimension in space.items():

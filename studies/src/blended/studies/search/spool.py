@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from blended.data.atomic import write_text
+from blended.studies.search.outcome import Curve
 
 
 class TrialRecord(BaseModel):
@@ -27,8 +28,8 @@ class TrialRecord(BaseModel):
     params: dict[str, str]
     """The whole configuration, flattened."""
     metrics: dict[str, float]
-    curves: dict[str, tuple[float, ...]]
-    """Metric -> value after every epoch, from 1."""
+    curves: dict[str, Curve]
+    """Metric -> values over epochs."""
     tags: dict[str, str]
     started_ms: int
     ended_ms: int

@@ -19,8 +19,9 @@ from blended.eval.predictions import Predictions
 from blended.studies.search import spool, trial_store
 from blended.studies.search.objective import Objective, Watch
 from blended.studies.search.opening import join
-from blended.studies.search.outcome import Evaluated, FoldNumbers, Outcome
+from blended.studies.search.outcome import Curve, Evaluated, FoldNumbers, Outcome
 from blended.studies.search.place import Place
+from blended.studies.search.plan import Plan
 from blended.studies.search.records import record_of
 from blended.studies.search.storage import open_storage
 from blended.studies.search.worker import Worker
@@ -43,7 +44,7 @@ class ToyEvaluator:
     seconds_per_epoch: float = 0.0
     epochs: int = 5
     fault: str = "none"
-    """`raise`, `nan`, `memory` or `disk`: what the faulty configuration does."""
+    """`raise`, `nan`, `memory`, `disk` or `kill` (of the process): what the faulty configuration does."""
 
     def identity(self, config: "TrialConfig") -> str:
         """Over the configuration."""
@@ -53,18 +54,20 @@ class ToyEvaluator:
     def __call__(self, config: "TrialConfig", watch: Watch) -> Evaluated:
         """Waits, reports, and gives numbers that depend on the configuration alone."""
         best = quality(config)
-        curve: list[float] = []
+        curve: Curve = {}
         for epoch in range(1, self.epochs + 1):
             time.sleep(self.seconds_per_epoch)
-            curve.append(best * epoch / self.epochs)
-            watch(epoch, curve[-1])
+            if epoch > 1 and self.fault == "kill" and config.fusion.training.hidden == FAULTY_HIDDEN:
+                _die()
+            curve[epoch] = best * epoch / self.epochs
+            watch(epoch, curve[epoch])
         score = best
         if config.fusion.training.hidden == FAULTY_HIDDEN:
             score = self._misbehave(score)
         identity = self.identity(config)
         with (self.root / EVALUATED).open("a") as file:
             file.write(identity + "\n")
-        return Evaluated(_outcome(config, identity, score, tuple(curve)), _predictions(score), SPACE)
+        return Evaluated(_outcome(config, identity, score, curve), _predictions(score), SPACE)
 
     def _misbehave(self, score: float) -> float:
         if self.fault == "raise":
@@ -76,10 +79,12 @@ class ToyEvaluator:
         return float("nan") if self.fault == "nan" else score
 
 
-def make_toy(root: Path, device: str, *, seconds_per_epoch: float = 0.0, fault: str = "none") -> ToyEvaluator:
+def make_toy(
+    plan: Plan, place: Place, device: str, *, seconds_per_epoch: float = 0.0, fault: str = "none"
+) -> ToyEvaluator:
     """For the Ray engine, whose actors make their own."""
-    del device
-    return ToyEvaluator(root, seconds_per_epoch=seconds_per_epoch, fault=fault)
+    del plan, device
+    return ToyEvaluator(place.root, seconds_per_epoch=seconds_per_epoch, fault=fault)
 
 
 def quality(config: "TrialConfig") -> float:
@@ -91,7 +96,7 @@ def quality(config: "TrialConfig") -> float:
     return float(np.clip(0.8 - 0.2 * distance + bonus + noise, 0.01, 0.99))
 
 
-def _outcome(config: "TrialConfig", identity: str, score: float, curve: tuple[float, ...]) -> Outcome:
+def _outcome(config: "TrialConfig", identity: str, score: float, curve: Curve) -> Outcome:
     inner = {
         fold: FoldNumbers(presence=score + 0.01 * fold, salience=score - 0.01 * fold, score=score)
         for fold in range(FOLDS)

@@ -4,6 +4,7 @@ Uploading twice changes nothing: a run is looked up by the key of its trial befo
 that was left half-way is completed with the same values at the same times.
 """
 
+import os
 import socket
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ STATUS = {"finished": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}
 MAX_METRICS, MAX_PARAMS, MAX_TAG_CHARACTERS = 1000, 100, 5000
 """Of one call of MLflow."""
 CONNECT_SECONDS = 2
+PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
+"""MLflow's own, unless set otherwise: by default a call to a server that has gone takes minutes to fail, and
+here it is tried again anyway."""
 
 
 @dataclass
@@ -56,6 +60,8 @@ class Uploader:
     def _upload(self) -> int:
         from mlflow import MlflowClient
 
+        for name, value in PATIENCE.items():
+            os.environ.setdefault(name, value)
         check_answers(self.uri)
         experiment_id = tracking.open_experiment(self.uri, self.experiment, self.root)
         client = MlflowClient(tracking_uri=self.uri)
@@ -101,7 +107,7 @@ class Uploader:
         run_id = run.info.run_id
         metrics = [Metric(key, value, record.ended_ms, 0) for key, value in record.metrics.items()]
         for name, curve in record.curves.items():
-            metrics += [Metric(name, v, record.ended_ms, epoch) for epoch, v in enumerate(curve, start=1)]
+            metrics += [Metric(name, value, record.ended_ms, epoch) for epoch, value in curve.items()]
         params = [Param(key, value) for key, value in record.params.items()]
         for chunk in _in_batches(params, MAX_PARAMS):
             client.log_batch(run_id, params=chunk)

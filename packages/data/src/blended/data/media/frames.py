@@ -6,19 +6,16 @@ from pathlib import Path
 
 import av
 import numpy as np
-from av.video.reformatter import Interpolation
 from numpy.typing import NDArray
 
+from blended.data.media.colours import Painter
 from blended.data.media.opening import begins_as_mov, opened, require_video, zero_seconds
-from blended.data.media.probing import check_complete, clockwise_degrees, survey
+from blended.data.media.probing import check_complete, survey_pictures
 from blended.data.media.records import Frames, MediaError, VideoInfo
 
 # A frame counts as shown this long before its time, up to a quarter of a frame: timestamps are rounded to
 # ticks (1 ms in Matroska) and cameras jitter.
 EARLY_SECONDS = 0.004
-
-# swscale's default is off by up to 3 of 255 (white becomes 253); these are exact, for 0.1 ms a small frame.
-EXACT = int(Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT)
 
 # Frames that may be missing at the end before a file is called cut off.
 PADDING_FRAMES = 2.5
@@ -46,7 +43,7 @@ def read_frames(
     path = Path(path)
     if rate_hz is not None and not rate_hz > 0:
         raise MediaError(f"frames were asked for at {rate_hz} Hz, expected a positive rate such as 25")
-    surveyed = survey(path)
+    surveyed = survey_pictures(path)
     info = surveyed.info.video
     if info is None:
         raise _no_frames(path)
@@ -89,11 +86,15 @@ def _keeper(
 ) -> Callable[[av.VideoFrame, int, int], None]:
     """What puts a frame into the steps from one to before another."""
 
+    painter = Painter()
+
     def scale(frame: av.VideoFrame, first: int, end: int) -> None:
-        values[first:end] = _picture(frame, values.shape[1], values.shape[2])
+        painter.paint(frame, values[first])
+        values[first + 1 : end] = values[first]
 
     def cut(frame: av.VideoFrame, first: int, end: int) -> None:
-        whole = np.ascontiguousarray(_picture(frame, info.height, info.width))
+        whole = np.empty((info.height, info.width, 3), np.uint8)
+        painter.paint(frame, whole)
         for step in range(first, end):
             values[step] = change(float(grid[step]), whole) if change else whole
 
@@ -126,18 +127,3 @@ def _fill(path: Path, wanted: NDArray[np.float64], keep: Callable[[av.VideoFrame
         if done < len(wanted):
             keep(shown, done, len(wanted))
         return seconds
-
-
-def _picture(frame: av.VideoFrame, height: int, width: int) -> NDArray[np.uint8]:
-    """[height, width, 3] upright RGB of one frame."""
-    turns = clockwise_degrees(frame) // 90
-    lying = turns % 2 == 1
-    scaled = frame.reformat(
-        width=height if lying else width,
-        height=width if lying else height,
-        # The same bytes as rgb24, in half the time: exact colours are written plane by plane.
-        format="gbrp",
-        interpolation=EXACT,
-        threads=1,
-    )
-    return np.rot90(scaled.to_ndarray(), -turns).astype(np.uint8, copy=False)

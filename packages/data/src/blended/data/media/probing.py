@@ -101,6 +101,32 @@ def _glance(path: Path) -> MediaInfo | None:
         return _media_info(path, container, video, audio) if videos or audios else None
 
 
+def survey_pictures(path: Path) -> Survey:
+    """What `survey` gives, without a word on sound where the header of an MP4 or MOV says enough.
+
+    That takes a tenth of the time for large pictures, because fewer of them are decoded.
+    """
+    try:
+        found = _survey_pictures(path) if begins_as_mov(path) else None
+    except MediaError:
+        found = None  # the thorough way finds the words
+    return survey(path) if found is None else found
+
+
+def _survey_pictures(path: Path) -> Survey | None:
+    with opened(path, headers_only=True) as container:
+        videos = video_tracks(container)
+        if not videos or not videos[0].frames or not videos[0].duration:
+            return None
+        read_only(container, videos[:1])
+        timings, rotation = _scan(container, videos[:1])
+        timing = timings[videos[0].index]
+        if not len(timing.starts):
+            return None
+        video = _video_info(videos, timing, rotation)
+        return Survey(_media_info(path, container, video, None), timing.starts)
+
+
 def survey(path: Path) -> Survey:
     """What `probe` gives, with the time of every frame."""
     with opened(path) as container:
@@ -137,7 +163,7 @@ def clockwise_degrees(frame: av.VideoFrame) -> int:
     return round(-frame.rotation / 90) % 4 * 90
 
 
-def _scan(container: InputContainer, streams: list[Track]) -> tuple[dict[int, Timing], int]:
+def _scan(container: InputContainer, streams: Sequence[Track]) -> tuple[dict[int, Timing], int]:
     """Timing of every track by stream index, and the clockwise turn of the picture, in one pass."""
     turns: list[int] = []
 
@@ -176,7 +202,9 @@ def turn_of(packet: Packet) -> int | None:
     """The clockwise turn of the picture in a packet, which every frame of a track says; None without one."""
     frames = [frame for frame in packet.decode() if isinstance(frame, av.VideoFrame)]
     decoder = packet.stream.codec_context
-    if not frames and packet.size and isinstance(decoder, VideoCodecContext):
+    # Not those before the start of an edit list: they are never handed out, but others build on them.
+    drawn = packet.size and not packet.is_discard
+    if not frames and drawn and isinstance(decoder, VideoCodecContext):
         # Told that there is no more, a decoder hands out what it holds back for later frames to overtake.
         frames = decoder.decode(None)
         decoder.flush_buffers()

@@ -12,16 +12,19 @@ from typing import Any
 import numpy as np
 
 from blended.data.media.frames import check_frames, frame_times
-from blended.data.media.probing import survey
+from blended.data.media.probing import survey_pictures
 from blended.data.media.records import Frames, MediaError
 
 
 def why_not() -> str:
     """Why torchcodec cannot be used here; empty if it can."""
     try:
-        import_module("torchcodec.decoders")
+        library = import_module("torchcodec")
     except (ImportError, OSError, RuntimeError) as error:
         return f"torchcodec cannot be loaded: {str(error).strip().splitlines()[0]}"
+    # Newer ones can be imported without FFmpeg, for still pictures.
+    if getattr(library, "ffmpeg_major_version", 0) is None:
+        return "torchcodec cannot be loaded: it finds no FFmpeg of a version that it knows"
     return ""
 
 
@@ -32,7 +35,7 @@ def read_frames_with_torchcodec(path: Path, rate_hz: float | int | None = None) 
     """
     if reason := why_not():
         raise MediaError(f"{reason}: install it with an FFmpeg of your system, or use `read_frames`")
-    surveyed = survey(path)
+    surveyed = survey_pictures(path)
     info = surveyed.info.video
     if info is None:
         raise MediaError(f"{path} has no video track, expected pictures: give a file with video")

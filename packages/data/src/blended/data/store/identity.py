@@ -17,7 +17,7 @@ class Identity:
     corpus: str
     """Hash of the corpus whose clips were encoded."""
     version: str
-    """Of the code that made the features: distribution, and the encoder's own file where there is one."""
+    """Of the code that made the features: distribution, and the encoder's files where it has some."""
 
     def __post_init__(self) -> None:
         """Raises InputError unless `encoder` is a JSON object; rewrites it with sorted keys."""

@@ -6,7 +6,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from blended.eval.comparison import RunRecord
 from blended.eval.figures.style import (
     INK,
     LOOKS,
@@ -18,6 +17,7 @@ from blended.eval.figures.style import (
     new_figure,
     open_frame,
 )
+from blended.eval.run_record import RunRecord
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,8 @@ DRAWS = {
 }
 """How clips are drawn -> colour, marker, shift to the side in steps of the axis, words."""
 
+VERDICTS = "filled: better than without; hollow: cannot be told apart; cross: worse"
+
 
 def enrolment_figure(points: Sequence[EnrolmentPoint], *, width_inches: float = WIDE_INCHES) -> Figure:
     """A line per way of drawing clips, with intervals; dashed: the score without any calibration."""
@@ -45,7 +47,8 @@ def enrolment_figure(points: Sequence[EnrolmentPoint], *, width_inches: float = 
             linewidth=0, elinewidth=1.3, label="all clips, with the one judged",
         )  # fmt: skip
         axes.set_xticks(list(place.values()), list(place))
-        axes.set_xlabel("clips of the person that scores are calibrated from")
+        verdicts = VERDICTS.replace("; ", "\n", 1) if narrow else VERDICTS
+        axes.set_xlabel(f"clips of the person that scores are calibrated from\n{verdicts}")
         axes.set_ylabel("score")
         axes.tick_params(axis="y", labelsize=SMALL, labelcolor=MUTED)
         axes.grid(axis="y", color=RULE, linewidth=0.6, alpha=0.7)
@@ -59,17 +62,29 @@ def _line(axes: Axes, points: Sequence[EnrolmentPoint], drawn: str, place: dict[
     if not points:
         return
     colour, marker, shift, words = DRAWS[drawn]
-    axes.errorbar(
-        [place[point.clips] + shift for point in points],
-        [point.score.value for point in points],
-        yerr=_ends(points),
-        color=colour,
-        marker=marker,
-        markersize=4.5,
-        linewidth=1.3,
-        elinewidth=1.1,
-        label=words,
-    )
+    x = [place[point.clips] + shift for point in points]
+    y = [point.score.value for point in points]
+    axes.errorbar(x, y, yerr=_ends(points), color=colour, linewidth=1.3, elinewidth=1.1)
+    for kind, shape in (("helps", marker), ("unclear", marker), ("hurts", "X")):
+        chosen = [number for number, point in enumerate(points) if _verdict(point) == kind]
+        axes.plot(
+            [x[number] for number in chosen],
+            [y[number] for number in chosen],
+            linestyle="none",
+            marker=shape,
+            markersize=7 if kind == "hurts" else 5,
+            color=colour,
+            markerfacecolor="white" if kind == "unclear" else colour,
+            zorder=3,
+        )
+    axes.plot([], [], color=colour, marker=marker, markersize=4.5, linewidth=1.3, label=words)
+
+
+def _verdict(point: EnrolmentPoint) -> str:
+    """Whether the score can be told apart from that without calibration."""
+    if point.gain.low > 0:
+        return "helps"
+    return "hurts" if point.gain.high < 0 else "unclear"
 
 
 def _ends(points: Sequence[EnrolmentPoint]) -> tuple[list[float], list[float]]:

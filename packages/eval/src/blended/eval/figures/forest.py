@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from blended.eval.comparison import RunRecord, Standings
+from blended.eval.comparison import Standings
 from blended.eval.figures.style import (
     INK,
     LOOKS,
@@ -22,6 +22,7 @@ from blended.eval.figures.style import (
     new_figure,
     open_frame,
 )
+from blended.eval.run_record import RunRecord
 from blended.eval.tasks import TASKS
 
 LINE_INCHES = 0.235

@@ -11,11 +11,21 @@ from blended.eval.intervals import Estimate
 Importance = Mapping[str, Mapping[str, Estimate | float]]
 """Encoder or predictor -> pair of emotions -> drop of the score, positive where it mattered; with an interval
 where there is one."""
+ALL = "all clips"
+"""In place of a pair."""
+MOST_SHOWN = 12
+"""Predictors in a figure; those with the largest loss over all clips."""
 
 
 def pairs_in(importance: Importance) -> list[str]:
     """Every pair, in the order in which they first occur."""
     return list(dict.fromkeys(pair for by_pair in importance.values() for pair in by_pair))
+
+
+def largest(importance: Importance, most: int = MOST_SHOWN) -> Importance:
+    """The predictors that cost most over all clips."""
+    names = sorted(importance, key=lambda name: -_value(importance[name].get(ALL, 0.0)))
+    return {name: importance[name] for name in names[:most]}
 
 
 def importance_figure(importance: Importance, *, width_inches: float = WIDE_INCHES) -> Figure:

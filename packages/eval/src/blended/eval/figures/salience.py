@@ -11,7 +11,6 @@ from matplotlib.lines import Line2D
 from numpy import ndarray
 
 from blended.data import LabelSpace, Mixture
-from blended.eval.comparison import RunRecord
 from blended.eval.figures.confusion import heat_map, in_label_order, kinship_order, outline_diagonal
 from blended.eval.figures.style import (
     INK,
@@ -27,6 +26,7 @@ from blended.eval.figures.style import (
 )
 from blended.eval.intervals import NUM_RESAMPLES, ScoreEstimates, actor_bootstrap
 from blended.eval.metrics import Correctness
+from blended.eval.run_record import RunRecord
 
 ANYTHING_ELSE = "else"
 """The column of clips decided for another set, or for shares that the corpus does not have."""

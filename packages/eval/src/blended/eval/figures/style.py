@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from blended.eval.comparison import RunRecord
+from blended.eval.run_record import RunRecord
 
 WIDE_INCHES = 6.6
 NARROW_INCHES = 3.4

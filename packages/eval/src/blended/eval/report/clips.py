@@ -7,8 +7,8 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from blended.data import InputError, LabelSpace, Mixture
-from blended.eval.comparison import RunRecord
 from blended.eval.figures import target_shares
+from blended.eval.run_record import RunRecord
 
 CLIPS_SHOWN = 5
 """Of either kind."""

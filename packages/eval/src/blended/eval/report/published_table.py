@@ -1,9 +1,10 @@
 """Published numbers beside ours, each with the protocol that it came from."""
 
-from blended.eval.comparison import RunRecord, Standings
+from blended.eval.comparison import Standings
 from blended.eval.published import CORPUS, PUBLISHED, PublishedPair, PublishedRow
 from blended.eval.report.formats import Cell, Column, Table
 from blended.eval.report.records import Report
+from blended.eval.run_record import RunRecord
 
 OURS = "ours, cross-fold"
 OURS_IN_FOLD = "ours, in-fold, optimistic"

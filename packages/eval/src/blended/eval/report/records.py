@@ -7,10 +7,11 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from blended.data import Corpus, InputError, LabelSpace
-from blended.eval.comparison import RunRecord
 from blended.eval.enrolment_curve import EnrolmentPoint
 from blended.eval.figures.importance import Importance
+from blended.eval.figures.weights import Weights
 from blended.eval.intervals import NUM_RESAMPLES, Estimate
+from blended.eval.run_record import RunRecord
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -97,7 +98,11 @@ class Report:
     )
     """Name of a run -> its score by clips of a person, for runs whose scores are calibrated per actor."""
     importance: Mapping[str, Importance] = field(default_factory=dict[str, Importance])
-    """Name of a run -> what permuting its predictors costs, by pair."""
+    """Name of a run -> what permuting its encoders costs, by pair."""
+    predictors: Mapping[str, Importance] = field(default_factory=dict[str, Importance])
+    """Name of a run -> what permuting its named predictors costs, the largest loss first."""
+    weights: Mapping[str, Weights] = field(default_factory=dict[str, Weights])
+    """Name of a run -> what its fusion counts encoders for, and what its streams attend to."""
     without: Mapping[str, Mapping[str, Sequence[Estimate | float]]] = field(
         default_factory=dict[str, Mapping[str, Sequence[Estimate | float]]]
     )

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from blended.data import Mixture
 from blended.eval.breakdown import breakdown
-from blended.eval.comparison import RunRecord, Standings, standings
+from blended.eval.comparison import Standings, standings
 from blended.eval.enrolment_curve import EnrolmentPoint
 from blended.eval.figures import NARROW_INCHES, WIDE_INCHES, footnote, forest_figure, svg
 from blended.eval.figures.style import look_of
@@ -26,14 +26,23 @@ from blended.eval.report.formats import (
     to_latex,
     to_markdown,
 )
+from blended.eval.report.leaning import (
+    Weighing,
+    predictors_table,
+    weighing_of,
+    weight_figures,
+    weight_tables,
+)
 from blended.eval.report.published_table import is_comparable, published_table
 from blended.eval.report.records import Report
 from blended.eval.report.top_run import Draw, TopRun, figures_of, take_apart
+from blended.eval.run_record import RunRecord
 from blended.eval.tasks import TASKS
 
 PACKAGE = "blended.eval.report"
 ROWS_SHOWN = 20
 """Of the table of unreadable clips; its CSV has them all."""
+PREDICTORS_SHOWN = 12
 FINDINGS_SHOWN = 6
 """Of the findings; the others are folded away on a screen and all there in print."""
 
@@ -58,6 +67,7 @@ class Contents:
     report: Report
     standings: Standings
     top: TopRun
+    weighing: Weighing
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +89,12 @@ def contents(report: Report) -> Contents:
         groups=report.groups,
         enrolment=_first(report.enrolment, table),
         importance=report.importance.get(name),
+        predictors=report.predictors.get(name),
         seed=report.seed,
         num_resamples=report.num_resamples,
     )
-    return Contents(report, table, top)
+    weighing = weighing_of([run.name for run in table.runs], report.weights)
+    return Contents(report, table, top, weighing)
 
 
 def render_html(report: Report) -> str:
@@ -109,7 +121,9 @@ def render_html(report: Report) -> str:
         columns=SHORT_COLUMNS,
         rows_shown=ROWS_SHOWN,
         findings_shown=FINDINGS_SHOWN,
+        predictors_shown=PREDICTORS_SHOWN,
         given=made.top.given,
+        weighing=made.weighing.runs,
         published=is_comparable(report),
         **{function.__name__: function for function in USED_BY_TEMPLATE},
     )
@@ -188,6 +202,9 @@ def _detail_tables(made: Contents) -> list[Table]:
         found.append(detail_tables.enrolment_table(name, top.enrolment))
     if top.importance is not None:
         found.append(detail_tables.importance_table(top.record.name, top.importance))
+    if top.predictors is not None:
+        found.append(predictors_table(top.record.name, top.predictors))
+    found += weight_tables(made.weighing)
     if report.without:
         found.append(detail_tables.without_table(report.without))
     return found
@@ -211,6 +228,7 @@ def _figures(made: Contents) -> dict[str, Draw]:
     return {
         "forest": lambda width: forest_figure(made.standings, ceilings=highest, width_inches=width),
         **figures_of(made.top),
+        **weight_figures(made.weighing.weights),
     }
 
 

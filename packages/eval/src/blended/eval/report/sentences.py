@@ -1,10 +1,11 @@
 """What the numbers say, in sentences that do not claim more than they show."""
 
-from blended.eval.comparison import Comparison, RunRecord, Standings
+from blended.eval.comparison import Comparison, Standings
 from blended.eval.figures import Confusion, TwoReadings
 from blended.eval.intervals import Estimate
 from blended.eval.report.formats import interval, number
 from blended.eval.report.records import Report
+from blended.eval.run_record import RunRecord
 from blended.eval.tasks import TASKS
 
 BANNER = "Rendered clips. These numbers say nothing about people."

@@ -1,15 +1,13 @@
 """One run taken apart: what it confuses, which pairs and people it reads, what it gives probability to."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from jaxtyping import Float
-from matplotlib.figure import Figure
 from numpy import ndarray
 
 from blended.data import LabelSpace
 from blended.eval.breakdown import Breakdown, breakdown
-from blended.eval.comparison import RunRecord
 from blended.eval.enrolment_curve import EnrolmentPoint
 from blended.eval.figures import (
     Confusion,
@@ -31,12 +29,13 @@ from blended.eval.figures import (
     ternary_figure,
     two_readings,
 )
+from blended.eval.figures.importance import largest
+from blended.eval.figures.weights import Weights
 from blended.eval.intensities import IntensityEvaluation
 from blended.eval.intervals import NUM_RESAMPLES
 from blended.eval.report.clips import ClipResult, check_probabilities, clip_results, worst_and_best
-
-Draw = Callable[[float], Figure]
-"""Width in inches -> figure."""
+from blended.eval.report.leaning import Draw, weight_figures
+from blended.eval.run_record import RunRecord
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,6 +61,10 @@ class TopRun:
     """None where the probabilities of the run were not given."""
     enrolment: Sequence[EnrolmentPoint] = ()
     importance: Importance | None = None
+    """Of encoders."""
+    predictors: Importance | None = None
+    """Of named predictors."""
+    weights: Weights | None = None
 
 
 def take_apart(
@@ -72,12 +75,16 @@ def take_apart(
     groups: Mapping[str, Sequence[str]] | None = None,
     enrolment: Sequence[EnrolmentPoint] = (),
     importance: Importance | None = None,
+    predictors: Importance | None = None,
+    weights: Weights | None = None,
     seed: int = 0,
     num_resamples: int = NUM_RESAMPLES,
 ) -> TopRun:
     """Counts and resamples; `groups` name a group per clip. Raises InputError for wrong probabilities."""
     if not record.decides:
-        return TopRun(record, enrolment=enrolment, importance=importance)
+        return TopRun(
+            record, enrolment=enrolment, importance=importance, predictors=predictors, weights=weights
+        )
     truth, evaluation = record.of_mixtures()
     return TopRun(
         record,
@@ -86,6 +93,8 @@ def take_apart(
         None if probabilities is None else _probabilities(record, probabilities, space, groups or {}),
         enrolment,
         importance,
+        predictors,
+        weights,
     )
 
 
@@ -108,7 +117,9 @@ def figures_of(run: TopRun) -> dict[str, Draw]:
         found["enrolment"] = lambda width: enrolment_figure(run.enrolment, width_inches=width)
     if (importance := run.importance) is not None:
         found["importance"] = lambda width: importance_figure(importance, width_inches=width)
-    return found
+    if (predictors := run.predictors) is not None:
+        found["predictors"] = lambda width: importance_figure(largest(predictors), width_inches=width)
+    return found | weight_figures(run.weights)
 
 
 def _probabilities(

@@ -60,20 +60,44 @@ class Attention(nn.Module):
         values_BSW: Float[Tensor, "B S W"] | None = None,
     ) -> Float[Tensor, "B Q W"]:
         """What the answering stream says to every asking step; `values_BSW` takes its place as values."""
-        nothing = self.nothing.expand(len(answering_BSW), 1, -1)
-        source = torch.cat([nothing, answering_BSW], dim=-2)
-        key, value = self.key_value(source).chunk(2, dim=-1)
+        key, value = self.key_value(self._with_nothing(answering_BSW)).chunk(2, dim=-1)
         if values_BSW is not None:
             weight, bias = self.key_value.weight.chunk(2, dim=0)[1], self.key_value.bias.chunk(2, dim=0)[1]
-            given = torch.cat([nothing, values_BSW], dim=-2)
-            value = torch.nn.functional.linear(given, weight, bias)
-        query, key, value = (self._heads(x) for x in (self.query(asking_BQW), key, value))
-        scores = query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5
-        if bias_HQS is not None:
-            scores = scores + torch.nn.functional.pad(bias_HQS, (1, 0))
+            value = torch.nn.functional.linear(self._with_nothing(values_BSW), weight, bias)
+        weights = self._weights(asking_BQW, key, valid_BS, bias_HQS)
+        return self.out((weights @ self._heads(value)).transpose(-3, -2).flatten(-2))
+
+    def weights(
+        self,
+        asking_BQW: Float[Tensor, "B Q W"],
+        answering_BSW: Float[Tensor, "B S W"],
+        valid_BS: Bool[Tensor, "B S"],
+        bias_HQS: Float[Tensor, "#H Q S"] | None = None,
+    ) -> Float[Tensor, "B H Q more"]:
+        """What `forward` weighs by: first the token that stands for nothing, then the S steps."""
+        key, _ = self.key_value(self._with_nothing(answering_BSW)).chunk(2, dim=-1)
+        return self._weights(asking_BQW, key, valid_BS, bias_HQS)
+
+    def _with_nothing(self, x_BSW: Float[Tensor, "B S W"]) -> Float[Tensor, "B more W"]:
+        return torch.cat([self.nothing.expand(len(x_BSW), 1, -1), x_BSW], dim=-2)
+
+    def _weights(
+        self,
+        asking_BQW: Float[Tensor, "B Q W"],
+        key_BSW: Float[Tensor, "B more W"],
+        valid_BS: Bool[Tensor, "B S"],
+        bias_HQS: Float[Tensor, "#H Q S"] | None,
+    ) -> Float[Tensor, "B H Q more"]:
+        query, key = self._heads(self.query(asking_BQW)), self._heads(key_BSW)
+        # Few passes over [B, H, Q, S], which is by far the largest here: the query is scaled instead of the
+        # scores, and what is not there is hidden by a sum, whose gradient costs nothing.
+        scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
         open_BS = torch.nn.functional.pad(valid_BS, (1, 0), value=True)
-        weights = scores.masked_fill(~open_BS[:, None, None], float("-inf")).softmax(dim=-1)
-        return self.out((weights @ value).transpose(-3, -2).flatten(-2))
+        hidden_BS = torch.zeros_like(open_BS, dtype=scores.dtype).masked_fill(~open_BS, float("-inf"))
+        hidden = hidden_BS[:, None, None]
+        if bias_HQS is not None:
+            hidden = hidden + torch.nn.functional.pad(bias_HQS, (1, 0))
+        return (scores + hidden).softmax(dim=-1)
 
     def _heads(self, x_BTW: Float[Tensor, "B T W"]) -> Float[Tensor, "B H T w"]:
         return x_BTW.unflatten(-1, (self.num_heads, -1)).transpose(-3, -2)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from blended.fusion.bodies.attention import Attention
-from blended.fusion.bodies.streams import StreamShape, embedded, make_streams, mean_over_time
+from blended.fusion.bodies.streams import StreamShape, between, embedded, make_streams, mean_over_time
 from blended.fusion.network import Batch, Body, Outputs
 
 
@@ -82,6 +82,10 @@ class AVCANet(Body):
         self.weigh = nn.ModuleDict({name: nn.Linear(2 * width, 1) for name in names})
         self.whole = nn.ModuleDict({name: Attention(width, num_heads) for name in names})
         self.last = nn.ModuleDict({name: nn.Linear(width, width) for name in names})
+        self.attentions = {
+            f"whole.{name}": between(shapes, name, other)
+            for name, other in zip(names, reversed(names), strict=True)
+        }
 
     def forward(self, batch: Batch, uniform: Tensor | None = None) -> Outputs:
         """`z`: the mean over time of both streams; `parts`: each of them."""

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from blended.fusion.bodies.attention import Attention, FeedForward, LagBias
 from blended.fusion.bodies.streams import (
     StreamShape,
+    between,
     beyond_mean,
     embedded,
     make_streams,
@@ -80,6 +81,11 @@ class Bidirectional(Body):
         )
         self.project = nn.ModuleDict({name: nn.Linear(2 * width, width) for name in shapes})
         self.other = dict(zip(shapes, reversed([*shapes]), strict=True))
+        self.attentions = {
+            f"layers.{number}.{name}.attend": between(shapes, name, other, layer=number + 1, heads_alike=True)
+            for number in range(num_layers)
+            for name, other in self.other.items()
+        }
 
     def forward(self, batch: Batch, uniform: Tensor | None = None) -> Outputs:
         """`z`: mean and spread over time and the correlations of every stream; `parts`: each projected."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from blended.fusion.bodies.attention import Attention, FeedForward
 from blended.fusion.bodies.m2fnet import at_times
-from blended.fusion.bodies.streams import StreamShape, embedded, make_streams, mean_and_spread
+from blended.fusion.bodies.streams import StreamShape, between, embedded, make_streams, mean_and_spread
 from blended.fusion.network import Batch, Body, Outputs
 
 JOINT = "joint"
@@ -44,6 +44,11 @@ class JointStream(Body):
         self.feed_forward = nn.ModuleList(FeedForward(width) for _ in range(num_layers))
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(num_layers))
         self.project = nn.ModuleDict({name: nn.Linear(2 * width, width) for name in shapes})
+        self.attentions = {
+            f"attend.{number}": between(shapes, *pair)
+            for number, pair in enumerate(self.pairs)
+            if JOINT not in pair
+        }
 
     def forward(self, batch: Batch, uniform: Tensor | None = None) -> Outputs:
         """`z`: the mean of the six summaries after attention, then the six as they were."""

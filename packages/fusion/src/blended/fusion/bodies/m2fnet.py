@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from blended.fusion.bodies.attention import Attention
 from blended.fusion.bodies.streams import StreamShape, embedded, make_streams, mean_and_spread
-from blended.fusion.network import Batch, Body, Outputs
+from blended.fusion.network import Batch, Between, Body, Outputs
 
 STRONGER = "video"
 """The stream that is kept, after the paper: `take the stronger modality as A`."""
@@ -39,6 +39,12 @@ class M2FNetFusion(Body):
         self.merge = nn.ModuleList(nn.Linear(2 * width, width) for _ in range(num_layers))
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(num_layers))
         self.project = nn.ModuleDict({name: nn.Linear(2 * width, width) for name in shapes})
+        weaker, rate_hz = next(name for name in shapes if name != STRONGER), shapes[STRONGER].rate_hz
+        place = [*shapes].index(STRONGER)
+        self.attentions = {
+            f"attend.{number}": Between(STRONGER, weaker, place, rate_hz, rate_hz, number + 1)
+            for number in range(num_layers)
+        }
 
     def forward(self, batch: Batch, uniform: Tensor | None = None) -> Outputs:
         """`z`: mean and spread over time of the fused and of the other stream."""

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from blended.fusion.network import Batch, dropped
+from blended.fusion.network import Batch, Between, dropped
 
 LONGEST_PERIOD_SECONDS = 20.0
 
@@ -22,6 +22,18 @@ class StreamShape:
 
     dim: int
     rate_hz: float
+
+
+def between(
+    shapes: Mapping[str, StreamShape],
+    asking: str,
+    answering: str,
+    layer: int = 1,
+    heads_alike: bool = False,
+) -> Between:
+    """Attention of one of the streams to another, each at its own rate."""
+    rates = shapes[asking].rate_hz, shapes[answering].rate_hz
+    return Between(asking, answering, [*shapes].index(asking), *rates, layer, heads_alike)
 
 
 def times(num_steps: int, rate_hz: float, device: torch.device) -> Float[Tensor, "T"]:

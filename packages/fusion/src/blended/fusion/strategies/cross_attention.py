@@ -36,6 +36,9 @@ KINDS: dict[Kind, MakeSequenceBody] = {
     "joint": JointStream,
 }
 
+PIECES_BY_LENGTH = 2
+"""Less padding against more and smaller matrix products, as measured on the demo corpus."""
+
 
 class CrossAttentionConfig(BaseModel):
     """Two streams that attend to each other."""
@@ -71,9 +74,15 @@ def fit_cross_attention(config: CrossAttentionConfig, inputs: Inputs, seed: int,
         targets=targets_of(inputs.targets, space),
         objective=make_objective(config.training.loss, space, config.training.scores == "set-ratio", device),
         device=device,
+        by_length=PIECES_BY_LENGTH if _separable(config.training, space) else 1,
     )
     nested = train_nested(problem, inputs.folds, len(inputs.clips), config.training, seed, run)
     return fused(nested, inputs)
+
+
+def _separable(training: TrainingConfig, space: LabelSpace) -> bool:
+    """Whether the loss of a batch is a mean over its clips, none of which is mixed with another."""
+    return space.task != "intensities" and not (training.mixup or training.loss.contrastive)
 
 
 def network_of(

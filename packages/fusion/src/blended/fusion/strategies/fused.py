@@ -1,6 +1,6 @@
 """What every strategy gives."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -8,8 +8,9 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
+from blended.fusion.attending import Attended, attended
 from blended.fusion.inputs import Inputs
-from blended.fusion.nested import FINAL, Nested
+from blended.fusion.nested import FINAL, Nested, Predicted
 from blended.fusion.run import Run
 from blended.fusion.sources import Change
 
@@ -33,13 +34,23 @@ class Fused:
     """What was chosen on inner folds and is worth tracking: epochs, learning rates, late weights."""
     state: Mapping[str, Tensor]
     """The final model, by name, for a safetensors file."""
-    changed: Callable[[Change], Float[np.ndarray, "train emotion"]]
-    """`out_of_fold` with features taken away or shuffled among clips, without training anew."""
+    judged: Callable[[Change], Predicted]
+    """`out_of_fold`, and `states` where there are, with features taken away or shuffled among clips, without
+    training anew: `emotions` and `states`."""
     states: Float[np.ndarray, "train state"] | None = None
     """Probabilities of the label states, where the head gives them."""
     test_states: Float[np.ndarray, "test state"] | None = None
     gates: Mapping[str, Float[np.ndarray, "train"]] = field(default_factory=dict)
     """What each encoder counted for in every clip, where the strategy says so; adds up to 1."""
+    shares: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Encoder -> `fold0`, ..., `final` -> what it counts for in all clips, where the strategy says so."""
+    attended: Callable[[Sequence[int]], tuple[Attended, ...]] | None = None
+    """How streams attended to each other in the training clips, where they did; given the clips whose
+    attention is wanted step by step."""
+
+    def changed(self, change: Change) -> Float[np.ndarray, "train emotion"]:
+        """Probabilities of the emotions alone of `judged`."""
+        return self.judged(change)["emotions"]
 
 
 Fit = Callable[[Any, Inputs, int, Run], Fused]
@@ -57,11 +68,20 @@ def fused(nested: Nested, inputs: Inputs, gated: tuple[str, ...] = ()) -> Fused:
         test=nested.test.get("emotions", empty),
         fitted=choices(nested),
         state=nested.final_state,
-        changed=lambda change: nested.changed(change)["emotions"],
+        judged=nested.changed,
         states=nested.out_of_fold.get("states"),
         test_states=nested.test.get("states"),
         gates={} if gates is None else {name: gates[:, place] for place, name in enumerate(gated)},
+        attended=attention_of(nested),
     )
+
+
+def attention_of(nested: Nested) -> Callable[[Sequence[int]], tuple[Attended, ...]] | None:
+    """See `Fused.attended`; every clip by the models that did not train on its fold."""
+    trained = nested.reported
+    if not trained.network.body.attentions:
+        return None
+    return lambda examples: attended(trained, nested.clips_of_models, examples)
 
 
 def choices(nested: Nested, prefix: str = "") -> dict[str, float]:

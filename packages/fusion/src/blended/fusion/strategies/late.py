@@ -13,7 +13,7 @@ from blended.fusion.bodies.concatenation import Concatenation
 from blended.fusion.combining import Combiner, Kind, fit_combiner, read_combiner
 from blended.fusion.config import TrainingConfig
 from blended.fusion.inputs import Inputs
-from blended.fusion.nested import Nested, inner_fold, train_nested
+from blended.fusion.nested import Nested, Predicted, inner_fold, train_nested
 from blended.fusion.preprocessing import PCAConfig
 from blended.fusion.run import Run
 from blended.fusion.sources import Change
@@ -55,10 +55,14 @@ def fit_late(config: LateConfig, inputs: Inputs, seed: int, run: Run) -> Fused:
     combiners = _per_fold(config, inputs, inner, train)
     final = _fitted(config, inputs, out_of_fold, train, np.arange(inputs.num_train))
 
-    def changed(change: Change) -> Float[np.ndarray, "train emotion"]:
-        given = np.stack([part.changed(change)["emotions"] for part in parts.values()])
+    def judged(change: Change) -> Predicted:
+        given = [part.changed(change) for part in parts.values()]
         gone = np.array([inputs.modality_of[name] in change.without for name in parts])
-        return _combined(combiners, inputs, given, train & ~gone[:, None])
+        here = train & ~gone[:, None]
+        kinds = ("emotions",) if states is None else ("emotions", "states")
+        return {
+            kind: _combined(combiners, inputs, np.stack([one[kind] for one in given]), here) for kind in kinds
+        }
 
     states = None if config.weights == "stacking" else _of(parts, "out_of_fold", "states")
     test_states = None if config.weights == "stacking" else _of(parts, "test", "states")
@@ -69,9 +73,10 @@ def fit_late(config: LateConfig, inputs: Inputs, seed: int, run: Run) -> Fused:
         test=np.zeros((0, len(inputs.space.emotions))) if tested is None else final(tested, test),
         fitted=_tracked(parts, combiners, final),
         state=_state(parts, final),
-        changed=changed,
+        judged=judged,
         states=None if states is None else _combined(combiners, inputs, states, train),
         test_states=None if test_states is None else final(test_states, test),
+        shares=_shares(parts, combiners, final),
     )
 
 
@@ -79,11 +84,22 @@ def _tracked(
     parts: Mapping[str, Nested], combiners: Mapping[int, Combiner], final: Combiner
 ) -> dict[str, float]:
     tracked: dict[str, float] = {}
-    for number, (name, part) in enumerate(parts.items()):
+    for name, part in parts.items():
         tracked |= choices(part, f"{name}/")
-        tracked |= {f"{name}/weight/fold{fold}": float(c.weights[number]) for fold, c in combiners.items()}
-        tracked[f"{name}/weight/final"] = float(final.weights[number])
+    for name, shares in _shares(parts, combiners, final).items():
+        tracked |= {f"{name}/weight/{where}": share for where, share in shares.items()}
     return tracked
+
+
+def _shares(
+    parts: Mapping[str, Nested], combiners: Mapping[int, Combiner], final: Combiner
+) -> dict[str, dict[str, float]]:
+    """Encoder -> `fold0`, ..., `final` -> its weight."""
+    fitted = {**{f"fold{fold}": combiner for fold, combiner in combiners.items()}, "final": final}
+    return {
+        name: {where: float(combiner.weights[number]) for where, combiner in fitted.items()}
+        for number, name in enumerate(parts)
+    }
 
 
 def _state(parts: Mapping[str, Nested], final: Combiner) -> dict[str, Tensor]:

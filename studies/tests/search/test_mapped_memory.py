@@ -1,0 +1,53 @@
+"""Pooled features are read once and held once, by however many processes of a machine."""
+
+from pathlib import Path
+
+import torch
+
+from blended.studies.search.mapped_memory import MappedMemory
+
+KEY = ("vectors", "logmel", ("a", "b"))
+ROWS, COLUMNS = 4096, 1024
+
+
+def values() -> torch.Tensor:
+    return torch.arange(ROWS * COLUMNS, dtype=torch.float32).reshape(ROWS, COLUMNS)
+
+
+def private_bytes(folder: Path) -> int:
+    """Of the pages of files in a folder that are mapped here, those that are mapped only once."""
+    private, inside = 0, False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        if "-" in line.split(" ")[0]:
+            inside = str(folder) in line
+        elif inside and line.startswith(("Private_Clean", "Private_Dirty")):
+            private += int(line.split()[1]) * 1024
+    return private
+
+
+def test_what_one_worker_pooled_another_maps(tmp_path: Path) -> None:
+    ours, others = MappedMemory(tmp_path), MappedMemory(tmp_path)
+    assert KEY not in ours
+    ours[KEY] = values()
+    assert KEY in others
+    assert ours.mapped_bytes == others.mapped_bytes == ROWS * COLUMNS * 4
+    assert torch.equal(ours[KEY], values()) and torch.equal(others[KEY], values())
+    assert private_bytes(tmp_path) < ROWS * COLUMNS * 4 / 100, "both read the same pages"
+    del others
+    assert private_bytes(tmp_path) > ROWS * COLUMNS * 4 / 2, "that this can be seen at all"
+
+
+def test_nobody_can_change_what_others_map(tmp_path: Path) -> None:
+    ours, others = MappedMemory(tmp_path), MappedMemory(tmp_path)
+    ours[KEY] = values()
+    assert KEY in others
+    ours[KEY].zero_()
+    assert torch.equal(others[KEY], values())
+    assert len(list(tmp_path.iterdir())) == 1, "nothing half-written"
+
+
+def test_what_is_no_matrix_stays_in_the_process(tmp_path: Path) -> None:
+    ours, others = MappedMemory(tmp_path), MappedMemory(tmp_path)
+    ours["sequences",] = object()
+    assert ("sequences",) in ours and ("sequences",) not in others
+    assert KEY not in ours, "another key is another file"
