@@ -26,7 +26,7 @@ from blended.encoders.device import (
     to_device,
     utilisation_percent,
 )
-from blended.encoders.encoder import DType, Encoded, Modality
+from blended.encoders.encoder import RANDOM, DType, Encoded, Modality
 from blended.encoders.shards import built_encoder
 
 TENTHS = (9, 3, 7, 1, 8, 2, 6, 4, 5)
@@ -209,3 +209,25 @@ def test_compilation_is_asked_of_the_network(monkeypatch: pytest.MonkeyPatch) ->
     built_encoder(NetConfig(), "meta", None, compiled=True)
     built_encoder(NetConfig(), "meta", None)
     assert asked == [{"dynamic": True}]
+
+
+class TrainedConfig(NetConfig):
+    """Of weights that may not fit."""
+
+    weighted: ClassVar[bool] = True
+
+    def build(self, *, device: str = "cpu", weights: Path | None = None) -> Net:
+        if weights is not None and weights != RANDOM and weights.read_text() != "fits":
+            raise InputError(f"{weights} holds other parameters")
+        return super().build()
+
+
+def test_weights_that_do_not_fit_cost_no_features(clips: list[Clip], tmp_path: Path) -> None:
+    before = run(clips, tmp_path, TrainedConfig(), weights={"net": RANDOM})
+    file = tmp_path / "weights"
+    file.write_text("does not fit")
+    with pytest.raises(InputError, match="holds other parameters"):
+        run(clips, tmp_path, TrainedConfig(), weights={"net": file})
+    assert {path.name: path.read_bytes() for path in sorted((tmp_path / "net").iterdir())} == before
+    file.write_text("fits")
+    assert run(clips, tmp_path, TrainedConfig(), weights={"net": file}) != before

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from blended.data.clip import Clip
 from blended.data.errors import InputError
-from blended.data.store import Identity, StoreWriter, locked
+from blended.data.store import Identity, StoreWriter, locked, read_record
 from blended.encoders.code_versions import code_version
 from blended.encoders.device import DeviceMemoryError
 from blended.encoders.encoder import EncoderConfig
@@ -83,11 +83,18 @@ def extract(
     folders = {config.name: root / config.name for config in encoders}
     if len(folders) != len(encoders):
         raise InputError(f"two encoders have one name: {', '.join(config.name for config in encoders)}")
+    identities = {
+        config.name: identity_of(config, corpus_hash, files.get(config.name)) for config in encoders
+    }
     with locked([*folders.values()], log):
+        for config in encoders:
+            if config.weighted and _replaces(folders[config.name], identities[config.name]):
+                # Weights that do not fit must not cost the features of those that did.
+                config.build(weights=files[config.name])
         writers = {
             config.name: StoreWriter(
                 folders[config.name],
-                identity_of(config, corpus_hash, files.get(config.name)),
+                identities[config.name],
                 [clip.id for clip in clips],
                 shard_size=shard_size,
                 max_failures=max_failures,
@@ -113,6 +120,17 @@ def extract(
     )
     _check_failures(failures, max_failures, root)
     return summary
+
+
+def _replaces(folder: Path, identity: Identity) -> bool:
+    """Whether features of this identity would take the place of others."""
+    shard = next(iter(sorted(folder.glob("shard-*.safetensors"))), None)
+    if shard is None:
+        return False
+    try:
+        return read_record(shard).identity != identity
+    except InputError:  # damaged, and so computed again in any case
+        return True
 
 
 def _jobs(
