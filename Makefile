@@ -43,7 +43,7 @@ lint: install
 	lint-imports
 
 test: lint
-	pytest -m "not system" -n 2 --dist loadgroup
+	pytest -m "not system" -n 2 --dist loadfile --no-loadscope-reorder
 
 test-system: install
 	pytest -m system

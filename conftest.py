@@ -1,8 +1,10 @@
 """Set before anything imports torch or NumPy: tests run one process per core, one thread each."""
 
 import os
+from collections.abc import Iterator
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -12,12 +14,14 @@ settings.load_profile("blended")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with slow tests first, so that no process is left alone with them at the end.
-
-    The tests of a file stay in one process, which then makes what they share once.
-    """
+    """Files with slow tests first, so that no process is left alone with them at the end."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(str(item.path)))
+
+
+@pytest.fixture(scope="module")
+def only_ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """One file with Ray clusters at a time: a cluster that starts or ends would disturb another."""
+    base = tmp_path_factory.getbasetemp()
+    with FileLock((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "ray.lock"):
+        yield

@@ -19,7 +19,7 @@ from blended.encoders.encoder import ClipEncoder, Modality
 from blended.studies.ray_extraction import on_ray
 
 # One cluster at a time: two of them on one machine end each other's processes.
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("only_ray")]
 
 NAMES = ("motion", "prosody")
 SHARD_SIZE = 2

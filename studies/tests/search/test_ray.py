@@ -22,7 +22,7 @@ from blended.studies.search.ray_engine import RayOptions
 from blended.studies.search.testing import FAULTY_HIDDEN, ToyEvaluator, make_toy
 
 # One cluster at a time: two of them on one machine end each other's processes.
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("only_ray")]
 
 DRIVER = """
 import sys
