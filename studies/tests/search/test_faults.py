@@ -55,6 +55,14 @@ def test_kill_9_loses_nothing(bench: MakeBench, moment: str) -> None:
     assert len(toy.evaluated()) - before == {"epoch": 5, "checkpoint": 6, "log": 5}[moment]
 
 
+def test_a_worker_that_dies_before_its_first_heartbeat_is_missed(bench: MakeBench) -> None:
+    """As if it had been killed between taking a trial and saying so: Optuna alone would wait for ever."""
+    toy = bench(GRID)
+    toy.start().ask()
+    toy.worker(ToyEvaluator(toy.root), heartbeat=1).work()
+    check_complete(toy, 6)
+
+
 def test_eight_writers_on_sqlite_lose_nothing(bench: MakeBench) -> None:
     toy = bench(SEARCH.replace("trials: 12", "trials: 24") + "sampler: random\n")
     toy.start()

@@ -4,7 +4,7 @@ import logging
 import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
@@ -79,6 +79,21 @@ def open_storage(
     if sqlite:
         _write_ahead(storage.engine)
     return storage
+
+
+def give_first_heartbeats(study: Any, given: set[int]) -> None:
+    """Marks every running trial as alive once, except those in `given`, to which it is added.
+
+    Optuna waits for ever for a trial without any heartbeat, and a worker can die between taking a trial and
+    its first one. A trial that somebody works at only lives a moment longer by this.
+    """
+    from optuna.trial import TrialState
+
+    running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    for number in {trial.number for trial in running} - given:
+        storage = study._storage
+        storage.record_heartbeat(storage.get_trial_id_from_study_id_trial_number(study._study_id, number))
+        given.add(number)
 
 
 def _write_ahead(engine: "sqlalchemy.Engine") -> None:

@@ -13,7 +13,7 @@ from blended.studies.search import progress
 from blended.studies.search.engines import without_warnings
 from blended.studies.search.objective import SEED, SURPLUS, Objective
 from blended.studies.search.place import Place
-from blended.studies.search.storage import explaining_locks
+from blended.studies.search.storage import explaining_locks, give_first_heartbeats
 
 if TYPE_CHECKING:
     import optuna
@@ -51,6 +51,7 @@ class Worker:
         self.log = log
         self.failures_in_a_row = 0
         self.disk_full = False
+        self.waited_for: set[int] = set()
 
     def work(self) -> None:
         """Runs trials until the budget is spent or somebody stops the study.
@@ -79,6 +80,7 @@ class Worker:
             # Trials of other workers are under way; if one of them dies, its trial comes back.
             time.sleep(POLL_SECONDS)
             with without_warnings():
+                give_first_heartbeats(self.study, self.waited_for)
                 fail_stale_trials(self.study)
         elif step == "reevaluate":
             self._enqueue_reevaluations()
