@@ -7,7 +7,9 @@ import pytest
 from filelock import FileLock
 from hypothesis import settings
 
+TRACKING = "MLFLOW_TRACKING_URI"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.pop(TRACKING, None)  # Nobody's own server hears of tests.
 # A busy machine is no fault of an example's.
 settings.register_profile("blended", deadline=None)
 settings.load_profile("blended")
@@ -17,6 +19,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with slow tests first, so that no process is left alone with them at the end."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+@pytest.fixture(autouse=True)
+def no_tracking_address_left() -> Iterator[None]:
+    """MLflow's server, run in a process of tests, leaves the address of its store to whoever comes next."""
+    yield
+    os.environ.pop(TRACKING, None)
 
 
 @pytest.fixture(scope="module")
