@@ -103,23 +103,19 @@ def test_all_missing_clips_in_one_message(folder: Path) -> None:
     message = str(refused.value)
     assert "train_metadata.csv names clips that are not in" in message
     assert "A102_ang_int1_ver1, A102_disg_int1_ver1" in message
-    assert ", ... (10 in all); expected a .mp4 file for every row" in message
+    assert " and 5 more; expected a .mp4 file for every row" in message
     assert message.count("A102_") == 5
 
 
 def test_clip_without_its_row(folder: Path) -> None:
     _edit(folder, lambda rows: rows.pop(3))
-    with pytest.raises(
-        InputError, match=r"clips without a row in .*: A101_hap_int1_ver1 \(1 in all\); expected"
-    ):
+    with pytest.raises(InputError, match=r"clips without a row in .*: A101_hap_int1_ver1; expected"):
         read_corpus("demo", folder)
 
 
 def test_stray_test_clip(folder: Path) -> None:
     shutil.copy(folder / "test" / "test_0001.mp4", folder / "test" / "copy.mp4")
-    with pytest.raises(
-        InputError, match=r"test has copy \(1 in all\): expected test clips named like test_0001"
-    ):
+    with pytest.raises(InputError, match=r"test has copy: expected test clips named like test_0001"):
         read_corpus("demo", folder)
 
 

@@ -196,7 +196,7 @@ BAD_TABLES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "a row without its clip": (
         lambda f: _path(f).unlink(),
-        rf"train_metadata\.csv names clips that are not in .*: {CLIP} \(1 in all\); .* or list them in exc",
+        rf"train_metadata\.csv names clips that are not in .*: {CLIP}; .* or list them in exc",
     ),
     "two rows for one clip": (
         _rows(lambda rows: rows.append(rows[3])),

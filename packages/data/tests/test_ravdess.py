@@ -73,7 +73,7 @@ def test_what_contradicts_itself_is_an_error(tmp_path: Path) -> None:
     assert [level for level, _, _ in told] == ["error", "error", "warning", "error"]
     assert "bears the name of actor 02 in the folder of actor 03" in told[0][2]
     assert "is a neutral of strong intensity" in told[1][2]
-    assert told[2][2] == "1 file(s) are not named as takes and were left out, such as Actor_04/notes.mp3"
+    assert told[2][2] == "1 file(s) are not named as takes and were left out: Actor_04/notes.mp3"
     assert "are the same take: remove one, or list it in exclude.yaml" in told[3][2]
     (tmp_path / "exclude.yaml").write_text(
         "- {file: Actor_03/03-01-02-01-01-01-02, reason: misfiled}\n"

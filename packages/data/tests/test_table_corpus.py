@@ -72,7 +72,7 @@ def test_mixtures_with_published_folds(tmp_path: Path) -> None:
     assert [clip.mixture and clip.mixture.name for clip in corpus.clips] == ["ang+hap:62.5/37.5", "fea"]
     assert [(clip.id, clip.fold) for clip in corpus.clips] == [("x_a", 0), ("y_a", 1)]
     assert [(remark.level, remark.message) for remark in corpus.remarks] == [
-        ("warning", "1 recording(s) have no row in labels.csv and were left out, such as z/other.mov")
+        ("warning", "1 recording(s) have no row in labels.csv and were left out: z/other.mov")
     ]
 
 
@@ -150,7 +150,7 @@ def test_classes_of_emotions(tmp_path: Path) -> None:
         ),
         ("a1,A,anger", "/etc/a1,A,anger", r"line 2 must be corrected: the path '/etc/a1\.mp4' leads out"),
         ("a2,A,joy", "a1,A,joy", r"labels\.csv, line 3: a1\.mp4 is already on line 2; expected one row for"),
-        ("a2,A,joy", "a3,A,joy", r"names clips that are not in .*: a3\.mp4 \(line 3\), 1 in all; copy them"),
+        ("a2,A,joy", "a3,A,joy", r"names clips that are not in .*: a3\.mp4 \(line 3\); copy them"),
         ("file,who", "path,who", r"lacks the column\(s\) file; it has path, who, emotion"),
     ],
 )

@@ -72,3 +72,12 @@ def test_no_network_library_is_loaded_for_it() -> None:
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert result.stdout.split() == [code_version(CONFIGS["wavlm-large"]), "False"]
+
+
+def test_pooling_has_a_version_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = code_versions.pooling_version()
+    assert before == code_versions.pooling_version() != code_versions.code_version(encoder_config("logmel"))
+    edited = tmp_path / "pooling.py"
+    edited.write_text(code_versions.POOLING.read_text() + "\n# another way\n")
+    monkeypatch.setattr(code_versions, "POOLING", edited)
+    assert code_versions.pooling_version() != before

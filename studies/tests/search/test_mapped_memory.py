@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import pytest
 import torch
 
+from blended.studies.search import mapped_memory
 from blended.studies.search.mapped_memory import MappedMemory
 
 KEY = ("vectors", "logmel", ("a", "b"))
@@ -51,3 +53,10 @@ def test_what_is_no_matrix_stays_in_the_process(tmp_path: Path) -> None:
     ours["sequences",] = object()
     assert ("sequences",) in ours and ("sequences",) not in others
     assert KEY not in ours, "another key is another file"
+
+
+def test_who_edits_the_pooling_gets_new_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = MappedMemory(tmp_path)
+    ours[KEY] = values()
+    monkeypatch.setattr(mapped_memory, "pooling_version", lambda: "another")
+    assert KEY not in MappedMemory(tmp_path)

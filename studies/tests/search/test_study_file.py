@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from studies.tests.search.conftest import MakeBench
 
 from blended.data import InputError
-from blended.fusion.strategies import FUSIONS
 from blended.studies.params import Params, read_params
 from blended.studies.search.dimension import Dimension, label
 from blended.studies.search.plan import Plan
@@ -165,8 +164,6 @@ def test_shipped_studies_are_valid(name: str) -> None:
 def test_the_published_table_is_complete(tmp_path: Path) -> None:
     """Eleven feature sets with three heads, and two more trained on windows."""
     text = (SHIPPED.parent / "params.yaml").read_text()
-    if "subsampled" not in FUSIONS:
-        pytest.skip("the strategy `subsampled`, which two rows need, does not exist yet")
     names = ["clip", "imagebind-vision", "openface", "videomae2", "videoswin", "hubert-large", "wavlm-large"]
     imported = "".join(f"  {n}: {{source: x, settings: {{modality: video}}}}\n" for n in names)
     path = tmp_path / "params.yaml"

@@ -133,11 +133,11 @@ def _importance(
     worth = _worth(decide())
     found: dict[str, dict[str, Estimate]] = {}
     for name, turns in changes.items():
-        drops = [
-            worth - _worth(decide(Change(shuffled=frozenset({feature}), columns=columns, order=order)))
+        changes_of = [
+            Change(shuffled=frozenset({feature}), columns=columns, order=_order(evidence.folds, turn))
             for feature, columns, turn in turns
-            for order in [_order(evidence.folds, turn)]
         ]
+        drops = [worth - _worth(decide(change)) for change in changes_of]
         found[name] = _by_group(np.mean(drops, axis=0), decide.truth, evidence.actors)
     return found
 

@@ -10,6 +10,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from blended.data import Corpus, InputError
+from blended.data.errors import some
 from blended.data.store import FeatureStore
 from blended.encoders.layers import parse_feature_reference
 from blended.encoders.pooling import pool_store, read_layers
@@ -23,9 +24,6 @@ Memory = dict[tuple[object, ...], Any]
 are in the machine's memory, whatever the device."""
 
 Read = TypeVar("Read")
-
-NUM_LISTED = 5
-"""Missing clips that an error names."""
 
 
 def lacking(stores: Mapping[str, FeatureStore], corpus: Corpus) -> dict[str, frozenset[str]]:
@@ -46,7 +44,7 @@ def complete(
     if not lacks:
         return corpus
     if missing == "refuse":
-        told = "; ".join(f"{name} lacks {len(ids)} ({_listed(ids)})" for name, ids in lacks.items())
+        told = "; ".join(f"{name} lacks {len(ids)} ({some(sorted(ids))})" for name, ids in lacks.items())
         raise InputError(
             f"not every encoder has features of every clip: {told}. Extract or import them, or set in the "
             f"recipe `missing: drop` to leave these clips out, or `missing: mask` to fuse what each clip has"
@@ -169,9 +167,3 @@ def _steps(
             f"fusion for them"
         )
     return pack([None if one is None else one.values for one in read], rates.pop(), device)
-
-
-def _listed(ids: frozenset[str]) -> str:
-    listed = sorted(ids)
-    more = f" and {len(listed) - NUM_LISTED} more" if len(listed) > NUM_LISTED else ""
-    return ", ".join(listed[:NUM_LISTED]) + more

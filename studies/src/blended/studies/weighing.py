@@ -1,5 +1,7 @@
 """What a run's fusion counts encoders for, and what its streams attend to, as plain values for figures."""
 
+from dataclasses import replace
+
 import numpy as np
 from jaxtyping import Float
 
@@ -72,17 +74,12 @@ def _plain(one: Attended, example: int, clip_id: str) -> Attention:
     )
     if shown is None:
         return given
-    return Attention(
-        given.asking,
-        given.answering,
-        given.layer,
-        given.lags_seconds,
-        given.preference,
-        given.nothing,
-        clip_id,
-        _rounded(shown.asking_seconds),
-        _rounded(shown.answering_seconds),
-        [_rounded(row) for row in shown.weights],
+    return replace(
+        given,
+        clip_id=clip_id,
+        asking_seconds=_rounded(shown.asking_seconds),
+        answering_seconds=_rounded(shown.answering_seconds),
+        example=[_rounded(row) for row in shown.weights],
     )
 
 

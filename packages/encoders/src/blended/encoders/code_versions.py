@@ -7,7 +7,7 @@ import ast
 import functools
 import hashlib
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
@@ -21,6 +21,7 @@ FOLDERS = {
 """Package -> folder. Of other packages, and of other rooms, the version has to do."""
 
 FACES = FOLDERS["blended.encoders"] / "faces"
+POOLING = FOLDERS["blended.encoders"] / "pooling.py"
 
 
 def code_version(config: EncoderConfig) -> str:
@@ -29,12 +30,19 @@ def code_version(config: EncoderConfig) -> str:
     Those that find faces count where pictures are cut down to them, with the version of the detector.
     """
     without = FACES if getattr(config, "faces", None) is None else None
-    files = reached(Path(inspect.getfile(type(config))), without)
-    total = hashlib.sha256()
+    detector = version("scikit-image") if without is None else ""
+    return _version(reached(Path(inspect.getfile(type(config))), without), detector)
+
+
+def pooling_version() -> str:
+    """The same of the code that makes one vector of a clip's features."""
+    return _version(reached(POOLING))
+
+
+def _version(files: Iterable[Path], more: str = "") -> str:
+    total = hashlib.sha256(more.encode())
     for name, file in sorted((file.name, file) for file in files):
         total.update(f"{name} {hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
-    if without is None:
-        total.update(version("scikit-image").encode())
     return f"{version('blended-encoders')}+{total.hexdigest()[:12]}"
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from blended.data import Clip, InputError, LabelSpace, Scores
-from blended.data.errors import unknown_name
+from blended.data.errors import some, unknown_name
 
 KEYS = ("filename", "fold")
 
@@ -79,11 +79,11 @@ def _check_clips(path: Path, found: list[str], expected: list[str]) -> None:
     if missing:
         raise InputError(
             f"{path} has no scores for {len(missing)} of {len(expected)} clips of the metadata: "
-            f"{_some(missing)}"
+            f"{some(missing)}"
         )
     if extra:
         raise InputError(
-            f"{path} has scores for {len(extra)} clips that the metadata does not have: {_some(extra)}"
+            f"{path} has scores for {len(extra)} clips that the metadata does not have: {some(extra)}"
         )
 
 
@@ -94,7 +94,3 @@ def _check_folds(path: Path, table: pl.DataFrame, clips: Sequence[Clip]) -> None
                 f"{path} puts clip {clip.id!r} in fold {fold}, the metadata in fold {clip.fold}; a model "
                 f"must be scored on the fold that it did not train on"
             )
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")

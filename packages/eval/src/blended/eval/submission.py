@@ -9,7 +9,7 @@ from typing import cast
 
 from blended.data import InputError, LabelSpace, Mixture
 from blended.data.atomic import replacing
-from blended.data.errors import unknown_name
+from blended.data.errors import some, unknown_name
 
 INNER_NAME = "submission_template.json"
 """What the file inside is called in the organisers' template."""
@@ -65,14 +65,11 @@ def _check_names(predictions: Mapping[str, object], expected_names: Collection[s
     if extra := [name for name in predictions if name not in expected]:
         near = difflib.get_close_matches(extra[0], sorted(expected), n=1)
         hint = f", did you mean {near[0]!r}?" if near else ""
-        raise InputError(f"{count}: {_some(extra)} {_is(extra)} not among them{hint}; correct or remove")
+        named = some(map(repr, extra), NUM_NAMED)
+        raise InputError(f"{count}: {named} {_is(extra)} not among them{hint}; correct or remove")
     if missing := sorted(expected - predictions.keys()):
-        raise InputError(f"{count}: {_some(missing)} {_is(missing)} missing; every test clip needs an answer")
-
-
-def _some(names: list[str]) -> str:
-    rest = f" and {len(names) - NUM_NAMED} more" if len(names) > NUM_NAMED else ""
-    return ", ".join(map(repr, names[:NUM_NAMED])) + rest
+        named = some(map(repr, missing), NUM_NAMED)
+        raise InputError(f"{count}: {named} {_is(missing)} missing; every test clip needs an answer")
 
 
 def _is(names: list[str]) -> str:

@@ -82,10 +82,8 @@ class AdamW:
         step_size_M, root_M = 1 / (1 - BETA1**steps), (1 - self.config.beta2**steps).sqrt()
         for name, value in self.parameters.items():
             gradient = value.grad
-            if (
-                gradient is None
-            ):  # frozen, or not part of this loss, as projections for a contrast that weighs 0
-                continue
+            if gradient is None:
+                continue  # Frozen, or not part of this loss, as projections for a contrast that weighs 0.
             along, rate_M = _along(value), rates_M * self.scales.get(name, 1.0)
             first = self.first[name].lerp_(gradient, along((1 - BETA1) * active))
             second = self.second[name].lerp_(gradient.square_(), along((1 - self.config.beta2) * active))

@@ -5,7 +5,6 @@ on the file system that all machines see, so one of them pools and the others ma
 """
 
 import hashlib
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor
 
 from blended.data.atomic import replacing
+from blended.encoders.code_versions import pooling_version
 from blended.studies.gathering import Memory
 
 
@@ -24,6 +24,7 @@ class MappedMemory(Memory):
         """`folder` may be deleted whenever nobody works."""
         super().__init__()
         self.folder = folder
+        self._made_by = pooling_version()
 
     def __contains__(self, key: object) -> bool:
         """Whether it was read here, or by another process."""
@@ -51,8 +52,8 @@ class MappedMemory(Memory):
         return sum(one.nbytes for one in self.values() if isinstance(one, Tensor))
 
     def _path(self, key: object) -> Path:
-        """Named by all that the values depend on, pooling included."""
-        named = repr((version("blended-encoders"), key))
+        """Named by all that the values depend on, the code that pools included."""
+        named = repr((self._made_by, key))
         return self.folder / f"{hashlib.sha256(named.encode()).hexdigest()[:32]}.npy"
 
 

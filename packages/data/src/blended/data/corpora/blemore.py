@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from blended.data.clip import Clip, Corpus
 from blended.data.corpora.adapter import About, Adapter, Reading
-from blended.data.errors import InputError
+from blended.data.errors import InputError, some
 from blended.data.exclusions import Exclusions
 from blended.data.finding import Finding
 from blended.data.labels import LabelSpace, Mixture
@@ -55,9 +55,6 @@ _BLEND = re.compile(r"(?P<actor>[^_]+)_mix_(?P<e1>[a-z]+)_(?P<e2>[a-z]+)_(?P<p1>
 _SINGLE = re.compile(r"(?P<actor>[^_]+)_(?P<e1>[a-z]+)_(?:int|sit)\d+_ver\d+")
 _TEST = re.compile(r"test_\d+")
 _LEVEL = re.compile(r"_(?P<kind>int|sit)(?P<number>\d+)_ver\d+$")
-
-# A message that lists every missing clip of a corpus helps nobody.
-NUM_NAMED = 5
 
 
 def read_corpus(reading: Reading) -> Corpus:
@@ -102,7 +99,7 @@ def read_layout(reading: Reading, *, name: str, suffix: str, synthetic: bool = F
     tests = _media_files(folder / "test", suffix, reading.excluded)
     if wrong := [stem for stem in tests if not _TEST.fullmatch(stem)]:
         raise InputError(
-            f"{folder / 'test'} has {_some(wrong)}: expected test clips named like test_0001{suffix}; move "
+            f"{folder / 'test'} has {some(wrong)}: expected test clips named like test_0001{suffix}; move "
             f"what is not one elsewhere"
         )
     unlabelled = (Clip(id=stem, path=path, actor="", split="test") for stem, path in tests.items())
@@ -126,12 +123,12 @@ def _check_files(table: Path, folder: Path, suffix: str, rows: Iterable[str], fi
     named = set(rows)
     if missing := sorted(named - files.keys()):
         raise InputError(
-            f"{table} names clips that are not in {folder}: {_some(missing)}; expected a {suffix} file for "
+            f"{table} names clips that are not in {folder}: {some(missing)}; expected a {suffix} file for "
             f"every row, so copy the missing clips, remove their rows, or list them in exclude.yaml"
         )
     if extra := sorted(files.keys() - named):
         raise InputError(
-            f"{folder} has clips without a row in {table}: {_some(extra)}; expected one row for every clip, "
+            f"{folder} has clips without a row in {table}: {some(extra)}; expected one row for every clip, "
             f"so add the rows or move the clips elsewhere"
         )
 
@@ -152,12 +149,6 @@ def _check_folds(table: Path, clips: tuple[Clip, ...]) -> None:
             f"{table}: fold {gap} has no clip, but there is a fold {highest}; expected folds numbered from 0 "
             f"without a gap, so correct the column fold"
         )
-
-
-def _some(names: list[str]) -> str:
-    """The first names and how many there are."""
-    rest = ", ..." if len(names) > NUM_NAMED else ""
-    return f"{', '.join(names[:NUM_NAMED])}{rest} ({len(names)} in all)"
 
 
 def level_from_name(stem: str) -> str:
@@ -279,10 +270,7 @@ def _mixture(row: dict[str, str]) -> Mixture:
     if not second:
         return SPACE.check(Mixture.single(first))
     try:
-        shares = {
-            first: float(row["emotion_1_salience"]),
-            second: float(row["emotion_2_salience"]),
-        }
+        shares = {first: float(row["emotion_1_salience"]), second: float(row["emotion_2_salience"])}
     except ValueError as error:
         raise InputError(f"the saliences of {row['filename']!r} must be two numbers of percent") from error
     mixture = SPACE.check(Mixture(shares))

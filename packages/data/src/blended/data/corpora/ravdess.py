@@ -14,7 +14,7 @@ from pathlib import Path, PurePath, PurePosixPath
 
 from blended.data.clip import Clip, Corpus
 from blended.data.corpora.adapter import About, Adapter, Reading
-from blended.data.errors import InputError
+from blended.data.errors import InputError, some
 from blended.data.exclusions import Exclusions
 from blended.data.finding import Finding
 from blended.data.labels import LabelSpace, Mixture
@@ -32,7 +32,6 @@ NUM_FOLDS = 6
 
 _NAME = re.compile(r"(0[123])-((?:0[12])-(0[1-8])-(0[12])-(0[12])-(0[12])-(0[1-9]|1\d|2[0-4]))")
 _ACTOR_FOLDER = re.compile(r"Actor_(\d\d)", re.IGNORECASE)
-NUM_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +118,7 @@ def _recordings(folder: Path, excluded: Exclusions, remarks: list[Finding]) -> l
         else:
             kept.append(one)
     if strangers:
-        listed = ", ".join(strangers[:NUM_NAMED])
-        message = f"{len(strangers)} file(s) are not named as takes and were left out, such as {listed}"
+        message = f"{len(strangers)} file(s) are not named as takes and were left out: {some(strangers)}"
         remarks.append(Finding("warning", "", message))
     return kept
 

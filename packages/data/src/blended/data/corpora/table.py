@@ -13,14 +13,13 @@ from pathlib import Path
 from blended.data.clip import Clip, Corpus
 from blended.data.corpora.adapter import About, Adapter, Reading
 from blended.data.corpora.card import SHIPPED, Card, card_of, read_card
-from blended.data.errors import InputError, unknown_name
+from blended.data.errors import InputError, some, unknown_name
 from blended.data.finding import Finding
 from blended.data.labels import LabelSpace, Mixture, SoftLabel
 from blended.data.splits import FILE_NAME, assign_folds, read_splits, with_folds
 from blended.data.text_table import inside, read_text_table
 
 MEDIA = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".flv", ".wav", ".flac", ".mp3", ".m4a", ".ogg")
-NUM_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +143,9 @@ def _check_rows(table: Path, rows: Sequence[_Row], *, check_files: bool) -> None
             )
     missing = [row for row in rows if check_files and not row.path.is_file()]
     if missing:
-        named = ", ".join(f"{row.path.name} (line {row.line})" for row in missing[:NUM_NAMED])
+        named = some(f"{row.path.name} (line {row.line})" for row in missing)
         raise InputError(
-            f"{table} names clips that are not in {missing[0].path.parent}: {named}, {len(missing)} in all; "
+            f"{table} names clips that are not in {missing[0].path.parent}: {named}; "
             f"copy them there, remove their rows, or list them in exclude.yaml with a reason"
         )
     if not rows:
@@ -199,8 +198,8 @@ def _remarks(card: Card, media: Path, rows: Sequence[_Row], found: dict[str, Pat
         remarks.append(Finding("warning", "", message))
     extra = sorted({*found.values()} - {row.path for row in rows})
     if extra:
-        listed = ", ".join(path.relative_to(media).as_posix() for path in extra[:NUM_NAMED])
-        message = f"{len(extra)} recording(s) have no row in {card.table} and were left out, such as {listed}"
+        listed = some(path.relative_to(media).as_posix() for path in extra)
+        message = f"{len(extra)} recording(s) have no row in {card.table} and were left out: {listed}"
         remarks.append(Finding("warning", "", message))
     return remarks
 

@@ -9,7 +9,7 @@ from av.video.plane import VideoPlane
 from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
-from blended.data.media.probing import clockwise_degrees
+from blended.data.media.timing import clockwise_degrees
 
 # swscale's default is off by up to 3 of 255 (white becomes 254 or less); these are exact to rounding.
 EXACT = int(Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT)
@@ -23,6 +23,9 @@ QUICK_WITHIN = (1.01, 2.01, 1.01)
 
 MATRICES = {5: (0.299, 0.114), 1: (0.2126, 0.0722)}
 """FFmpeg's number of a matrix -> share of red and of blue in luma (ITU-R BT.601, BT.709)."""
+
+CHECKED = (*MATRICES, 2, 6)
+"""FFmpeg's numbers of these matrices: 6 is BT.601 by another name, and what is not said (2) is read as it."""
 
 LIMITED = (0, 1)
 """FFmpeg's numbers of a range of colours that is not said, and of 16 to 235."""
@@ -57,7 +60,8 @@ class Painter:
 
 def _may_be_quick(frame: av.VideoFrame) -> bool:
     # An odd height takes another, less exact way through swscale.
-    return frame.format.name == "yuv420p" and frame.color_range in LIMITED and frame.height % 2 == 0
+    usual = frame.format.name == "yuv420p" and frame.color_range in LIMITED and frame.colorspace in CHECKED
+    return usual and frame.height % 2 == 0
 
 
 def rounded_down(frame: av.VideoFrame, reformatter: VideoReformatter) -> NDArray[np.uint8]:

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from blended.data.media.opening import begins_as_mov, opened, read_only, require_video
-from blended.data.media.probing import turn_of
 from blended.data.media.records import MediaError
+from blended.data.media.timing import turn_of
 
 
 @dataclass(frozen=True, slots=True)

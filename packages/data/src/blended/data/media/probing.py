@@ -1,16 +1,15 @@
 """What a file holds, measured from its packets without decoding them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import TypeVar
 
 import av
 import numpy as np
 from av.audio.stream import AudioStream
 from av.container import InputContainer
-from av.packet import Packet
-from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -25,6 +24,9 @@ from blended.data.media.opening import (
     zero_seconds,
 )
 from blended.data.media.records import AudioInfo, MediaError, MediaInfo, VideoInfo
+from blended.data.media.timing import Timing, scan, seconds_of, stamps_of, timing_of
+
+Found = TypeVar("Found")
 
 # Timestamps are rounded to ticks (1 ms in Matroska) and cameras jitter: a tenth of a frame is still even.
 EVEN_WITHIN = 0.1
@@ -35,16 +37,6 @@ SAME_RATE_WITHIN = 0.003
 # Elsewhere a duration is guessed from the bit rate (.mp3, .aac), that of what is left (.ogg, .wav) or rounded
 # to whole chunks (.avi).
 DECLARING_FORMATS = {"mov", "mp4", "matroska", "webm", "flac"}
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Timing:
-    """When the packets of one track are shown or heard."""
-
-    starts: NDArray[np.float64]
-    """[packet] seconds on the file's clock, ascending."""
-    last_seconds: float
-    """Duration of the last packet; 0 where the file does not say."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,11 +66,15 @@ def glance(path: Path) -> MediaInfo:
     picture lasts and how its frames are spaced is measured from every packet as ever. Raises MediaError as
     `probe` does.
     """
+    return _quickly(_glance, path) or probe(path)
+
+
+def _quickly(read: Callable[[Path], Found | None], path: Path) -> Found | None:
+    """What the header of an MP4 or MOV is enough for; None elsewhere, and where something is wrong."""
     try:
-        found = _glance(path) if begins_as_mov(path) else None
+        return read(path) if begins_as_mov(path) else None
     except MediaError:
-        found = None  # the thorough way finds the words
-    return probe(path) if found is None else found
+        return None  # The thorough way finds the words.
 
 
 def _glance(path: Path) -> MediaInfo | None:
@@ -90,8 +86,8 @@ def _glance(path: Path) -> MediaInfo | None:
         read_only(container, videos[:1])
         video = audio = None
         if videos:
-            stamps = _stamps(container, videos[:1])[videos[0].index]
-            timing = _timing(videos[0], stamps, zero_seconds(container))
+            stamps = stamps_of(container, videos[:1])[videos[0].index]
+            timing = timing_of(videos[0], stamps, zero_seconds(container))
             if not len(timing.starts):
                 return None
             video = _video_info(videos, timing, 0)
@@ -106,11 +102,7 @@ def survey_pictures(path: Path) -> Survey:
 
     That takes a tenth of the time for large pictures, because fewer of them are decoded.
     """
-    try:
-        found = _survey_pictures(path) if begins_as_mov(path) else None
-    except MediaError:
-        found = None  # the thorough way finds the words
-    return survey(path) if found is None else found
+    return _quickly(_survey_pictures, path) or survey(path)
 
 
 def _survey_pictures(path: Path) -> Survey | None:
@@ -119,7 +111,7 @@ def _survey_pictures(path: Path) -> Survey | None:
         if not videos or not videos[0].frames or not videos[0].duration:
             return None
         read_only(container, videos[:1])
-        timings, rotation = _scan(container, videos[:1])
+        timings, rotation = scan(container, videos[:1])
         timing = timings[videos[0].index]
         if not len(timing.starts):
             return None
@@ -133,7 +125,7 @@ def survey(path: Path) -> Survey:
         videos, audios = video_tracks(container), audio_tracks(container)
         if not videos and not audios:
             raise MediaError(f"{path} has {describe(container)}, expected video or audio: give another file")
-        timings, rotation = _scan(container, [*videos[:1], *audios[:1]])
+        timings, rotation = scan(container, [*videos[:1], *audios[:1]])
         video = audio = None
         frame_seconds = np.empty(0)
         if videos and len(timings[videos[0].index].starts):
@@ -156,71 +148,6 @@ def _media_info(
     measured = max(track.start_seconds + track.duration_seconds for track in tracks)
     declared = container.duration / av.time_base if container.duration else measured
     return MediaInfo(container.format.name, declared, video, audio)
-
-
-def clockwise_degrees(frame: av.VideoFrame) -> int:
-    """The clockwise turn that shows a frame upright, in quarter turns (FFmpeg counts the other way)."""
-    return round(-frame.rotation / 90) % 4 * 90
-
-
-def _scan(container: InputContainer, streams: Sequence[Track]) -> tuple[dict[int, Timing], int]:
-    """Timing of every track by stream index, and the clockwise turn of the picture, in one pass."""
-    turns: list[int] = []
-
-    def look(packet: Packet) -> None:
-        # The first frame carries the display matrix of the track.
-        if not turns and packet.stream.type == "video" and (turn := turn_of(packet)) is not None:
-            turns.append(turn)
-
-    for stream in streams:
-        # Several threads would hold frames back until each has one.
-        stream.codec_context.thread_count = 1
-    stamps = _stamps(container, streams, look)
-    zero = zero_seconds(container)
-    timings = {stream.index: _timing(stream, stamps[stream.index], zero) for stream in streams}
-    return timings, turns[0] if turns else 0
-
-
-def _stamps(
-    container: InputContainer, streams: Sequence[Track], look: Callable[[Packet], None] | None = None
-) -> dict[int, dict[int, int]]:
-    """Stream index -> timestamp -> duration of its packet, in ticks."""
-    stamps: dict[int, dict[int, int]] = {stream.index: {} for stream in streams}
-    for packet in container.demux(*streams):
-        if look is not None:
-            look(packet)
-        stamp = packet.pts
-        if stamp is None:
-            stamp = packet.dts
-        # An empty packet ends the track; a discarded one lies before the edit list's start.
-        if stamp is not None and packet.size and not packet.is_discard:
-            stamps[packet.stream_index][stamp] = packet.duration or 0
-    return stamps
-
-
-def turn_of(packet: Packet) -> int | None:
-    """The clockwise turn of the picture in a packet, which every frame of a track says; None without one."""
-    frames = [frame for frame in packet.decode() if isinstance(frame, av.VideoFrame)]
-    decoder = packet.stream.codec_context
-    # Not those before the start of an edit list: they are never handed out, but others build on them.
-    drawn = packet.size and not packet.is_discard
-    if not frames and drawn and isinstance(decoder, VideoCodecContext):
-        # Told that there is no more, a decoder hands out what it holds back for later frames to overtake.
-        frames = decoder.decode(None)
-        decoder.flush_buffers()
-    return clockwise_degrees(frames[0]) if frames else None
-
-
-def _timing(stream: Track, duration_of: dict[int, int], zero: float) -> Timing:
-    """In seconds on the file's clock, from durations by timestamp in ticks."""
-    tick = float(stream.time_base or 0)
-    starts = np.array(sorted(duration_of), dtype=np.float64) * tick - zero
-    return Timing(starts, duration_of[max(duration_of)] * tick if duration_of else 0.0)
-
-
-def seconds_of(ticks: int, tick: Fraction | None) -> float:
-    """A number of ticks in seconds, rounded once; 0 without a clock."""
-    return ticks * tick.numerator / tick.denominator if tick is not None else 0.0
 
 
 def _video_info(streams: list[VideoStream], timing: Timing, rotation: int) -> VideoInfo:

@@ -8,7 +8,7 @@ from av.video.reformatter import Interpolation
 from numpy.typing import NDArray
 
 from blended.data.media.opening import opened, require_video, zero_seconds
-from blended.data.media.probing import clockwise_degrees
+from blended.data.media.timing import clockwise_degrees
 
 
 def stream_frames(path: Path, size: tuple[int, int]) -> Generator[tuple[float, NDArray[np.uint8]]]:

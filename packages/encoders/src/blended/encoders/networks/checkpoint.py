@@ -15,7 +15,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from blended.data.errors import InputError
+from blended.data.errors import InputError, some
 
 STATE_KEYS = ("model", "module", "state_dict")
 """Where the official training scripts put the parameters, in this order; else they lie at the top level."""
@@ -199,6 +199,4 @@ def _first_line(error: Exception) -> str:
 
 
 def _some(names: Mapping[Any, object] | Sequence[object]) -> str:
-    listed = [str(name) for name in names]
-    more = f" and {len(listed) - _NUM_LISTED} more" if len(listed) > _NUM_LISTED else ""
-    return (", ".join(listed[:_NUM_LISTED]) or "nothing") + more
+    return some(str(name) for name in names) or "nothing"
