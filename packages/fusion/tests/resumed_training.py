@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import torch as files
+from safetensors import numpy as files
 
-from blended.fusion import checkpoints
+from blended.data import atomic, tensor_file
 from blended.fusion.config import TrainingConfig
 from blended.fusion.objective import LossConfig
 from blended.fusion.plan import Job
@@ -37,7 +37,7 @@ def trained(run: Run) -> Trained:
     return train(toy_problem(CONFIG), JOBS, CONFIG, run)
 
 
-def halfway(tensors: dict[str, torch.Tensor], path: Path, metadata: dict[str, str]) -> None:
+def halfway(tensors: dict[str, np.ndarray], path: Path, metadata: dict[str, str]) -> None:
     """Writes one half of the file, waits, and writes the other."""
     content = files.save(tensors, metadata)
     with Path(path).open("wb") as file:
@@ -56,12 +56,11 @@ def say(message: str) -> None:
 
 def main() -> None:
     torch.set_num_threads(1)
-    checkpoints.save_file = halfway
+    tensor_file.save_file = halfway
     result = trained(Run(say, lambda epoch: told(epoch), Path(sys.argv[1]), checkpoint_seconds=0))
-    with checkpoints.replacing(Path(sys.argv[2])) as temporary:
-        files.save_file(
-            dict(result.parameters) | {"watched": torch.from_numpy(result.watched_loss)}, temporary
-        )
+    parameters = {name: value.numpy() for name, value in result.parameters.items()}
+    with atomic.replacing(Path(sys.argv[2])) as temporary:
+        files.save_file(parameters | {"watched": result.watched_loss}, temporary)
 
 
 def told(epoch: Epoch) -> None:

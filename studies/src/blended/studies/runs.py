@@ -8,6 +8,7 @@ from typing import Any
 
 from blended.data import LabelSpace
 from blended.data.atomic import replacing, write_text
+from blended.data.tensor_file import write_tensors
 from blended.eval.predictions import Predictions, read_predictions, write_predictions
 from blended.eval.tasks import MEASURES, AnyEvaluation
 from blended.studies.extras import Extras, read_extras, write_extras
@@ -60,8 +61,6 @@ def _numbers(evaluation: AnyEvaluation) -> dict[str, Any]:
 
 def write_run(folder: Path, recipe: str, result: TrialResult, confusion_png: bytes) -> None:
     """Everything but the record, which `finish_run` adds last."""
-    from safetensors.torch import save_file
-
     artifacts = folder / ARTIFACTS
     record = artifacts / RECORD
     # A run without its record is not a run: removing it first keeps old numbers from new predictions.
@@ -72,9 +71,9 @@ def write_run(folder: Path, recipe: str, result: TrialResult, confusion_png: byt
     (artifacts / TEST_PREDICTIONS).unlink(missing_ok=True)
     if result.test is not None:
         write_predictions(artifacts / TEST_PREDICTIONS, result.test, space)
-    with replacing(artifacts / MODEL) as temporary:
-        state = {name: value.contiguous().cpu() for name, value in result.fused.state.items()}
-        save_file(state, temporary, metadata={"config": result.config.model_dump_json(), "recipe": recipe})
+    state = {name: value.cpu().numpy() for name, value in result.fused.state.items()}
+    config = json.dumps(result.config.model_dump(mode="json"), sort_keys=True)
+    write_tensors(artifacts / MODEL, state, {"config": config, "recipe": recipe})
     with replacing(folder / CONFUSION) as temporary:
         temporary.write_bytes(confusion_png)
     write_text(folder / METRICS, json.dumps(metrics(result), indent=1) + "\n")

@@ -6,19 +6,19 @@ epoch are all there is to keep.
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import safe_open
 from torch import Tensor
 
 from blended.data import InputError, LabelSpace
-from blended.data.atomic import replacing
+from blended.data.seals import DamagedError, check_seal
+from blended.data.tensor_file import write_tensors
 from blended.fusion.config import TrainingConfig
 from blended.fusion.optimiser import Parameters
 from blended.fusion.plan import Job
@@ -79,12 +79,12 @@ def origin_of(
 def write_progress(folder: Path, progress: Progress, origin: Origin) -> None:
     """Writes `training.safetensors`."""
     tensors = {
-        f"{group}/{name}": value.detach().contiguous()
+        f"{group}/{name}": value.detach().cpu().numpy()
         for group in GROUPS
         for name, value in getattr(progress, group).items()
     }
-    tensors["steps"] = progress.steps_A
-    tensors["watched_loss"] = torch.from_numpy(progress.watched_loss)
+    tensors["steps"] = progress.steps_A.cpu().numpy()
+    tensors["watched_loss"] = progress.watched_loss
     metadata = {
         "emotions": json.dumps(origin.emotions),
         "fingerprint": origin.fingerprint,
@@ -92,27 +92,29 @@ def write_progress(folder: Path, progress: Progress, origin: Origin) -> None:
         "places": json.dumps(progress.places),
         "pieces": str(progress.pieces),
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    with replacing(folder / NAME) as temporary:
-        save_file(tensors, temporary, metadata)
+    write_tensors(folder / NAME, tensors, metadata)
 
 
-def read_progress(folder: Path, origin: Origin, device: torch.device) -> Progress | None:
+def read_progress(
+    folder: Path, origin: Origin, device: torch.device, log: Callable[[str], None]
+) -> Progress | None:
     """What was written, if it belongs to this training; None where there is nothing to continue.
 
-    Raises InputError for a file that cannot be read, and for one of other emotions or another order of them,
-    which would be lost if this training began anew over it.
+    A damaged file is none, which is said: the training then begins anew, with the same numbers in the end.
+    Raises InputError for one of other emotions or another order of them, which would be lost by that.
     """
     path = folder / NAME
     if not path.is_file():
         return None
     try:
-        with safe_open(path, framework="pt", device=str(device)) as file:
-            metadata = file.metadata() or {}
-            # Copies: sums over memory that is aligned otherwise may differ in their last bit.
-            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - no mapping
-    except SafetensorError as error:
-        raise InputError(f"the checkpoint {path} is damaged ({error}): delete it to train anew") from error
+        check_seal(path)
+    except DamagedError as damage:
+        log(f"{damage}; it is not continued, and the training begins anew")
+        return None
+    with safe_open(path, framework="pt", device=str(device)) as file:
+        metadata = file.metadata() or {}
+        # Copies: sums over memory that is aligned otherwise may differ in their last bit.
+        tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - no mapping
     emotions = tuple(json.loads(metadata.get("emotions", "[]")))
     if emotions != origin.emotions:
         raise InputError(

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
-from safetensors.torch import save_file
 from torch import Tensor
 
 from blended.data import InputError, LabelSpace
-from blended.data.atomic import replacing
+from blended.data.tensor_file import write_tensors
 from blended.encoders.faces import Faces
 from blended.encoders.networks.hicmae.config import BackboneConfig, PretrainConfig
 from blended.encoders.networks.hicmae.loss import PretrainLossConfig
@@ -146,5 +145,4 @@ def write_pretrained(
         "backbone": config.backbone.model_dump_json(),
         "corpus_hash": corpus_hash,
     }
-    with replacing(path) as temporary:
-        save_file(weights_of(trained), temporary, metadata)
+    write_tensors(path, {name: value.numpy() for name, value in weights_of(trained).items()}, metadata)

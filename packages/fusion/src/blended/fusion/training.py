@@ -137,7 +137,8 @@ def train(problem: Problem, jobs: Sequence[Job], config: TrainingConfig, run: Ru
         problem.by_length,
     )
     folder = run.checkpoints
-    if folder is not None and (progress := read_progress(folder, origin, problem.device)) is not None:
+    progress = None if folder is None else read_progress(folder, origin, problem.device, run.log)
+    if progress is not None:
         loop.resume(progress)
         run.log(f"continuing after {progress.epoch} epochs from {folder}")
     written = time.monotonic()

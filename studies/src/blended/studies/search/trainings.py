@@ -10,12 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict
 
 from blended.data import InputError
-from blended.data.atomic import replacing
+from blended.data.tensor_file import write_tensors
 from blended.fusion.strategies import Fused
 from blended.studies.search.outcome import Curve
 
@@ -70,13 +69,10 @@ class TrainingStore:
             return made
 
     def _write(self, identity: str, made: Trained) -> None:
-        from safetensors.numpy import save_file
-
         given = {name: getattr(made.fused, name) for name in ARRAYS}
-        arrays = {name: np.ascontiguousarray(array) for name, array in given.items() if array is not None}
+        arrays = {name: array for name, array in given.items() if array is not None}
         words = {"fitted": json.dumps(dict(made.fused.fitted)), "curves": made.curves.model_dump_json()}
-        with replacing(self.path(identity)) as temporary:
-            save_file(arrays, temporary, metadata=words)
+        write_tensors(self.path(identity), arrays, words)
 
     def _read(self, identity: str) -> Trained:
         from safetensors import safe_open

@@ -1,6 +1,6 @@
 """One shard: a safetensors file with the features of a fixed slice of the clips.
 
-Tensors are named `<clip>/<layer>` and are [time, dim]. The header carries one entry, `blended`: the
+Tensors are named `<clip>/<layer>` and are [time, dim]. The header carries an entry `blended`: the
 identity, the clips of the slice, the index rows, the clips that failed and, where there are any, notes on
 clips. That makes a shard complete in itself: the index can be rebuilt from shards, and a shard of another
 identity is recognised.
@@ -16,12 +16,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
-from blended.data.atomic import replacing
 from blended.data.errors import InputError
 from blended.data.features import Features
 from blended.data.store.identity import Identity
+from blended.data.tensor_file import write_tensors
 
 DType = Literal["float16", "float32"]
 
@@ -29,7 +28,6 @@ Notes = Mapping[str, Mapping[str, int]]
 """Clip to what was counted while it was encoded, such as `pictures_without_face`."""
 
 METADATA_KEY = "blended"
-# safetensors keeps metadata in an unordered map: a single entry is what makes equal shards equal bytes.
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +105,7 @@ def write_shard(
     }
     if notes:
         record["notes"] = {clip: dict(sorted(counts.items())) for clip, counts in sorted(notes.items())}
-    with replacing(path) as temporary:
-        save_file(tensors, temporary, metadata={METADATA_KEY: json.dumps(record)})
+    write_tensors(path, tensors, {METADATA_KEY: json.dumps(record)})
 
 
 def _stored(features: Features, dtype: DType, what: str) -> NDArray[np.floating]:

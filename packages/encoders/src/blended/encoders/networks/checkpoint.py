@@ -16,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from blended.data.errors import InputError, some
+from blended.data.seals import check_seal, is_sealed
 
 STATE_KEYS = ("model", "module", "state_dict")
 """Where the official training scripts put the parameters, in this order; else they lie at the top level."""
@@ -178,6 +179,8 @@ def _state_in(content: object, path: Path) -> Mapping[str, Tensor]:
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    if is_sealed(path):  # Those that we wrote; others have none.
+        check_seal(path)
     try:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dictionary
