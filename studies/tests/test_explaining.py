@@ -12,9 +12,9 @@ from blended.data import Clip, Corpus, LabelSpace
 from blended.data.demo.signatures import label_space
 from blended.encoders.egemaps import EGeMAPSConfig
 from blended.encoders.prosody import COLUMNS
-from blended.eval.figures.importance import ALL
 from blended.eval.intervals import Estimate
 from blended.eval.metrics import correctness
+from blended.eval.reliance import ALL
 from blended.fusion.config import TrainingConfig
 from blended.fusion.inputs import Inputs
 from blended.fusion.sequences import pack

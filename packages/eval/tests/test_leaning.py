@@ -6,15 +6,14 @@ import pytest
 from blended.eval.figures import (
     NARROW_INCHES,
     WIDE_INCHES,
-    Attention,
-    Weights,
     attention_figure,
     encoder_weights_figure,
     gates_figure,
     png,
 )
-from blended.eval.figures.importance import ALL, largest
+from blended.eval.figures.importance import largest
 from blended.eval.intervals import Estimate
+from blended.eval.reliance import ALL, Attention, Weights
 from blended.eval.report.formats import to_csv
 from blended.eval.report.leaning import predictors_table, weighing_of, weight_figures, weight_tables
 

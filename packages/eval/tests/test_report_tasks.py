@@ -12,10 +12,9 @@ from blended.eval.comparison import compare
 from blended.eval.enrolment_curve import EnrolmentPoint
 from blended.eval.evaluation import evaluate
 from blended.eval.evidence import Evidence
-from blended.eval.figures import Weights
-from blended.eval.figures.importance import ALL
 from blended.eval.intervals import Estimate
 from blended.eval.protocol import Protocol
+from blended.eval.reliance import ALL, Weights
 from blended.eval.report import (
     CorpusFacts,
     Provenance,

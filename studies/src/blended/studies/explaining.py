@@ -18,10 +18,10 @@ from blended.data.labels import set_name
 from blended.encoders.threads import one_thread
 from blended.eval.evaluation import Evaluation
 from blended.eval.evidence import Evidence
-from blended.eval.figures.importance import ALL, Importance
 from blended.eval.intervals import Estimate, actor_bootstrap, draw_actors
 from blended.eval.metrics import Correctness, correctness
 from blended.eval.protocol import FittedDecision, calibrated
+from blended.eval.reliance import ALL, Importance
 from blended.fusion.nested import Predicted
 from blended.fusion.sources import Change
 from blended.fusion.strategies import FUSIONS

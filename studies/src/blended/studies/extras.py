@@ -19,10 +19,9 @@ from pydantic import TypeAdapter
 from blended.data.atomic import write_text
 from blended.eval.enrolment_curve import EnrolmentPoint, enrolment_curve, read_curve, write_curve
 from blended.eval.evidence import Evidence
-from blended.eval.figures.importance import Importance
-from blended.eval.figures.weights import Weights
 from blended.eval.intervals import Estimate
 from blended.eval.protocol import Protocol
+from blended.eval.reliance import Importance, Weights
 
 ENROLMENT, WITHOUT = "enrolment.csv", "without.json"
 IMPORTANCE, PREDICTORS, WEIGHTS = "importance.json", "predictors.json", "weights.json"

@@ -13,7 +13,6 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
-from sklearn.isotonic import IsotonicRegression
 
 from blended.data import InputError, Mixture
 from blended.data.errors import unknown_name
@@ -172,6 +171,8 @@ def _fit_vector(logits: Logits, targets: Float[ndarray, "clip emotion"]) -> Scal
 
 def _fit_isotonic(logits: Logits, targets: Float[ndarray, "clip emotion"]) -> Steps:
     """A monotonous step function per emotion, kept off 0 and 1 by what so many clips cannot exclude."""
+    from sklearn.isotonic import IsotonicRegression  # seconds that nobody else needs to wait for
+
     least = 1 / (len(logits) + 2)
     columns: list[Any] = [
         IsotonicRegression(y_min=least, y_max=1 - least, out_of_bounds="clip").fit(p, t)

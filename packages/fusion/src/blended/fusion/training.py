@@ -187,10 +187,13 @@ def _fresh(problem: Problem, source: Source, jobs: Sequence[Job]) -> tuple[Netwo
 
 @contextmanager
 def _deterministic(wanted: bool) -> Generator[None]:
+    # Not called unless asked for: it imports torch's compiler, which takes seconds.
+    if not wanted:
+        yield
+        return
     before = torch.are_deterministic_algorithms_enabled()
     only_warned = torch.is_deterministic_algorithms_warn_only_enabled()
-    if wanted:
-        torch.use_deterministic_algorithms(True)
+    torch.use_deterministic_algorithms(True)
     try:
         yield
     finally:

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy import ndarray
-from sklearn.model_selection import GroupKFold
 
 from blended.data import Mixture
 from blended.eval.evidence import Evidence
@@ -25,6 +24,8 @@ def inner_splits(evidence: Evidence) -> Iterator[tuple[ndarray, ndarray]]:
             held = evidence.folds == fold
             yield rows[~held], rows[held]
     elif (num_groups := min(MIN_FOLDS, len(np.unique(evidence.actors)))) > 1:
+        from sklearn.model_selection import GroupKFold  # seconds that most corpora need not wait for
+
         yield from GroupKFold(num_groups).split(rows, groups=evidence.actors)
 
 

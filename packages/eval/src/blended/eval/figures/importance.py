@@ -1,18 +1,12 @@
 """Which predictors matter for which pair: what is lost where one is permuted."""
 
-from collections.abc import Mapping
-
 import numpy as np
 from matplotlib.figure import Figure
 
 from blended.eval.figures.style import INK, MUTED, PAPER, SMALL, WIDE_INCHES, drawing, is_narrow, new_figure
 from blended.eval.intervals import Estimate
+from blended.eval.reliance import ALL, Importance
 
-Importance = Mapping[str, Mapping[str, Estimate | float]]
-"""Encoder or predictor -> pair of emotions -> drop of the score, positive where it mattered; with an interval
-where there is one."""
-ALL = "all clips"
-"""In place of a pair."""
 MOST_SHOWN = 12
 """Predictors in a figure; those with the largest loss over all clips."""
 

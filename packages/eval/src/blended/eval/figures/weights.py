@@ -1,7 +1,6 @@
 """What fusion counts encoders for: a gate for every clip, or one weight per encoder and fold."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -21,40 +20,6 @@ from blended.eval.figures.style import (
 
 FINAL = "final"
 """In place of a fold: of the model for new clips."""
-
-
-@dataclass(frozen=True, slots=True)
-class Attention:
-    """How one stream attends to another."""
-
-    asking: str
-    """Modality."""
-    answering: str
-    layer: int
-    """From 1."""
-    lags_seconds: Sequence[float]
-    """By how much later the step is that is attended to."""
-    preference: Sequence[Sequence[float]]
-    """Head, lag -> mean weight, as a multiple of what it had if all steps of a clip had the same."""
-    nothing: Sequence[float]
-    """Share of every head's attention that goes to no step."""
-    clip_id: str = ""
-    """Of the example."""
-    asking_seconds: Sequence[float] = ()
-    answering_seconds: Sequence[float] = ()
-    example: Sequence[Sequence[float]] = ()
-    """Asking step, answering step -> weight; rows add up to 1."""
-
-
-@dataclass(frozen=True, slots=True)
-class Weights:
-    """Empty where a strategy has none."""
-
-    gates: Mapping[str, Mapping[str, float]] = field(default_factory=dict[str, Mapping[str, float]])
-    """Encoder -> set of emotions -> mean weight in its clips; the encoders' add up to 1."""
-    shares: Mapping[str, Mapping[str, float]] = field(default_factory=dict[str, Mapping[str, float]])
-    """Encoder -> `fold0`, ..., `final` -> weight; the encoders' add up to 1."""
-    attention: tuple[Attention, ...] = ()
 
 
 def gates_figure(gates: Mapping[str, Mapping[str, float]], *, width_inches: float = WIDE_INCHES) -> Figure:

@@ -6,8 +6,9 @@ from dataclasses import asdict
 from blended.eval.breakdown import Breakdown, Overall
 from blended.eval.detail import GroupScores
 from blended.eval.enrolment_curve import EnrolmentPoint
-from blended.eval.figures.importance import Importance, pairs_in
+from blended.eval.figures.importance import pairs_in
 from blended.eval.intensities import IntensityEvaluation
+from blended.eval.reliance import Importance
 from blended.eval.report.formats import Cell, Column, Table
 
 HEADS = {

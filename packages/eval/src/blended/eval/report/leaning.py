@@ -7,9 +7,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from blended.eval.figures.attention import attention_figure
-from blended.eval.figures.importance import ALL, Importance, pairs_in
-from blended.eval.figures.weights import Attention, Weights, encoder_weights_figure, gates_figure
+from blended.eval.figures.importance import pairs_in
+from blended.eval.figures.weights import encoder_weights_figure, gates_figure
 from blended.eval.intervals import Estimate
+from blended.eval.reliance import ALL, Attention, Importance, Weights
 from blended.eval.report.formats import Cell, Column, Table
 
 Draw = Callable[[float], Figure]

@@ -11,7 +11,6 @@ from blended.eval.breakdown import Breakdown, breakdown
 from blended.eval.enrolment_curve import EnrolmentPoint
 from blended.eval.figures import (
     Confusion,
-    Importance,
     PairPoints,
     PairResult,
     TwoReadings,
@@ -30,9 +29,9 @@ from blended.eval.figures import (
     two_readings,
 )
 from blended.eval.figures.importance import largest
-from blended.eval.figures.weights import Weights
 from blended.eval.intensities import IntensityEvaluation
 from blended.eval.intervals import NUM_RESAMPLES
+from blended.eval.reliance import Importance, Weights
 from blended.eval.report.clips import ClipResult, check_probabilities, clip_results, worst_and_best
 from blended.eval.report.leaning import Draw, weight_figures
 from blended.eval.run_record import RunRecord
