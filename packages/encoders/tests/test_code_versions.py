@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from blended.encoders import code_versions
-from blended.encoders.code_versions import FOLDERS, code_version
+from blended.data.code_versions import Sources, installed
+from blended.encoders.code_versions import code_version, pooling_version
 from blended.encoders.table import encoder_config
 
 NAMES = ("logmel", "wavlm-large", "hubert-large", "clip", "imagebind-audio", "hicmae")
@@ -20,48 +20,52 @@ PICTURES = {"clip", "clip+faces"}
 
 
 @pytest.fixture(scope="module")
-def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy to be edited."""
+def copied(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sources to be edited."""
     folder = tmp_path_factory.mktemp("sources")
-    for package, original in FOLDERS.items():
+    for package, original in installed().folders.items():
         shutil.copytree(original, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
     return folder
 
 
-@pytest.fixture
-def copied(sources: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What is looked at is the copy."""
-    monkeypatch.setattr(code_versions, "FOLDERS", {package: sources / package for package in FOLDERS})
-    monkeypatch.setattr(code_versions, "FACES", sources / "blended.encoders" / "faces")
-    return sources
-
-
-def _versions() -> dict[str, str]:
-    return {name: code_version(config) for name, config in CONFIGS.items()}
+def _versions(folder: Path) -> dict[str, str]:
+    sources = Sources({package: folder / package for package in installed().folders})
+    return {name: code_version(config, sources) for name, config in CONFIGS.items()}
 
 
 @pytest.mark.parametrize(
-    ("edited", "concerned"),
+    ("edited", "line", "concerned"),
     [
-        ("blended.encoders/speech.py", SPEECH),
-        ("blended.encoders/speech_norm.py", SPEECH),  # Imported within a function.
+        ("blended.encoders/speech.py", "def build_speech(", SPEECH),
+        ("blended.encoders/speech_norm.py", "class MaskedGroupNorm", SPEECH),  # Imported within a function.
         # Sound shares the network of pictures, and so its file.
-        ("blended.encoders/frames_network.py", {*PICTURES, "imagebind-audio"}),
-        ("blended.encoders/faces/detecting.py", {"clip+faces"}),
-        ("blended.encoders/networks/imagebind/network.py", {"imagebind-audio"}),
-        ("blended.encoders/networks/hicmae/encoder.py", {"hicmae"}),
-        ("blended.encoders/spectrogram.py", {"imagebind-audio", "hicmae"}),
-        ("blended.data.media/colours.py", {*CONFIGS}),
-        ("blended.encoders/extract.py", set[str]()),
-        ("blended.encoders/table.py", set[str]()),
+        ("blended.encoders/frames_network.py", "def encode_pictures(", {*PICTURES}),
+        ("blended.encoders/faces/detecting.py", "def find_faces(", {"clip+faces"}),
+        ("blended.encoders/networks/imagebind/network.py", "class Trunk(", {"imagebind-audio"}),
+        ("blended.encoders/networks/hicmae/encoder.py", "class Encoder(", {"hicmae"}),
+        ("blended.encoders/spectrogram.py", "def spectrogram(", {"imagebind-audio", "hicmae"}),
+        ("blended.data.media/colours.py", "class Painter", {*PICTURES, "hicmae"}),
+        ("blended.data.media/audio.py", "def to_mono(", {*CONFIGS} - PICTURES),
+        ("blended.encoders/extract.py", "def extract(", set[str]()),
+        ("blended.encoders/table.py", "def encoder_config(", set[str]()),
     ],
 )
-def test_an_edit_concerns_those_that_import_the_file(copied: Path, edited: str, concerned: set[str]) -> None:
-    before = _versions()
-    with (copied / edited).open("a") as file:
-        file.write("\nEDITED = True\n")
-    after = _versions()
+def test_an_edit_concerns_those_that_lead_to_it(
+    copied: Path, edited: str, line: str, concerned: set[str]
+) -> None:
+    package, _, path = edited.partition("/")
+    room, _, below = package.removeprefix("blended.").partition(".")
+    file = copied / f"blended.{room}" / below / path
+    before, text = _versions(copied), file.read_text()
+    assert f"\n{line}" in text
+    # A definition that does something else, and one that nobody uses.
+    file.write_text(text.replace(f"\n{line}", f"\n@edited\n{line}", 1))
+    after = _versions(copied)
+    file.write_text(text + "\n# a remark\nUNUSED = True\n")
+    remarked = _versions(copied)
+    file.write_text(text)
     assert {name for name in CONFIGS if after[name] != before[name]} == concerned
+    assert remarked == before
 
 
 def test_no_network_library_is_loaded_for_it() -> None:
@@ -74,10 +78,15 @@ def test_no_network_library_is_loaded_for_it() -> None:
     assert result.stdout.split() == [code_version(CONFIGS["wavlm-large"]), "False"]
 
 
-def test_pooling_has_a_version_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = code_versions.pooling_version()
-    assert before == code_versions.pooling_version() != code_versions.code_version(encoder_config("logmel"))
-    edited = tmp_path / "pooling.py"
-    edited.write_text(code_versions.POOLING.read_text() + "\n# another way\n")
-    monkeypatch.setattr(code_versions, "POOLING", edited)
-    assert code_versions.pooling_version() != before
+def test_pooling_has_a_version_of_its_own(copied: Path) -> None:
+    def made() -> str:
+        return pooling_version(Sources({package: copied / package for package in installed().folders}))
+
+    before = made()
+    assert before == pooling_version() != code_version(CONFIGS["logmel"])
+    file = copied / "blended.encoders" / "pooling.py"
+    text = file.read_text()
+    file.write_text(text.replace("PERCENTILES = (", "PERCENTILES = (1, ", 1))
+    assert file.read_text() != text
+    assert made() != before
+    file.write_text(text)

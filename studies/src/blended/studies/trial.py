@@ -4,13 +4,10 @@ The DVC stage, a search and a cluster worker all call `run` with the same config
 tracked.
 """
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
@@ -37,6 +34,7 @@ from blended.studies.evaluating import PartScores, evaluate_scores
 from blended.studies.extras import Extras
 from blended.studies.folders import Folders
 from blended.studies.gathering import Memory, complete, emotions_missing, gather, lacking
+from blended.studies.identity import identity
 from blended.studies.inner import InnerScore, Watch, inner_scores, watcher
 from blended.studies.media_gathering import gather_media
 from blended.studies.params import DecisionConfig, Missing, Params, with_name
@@ -119,7 +117,7 @@ class TrialResult:
 
     config: TrialConfig
     identity: str
-    """SHA-256 over the config, the corpus and the features: equal identities give equal numbers."""
+    """SHA-256 over the config, the corpus, the features and the code: equal identities give equal numbers."""
     corpus: Corpus
     corpus_hash: str
     modalities: tuple[str, ...]
@@ -180,16 +178,9 @@ def run(
         log(sentence)
     fused = known
     if fused is None:
-        reads, media = FUSIONS[config.fusion.name].reads, None
-        if isinstance(config.fusion, HiCMAEFusionConfig):
-            clips = (*corpus.train, *corpus.test)
-            media = gather_media(index, clips, config.fusion.preparation, where.cache, log=log)
-        inputs = gather(corpus, stores, modality_of(config), reads, device, memory, media)
         on_epoch = None if watch is None else watcher(corpus, watch)
-        # On a CPU one thread is as fast for matrices of this size, far faster on a busy machine, where
-        # threads of one product wait for each other, and its sums do not depend on the number of cores.
-        with one_thread() if device == "cpu" else nullcontext():
-            fused = fit(config.fusion, inputs, config.seed, Run(log, on_epoch, checkpoints))
+        surroundings = Run(log, on_epoch, checkpoints)
+        fused = trained(config, index, corpus, stores, surroundings, device, where.cache, memory)
     test = _scores(corpus, fused, "test") if corpus.test else None
     found = evaluate_scores(
         corpus, config.protocol, config.official_protocol, _scores(corpus, fused, "train"), test
@@ -214,6 +205,28 @@ def run(
     return result
 
 
+def trained(
+    config: TrialConfig,
+    index: Index,
+    corpus: Corpus,
+    stores: Mapping[str, FeatureStore],
+    surroundings: Run,
+    device: str,
+    cache: Path,
+    memory: Memory | None = None,
+) -> Fused:
+    """The scores of all clips of a corpus that is `usable`, before anything decides."""
+    reads, media = FUSIONS[config.fusion.name].reads, None
+    if isinstance(config.fusion, HiCMAEFusionConfig):
+        clips = (*corpus.train, *corpus.test)
+        media = gather_media(index, clips, config.fusion.preparation, cache, log=surroundings.log)
+    inputs = gather(corpus, stores, modality_of(config), reads, device, memory, media)
+    # On a CPU one thread is as fast for matrices of this size, far faster on a busy machine, where
+    # threads of one product wait for each other, and its sums do not depend on the number of cores.
+    with one_thread() if device == "cpu" else nullcontext():
+        return fit(config.fusion, inputs, config.seed, surroundings)
+
+
 def open_stores(config: TrialConfig, index: Index, folders: Folders) -> dict[str, FeatureStore]:
     """The feature store of every encoder, refused if it was made otherwise.
 
@@ -236,31 +249,6 @@ def check_trained(stores: Mapping[str, FeatureStore], params: Params) -> None:
     """Raises InputError for features of untrained networks that params.yaml does not allow."""
     allowed = [name for name, weights in params.weights.items() if Path(weights) == RANDOM]
     forbid_random({name: store.identity.weights for name, store in stores.items()}, allowed)
-
-
-def identity(config: TrialConfig, index: Index, stores: dict[str, FeatureStore]) -> str:
-    """SHA-256 over everything that the trial's numbers depend on."""
-    return _hash(_settings(config.resolved(index.corpus.space.task)), index, stores)
-
-
-def training_identity(config: TrialConfig, index: Index, stores: dict[str, FeatureStore]) -> str:
-    """SHA-256 over everything that its scores depend on before anything decides: of trials that differ in
-    nothing but the decision, the same."""
-    config = config.resolved(index.corpus.space.task)
-    settings = _settings(config)
-    del settings["decision"]
-    return _hash({**settings, "clips": len(usable(index.corpus, config.protocol).clips)}, index, stores)
-
-
-def _settings(config: TrialConfig) -> dict[str, Any]:
-    # Where a checkpoint lies says nothing: its hash is in the config too.
-    return config.model_dump(mode="json", exclude={"fusion": {"checkpoint"}})
-
-
-def _hash(settings: dict[str, Any], index: Index, stores: dict[str, FeatureStore]) -> str:
-    made = {name: store.identity.to_json() for name, store in stores.items()}
-    parts = [settings, index.corpus_hash, index.corpus.label_hash(), made]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def modality_of(config: TrialConfig) -> dict[str, str]:

@@ -3,7 +3,7 @@
 B clips of a batch, E emotions, S label states. Everything runs per model under `torch.func.vmap`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from blended.data import InputError, LabelSpace
+from blended.data.labels import Task
 from blended.fusion.losses import (
     clip_weights,
     ep_ce,
@@ -29,6 +30,18 @@ from blended.fusion.losses import (
     weighted_mean,
 )
 from blended.fusion.network import Outputs
+
+LOSSES: dict[str, Callable[..., Tensor]] = {
+    "kl": kl_to_soft_labels,
+    "ep-ce": ep_ce,
+    "set-ratio": set_ratio_nll,
+    "pearson": one_minus_pearson,
+    "ccc": one_minus_ccc,
+    "ranking": salience_ranking,
+    "contrastive": pairwise_contrastive,
+    "r_drop": symmetric_kl,
+}
+"""What an objective is made of; `losses_of_objective` says which of them a config uses."""
 
 
 class LossConfig(BaseModel):
@@ -47,6 +60,16 @@ class LossConfig(BaseModel):
     """Weight of the contrast between modalities; for strategies that embed each modality."""
     r_drop: float = Field(default=0.0, ge=0)
     """Weight of the divergence between two passes with different dropout (R-Drop, arXiv 2106.14448)."""
+
+
+def losses_of_objective(config: LossConfig, task: Task, has_states: bool) -> tuple[str, ...]:
+    """Keys of `LOSSES` that an objective with this config computes, the main one first."""
+    added = [name for name in ("ranking", "contrastive", "r_drop") if getattr(config, name)]
+    if task == "intensities":
+        main = {"pearson": ["pearson"], "pearson+ccc": ["pearson", "ccc"]}.get(config.name, ["ccc"])
+    else:
+        main = ["set-ratio"] if has_states else ["ep-ce" if config.name == "ep-ce" else "kl"]
+    return (*main, *added)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,7 +128,7 @@ class Objective:
             )
         if self.config.contrastive:
             targets = None if self.space.task == "intensities" else truth["values"]
-            contrast = pairwise_contrastive(outputs["parts"].float(), targets, present_BK, weights_B)
+            contrast = LOSSES["contrastive"](outputs["parts"].float(), targets, present_BK, weights_B)
             loss = loss + self.config.contrastive * contrast
         return loss
 
@@ -118,7 +141,7 @@ class Objective:
             return self._of_steps(outputs, truth, weights_B)
         loss = weighted_mean(self.per_clip(outputs, truth), weights_B)
         if self.config.ranking:
-            ranked = salience_ranking(_log_shares(outputs, self), truth["values"])
+            ranked = LOSSES["ranking"](_log_shares(outputs, self), truth["values"])
             loss = loss + self.config.ranking * weighted_mean(ranked, weights_B)
         return loss
 
@@ -134,19 +157,16 @@ class Objective:
     def per_clip(self, outputs: Outputs, truth: Mapping[str, Tensor]) -> Float[Tensor, "*B"]:
         """The main loss of each clip, for tasks in which a clip has one."""
         if self.has_states:
-            return set_ratio_nll(outputs["log_p_states"].float(), truth["states"])
+            return LOSSES["set-ratio"](outputs["log_p_states"].float(), truth["states"])
         logits = outputs["logits"].float()
         if self.polarity_E is not None:
-            return ep_ce(logits, truth["values"], self.polarity_E)
-        return kl_to_soft_labels(logits, truth["values"])
+            return LOSSES["ep-ce"](logits, truth["values"], self.polarity_E)
+        return LOSSES["kl"](logits, truth["values"])
 
     def _of_intensities(self, logits_BE: Tensor, values_BE: Tensor, weights_B: Tensor) -> Float[Tensor, ""]:
-        losses = {"pearson": one_minus_pearson, "ccc": one_minus_ccc}
-        chosen = (
-            losses if self.config.name == "pearson+ccc" else {self.config.name: losses.get(self.config.name)}
-        )
         predicted = torch.sigmoid(logits_BE)
-        parts = [(loss or one_minus_ccc)(predicted, values_BE, weights_B) for loss in chosen.values()]
+        used = losses_of_objective(self.config, self.space.task, self.has_states)
+        parts = [LOSSES[name](predicted, values_BE, weights_B) for name in used if name in ("pearson", "ccc")]
         return torch.stack(parts).mean()
 
     def consistency(
@@ -154,7 +174,7 @@ class Objective:
     ) -> Float[Tensor, ""]:
         """How far two passes over a batch differ."""
         key = "log_p_states" if self.has_states else "logits"
-        return weighted_mean(symmetric_kl(first[key].float(), second[key].float()), weights_B)
+        return weighted_mean(LOSSES["r_drop"](first[key].float(), second[key].float()), weights_B)
 
     def criterion(
         self, outputs: Outputs, truth: Mapping[str, Tensor], weights_B: Float[Tensor, "B"]

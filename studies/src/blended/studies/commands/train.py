@@ -29,6 +29,7 @@ def train(
     from blended.studies.commands.progress import say
     from blended.studies.explaining import explained
     from blended.studies.folders import Folders
+    from blended.studies.identity import identity as identity_of_trial
     from blended.studies.params import read_params
     from blended.studies.predictors import named_predictors
     from blended.studies.runs import read_record
@@ -43,10 +44,10 @@ def train(
     index = read_index(folders.index(params.corpus))
     stores = trial.open_stores(config, index, folders)
     trial.check_trained(stores, params)
-    identity = trial.identity(config, index, stores)
+    identity = identity_of_trial(config, index, stores)
     record = read_record(folder)
     if record is not None and record["identity"] == identity and not again:
-        say(f"{recipe}: config, corpus and features are those of the existing run; kept")
+        say(f"{recipe}: config, corpus, features and code are those of the existing run; kept")
         return
     started = time.monotonic()
     checkpoints = folders.checkpoints(identity)

@@ -13,7 +13,7 @@ from blended.data.index import Index, read_index
 from blended.data.store import FeatureStore
 from blended.eval.detail import per_pair
 from blended.eval.evaluation import Evaluation
-from blended.studies import tracking, trial
+from blended.studies import identity, tracking, trial
 from blended.studies.folders import Folders
 from blended.studies.gathering import Memory
 from blended.studies.search.mapped_memory import MappedMemory
@@ -43,7 +43,7 @@ class TrialEvaluator:
     def identity(self, config: TrialConfig) -> str:
         """Of the trial; raises InputError for features that are missing or were made otherwise."""
         index = read_index(self.folders.index(config.corpus))
-        return trial.identity(config, index, self.stores(config, index))
+        return identity.identity(config, index, self.stores(config, index))
 
     def stores(self, config: TrialConfig, index: Index) -> dict[str, FeatureStore]:
         """The feature stores that the trial reads."""
@@ -75,17 +75,17 @@ class TrialEvaluator:
     ) -> tuple[TrialResult, Curves]:
         """On a training that is there, or that is made now; the pruner hears the same either way."""
         index = read_index(self.folders.index(config.corpus))
-        identity = trial.training_identity(config, index, self.stores(config, index))
-        made: list[TrialResult] = []
+        made = identity.training_identity(config, index, self.stores(config, index))
+        results: list[TrialResult] = []
 
         def train() -> Trained:
             result, curves = self._trained(config, watch)
-            made.append(result)
+            results.append(result)
             return Trained(result.fused, curves)
 
-        found = trainings.find_or_train(identity, train)
-        if made:
-            return made[0], found.curves
+        found = trainings.find_or_train(made, train)
+        if results:
+            return results[0], found.curves
         for epoch, score in found.curves.mean.items():
             watch(epoch, score)
         return self._run(config, watch=_nobody, known=found.fused), found.curves

@@ -52,7 +52,7 @@ class TrainingStore:
     folder: Path
 
     def path(self, identity: str) -> Path:
-        """Where a training lies or would lie; `identity` is that of `trial.training_identity`."""
+        """Where a training lies or would lie; `identity` is that of `identity.training_identity`."""
         return self.folder / f"{identity}.safetensors"
 
     def find_or_train(self, identity: str, train: Callable[[], Trained]) -> Trained:

@@ -1,0 +1,133 @@
+"""What makes two trainings, or two runs, the same: config, corpus, features and the code that computes.
+
+Equal identities mean equal numbers, so whatever is stored under one is used again, and nothing else is.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from blended.data.code_versions import Chosen, Sources, code_version
+from blended.data.index import Index
+from blended.data.labels import Task
+from blended.data.store import FeatureStore
+from blended.fusion.objective import losses_of_objective
+from blended.fusion.strategies import FUSIONS, HiCMAEFusionConfig
+
+if TYPE_CHECKING:
+    from blended.studies.trial import TrialConfig
+
+SAID = (
+    "blended.data.code_versions",
+    "blended.data.corpora",
+    "blended.data.foreign",
+    "blended.encoders.code_versions",
+    "blended.encoders.extract",
+    "blended.encoders.table",
+    "blended.studies.identity",
+)
+"""Modules that decide which data is read: what they did is in the identity of index and features already."""
+
+OF_MEDIA = (
+    "blended.studies.media_gathering",
+    "blended.fusion.clip_media",
+    "blended.fusion.strategies.hicmae",
+)
+"""Reached by strategies that read clips themselves only."""
+
+OF_DECISIONS = (
+    "blended.eval.calibration",
+    "blended.eval.decisions",
+    "blended.eval.probabilities",
+    "blended.eval.protocol",
+    "blended.studies.params",
+    "blended.studies.trial",
+)
+"""What figures are drawn of, but not by."""
+
+TRAINED = "blended.studies.trial:trained"
+DECIDED = ("blended.studies.trial:run", "blended.studies.inner:inner_scores")
+EXPLAINED = ("blended.studies.explaining:explained", "blended.studies.single_run:with_curve")
+DRAWN = ("blended.studies.single_run:run_pictures", "blended.eval.figures:run_figure")
+
+ALWAYS_DECIDING = {"mixture": {"thresholds", "templates"}, "single": {"argmax"}, "intensities": set[str]()}
+"""Task -> decisions that every run of it makes beside its own: the official one, and that of curves."""
+
+
+def identity(config: "TrialConfig", index: Index, stores: Mapping[str, FeatureStore]) -> str:
+    """SHA-256 over everything that a trial's numbers depend on."""
+    task = index.corpus.space.task
+    config = config.resolved(task)
+    parts = [code_of_training(config, task), code_of_decision(config, task)]
+    return _hash([_settings(config), *parts], index, stores)
+
+
+def training_identity(config: "TrialConfig", index: Index, stores: Mapping[str, FeatureStore]) -> str:
+    """SHA-256 over everything that its scores depend on before anything decides: of trials that differ in
+    nothing but the decision, the same."""
+    from blended.studies.trial import usable
+
+    task = index.corpus.space.task
+    config = config.resolved(task)
+    settings = _settings(config)
+    del settings["decision"]
+    num_clips = len(usable(index.corpus, config.protocol).clips)
+    return _hash([settings, num_clips, code_of_training(config, task)], index, stores)
+
+
+def code_of_training(config: "TrialConfig", task: Task, sources: Sources | None = None) -> str:
+    """Version of all that turns features into scores: gathering, strategy, losses, the training loop."""
+    strategy = FUSIONS[config.fusion.name]
+    roots = (TRAINED, strategy.fit, strategy.config)
+    # Training hears of metrics through callables only, so no decision is part of it.
+    without = (*_without(config), "blended.eval")
+    return code_version(roots, _chosen(config, task), without, sources)
+
+
+def code_of_decision(config: "TrialConfig", task: Task, sources: Sources | None = None) -> str:
+    """Version of all that turns scores into decisions and numbers, inner scores included."""
+    without = (*_without(config), "blended.fusion", TRAINED)
+    return code_version(DECIDED, _chosen(config, task), without, sources)
+
+
+def code_of_explanation(config: "TrialConfig", task: Task, sources: Sources | None = None) -> str:
+    """Version of what says what the models rely on: importance, weights, the enrolment curve."""
+    without = (*_without(config), "blended.fusion")
+    return code_version(EXPLAINED, _chosen(config, task), without, sources)
+
+
+def code_of_figures(sources: Sources | None = None) -> str:
+    """Version of what draws the figures of a run."""
+    return code_version(DRAWN, without=(*SAID, *OF_MEDIA, *OF_DECISIONS, "blended.fusion"), sources=sources)
+
+
+def _without(config: "TrialConfig") -> tuple[str, ...]:
+    return SAID if isinstance(config.fusion, HiCMAEFusionConfig) else (*SAID, *OF_MEDIA)
+
+
+def _chosen(config: "TrialConfig", task: Task) -> Chosen:
+    """The entries of tables that a trial uses."""
+    fusion, decision = config.fusion, config.decision
+    losses = losses_of_objective(fusion.training.loss, task, has_states=fusion.training.scores == "set-ratio")
+    return {
+        "blended.fusion.strategies:FUSIONS": (),
+        "blended.fusion.strategies:FusionConfig": (),
+        "blended.fusion.strategies.cross_attention:KINDS": {str(getattr(fusion, "kind", ""))},
+        "blended.fusion.objective:LOSSES": losses,
+        "blended.eval.decisions:DECISIONS": {str(decision.name)} | ALWAYS_DECIDING[task],
+        "blended.eval.calibration:CALIBRATIONS": {decision.calibrate},
+        "blended.eval.probabilities:PROBABILITIES": {decision.probabilities},
+        "blended.eval.tasks:TASKS": {task},
+    }
+
+
+def _settings(config: "TrialConfig") -> dict[str, Any]:
+    # Where a checkpoint lies says nothing: its hash is in the config too.
+    return config.model_dump(mode="json", exclude={"fusion": {"checkpoint"}})
+
+
+def _hash(parts: list[Any], index: Index, stores: Mapping[str, FeatureStore]) -> str:
+    made = {name: store.identity.to_json() for name, store in stores.items()}
+    whole = [*parts, index.corpus_hash, index.corpus.label_hash(), made]
+    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
