@@ -7,13 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy import ndarray
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from blended.data import InputError, LabelSpace, Mixture
 from blended.data.corpora.blemore import EMOTIONS, SPACE
 from blended.eval.decisions import DECISIONS, FitOptions
 from blended.eval.decisions.expected_score import maximise_expected_score, state_numbers
 from blended.eval.decisions.inner import choose, inner_splits
-from blended.eval.decisions.multinomial import fit_multinomial
+from blended.eval.decisions.multinomial import PERCENTILES, fit_multinomial
 from blended.eval.decisions.set_ratio import fit_once, pairs_of
 from blended.eval.evidence import Evidence
 
@@ -241,3 +244,30 @@ def test_a_class_seen_alone_is_certain_and_an_unseen_one_impossible() -> None:
     two = fit_multinomial(inputs, np.arange(9) % 2 * 2, inverse_penalty=1.0).posterior(inputs, 3)
     np.testing.assert_array_equal(two[:, 1], 0)
     np.testing.assert_allclose(two.sum(axis=1), 1)
+
+
+@pytest.mark.parametrize("num_classes", [2, 3, 16])
+@pytest.mark.parametrize("inverse_penalty", [0.01, 3.0])
+def test_the_multinomial_is_that_of_scikit_learn(num_classes: int, inverse_penalty: float) -> None:
+    """To 1e-9, with a feature that never varies and one that varies by rounding only."""
+    rng = np.random.default_rng(num_classes)
+    targets = rng.integers(num_classes, size=400)
+    inputs = rng.normal(size=(400, 5)) + np.eye(num_classes, 5)[targets]
+    inputs[:, 3], inputs[:, 4] = 7.0, 0.1 + 1e-17 * inputs[:, 4]
+    ours = fit_multinomial(inputs, targets, inverse_penalty=inverse_penalty)
+    bounded = np.clip(inputs, *np.percentile(inputs, PERCENTILES, axis=0))
+    theirs = make_pipeline(StandardScaler(), LogisticRegression(C=inverse_penalty, max_iter=500))
+    theirs.fit(bounded, targets)
+    expected = theirs[-1].coef_.T if num_classes > 2 else np.pad(theirs[-1].coef_.T, ((0, 0), (1, 0)))
+    np.testing.assert_allclose(ours.weights, expected, atol=1e-9)
+    np.testing.assert_allclose(ours.posterior(inputs, num_classes), theirs.predict_proba(bounded), atol=1e-9)
+
+
+def test_a_posterior_has_the_same_bits_in_any_memory_order() -> None:
+    rng = np.random.default_rng(3)
+    inputs = rng.normal(size=(200, 12))
+    model = fit_multinomial(inputs, rng.integers(16, size=200), inverse_penalty=1.0)
+    turned = replace(model, weights=np.asfortranarray(model.weights))
+    expected = model.posterior(inputs, 16)
+    np.testing.assert_array_equal(turned.posterior(np.asfortranarray(inputs), 16), expected)
+    np.testing.assert_array_equal(model.posterior(inputs[5:6], 16), expected[5:6])

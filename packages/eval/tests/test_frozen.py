@@ -6,11 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
 
 from blended.data import InputError, Mixture
 from blended.data.corpora.blemore import SPACE
 from blended.eval.decisions import DECISIONS, FitOptions
 from blended.eval.decisions.frozen import freeze, thaw
+from blended.eval.decisions.multinomial import Multinomial, fit_multinomial
 from blended.eval.evidence import Evidence
 from blended.eval.probabilities import PROBABILITIES
 from blended.eval.protocol import Protocol, calibrated, fit_decision, people_of
@@ -93,6 +96,44 @@ def test_arrays_keep_values_shape_and_type(value: np.ndarray) -> None:
     assert again.shape == value.shape
 
 
+def _as_before(fitted: Multinomial, scaler: dict[str, Any], regression: dict[str, Any]) -> dict[str, Any]:
+    """The layout of decisions until 2026-11-27: estimators of scikit-learn by their attributes."""
+    estimators = [
+        {"tuple": [name, {"estimator": kind, "fields": {key: freeze(one) for key, one in given.items()}}]}
+        for name, kind, given in (
+            ("standardscaler", "sklearn.preprocessing._data:StandardScaler", scaler),
+            ("logisticregression", "sklearn.linear_model._logistic:LogisticRegression", regression),
+        )
+    ]
+    pipeline = {"estimator": "sklearn.pipeline:Pipeline", "fields": {"steps": {"list": estimators}}}
+    kept = {name: freeze(getattr(fitted, name)) for name in ("classes", "low", "high")}
+    return {
+        "record": "blended.eval.decisions.multinomial:Multinomial",
+        "fields": {**kept, "model": pipeline},
+    }
+
+
+@pytest.mark.parametrize("num_classes", [2, 5])
+def test_decisions_of_before_are_read(num_classes: int) -> None:
+    """Into the arrays that the library's own model holds: two classes share one row of coefficients."""
+    rng = np.random.default_rng(4)
+    inputs, targets = rng.normal(size=(90, 3)) * [1, 5, 0.1] + 2, rng.integers(num_classes, size=90)
+    fitted = fit_multinomial(inputs, targets, inverse_penalty=0.3)
+    bounded = np.clip(inputs, fitted.low, fitted.high)
+    scaler = StandardScaler().fit(bounded)
+    model = LogisticRegression(C=0.3, max_iter=500).fit(scaler.transform(bounded), targets)
+    stored = json.dumps(_as_before(fitted, vars(scaler), vars(model)))
+    again: Any = thaw(json.loads(stored))
+    expected = model.predict_proba(scaler.transform(bounded))
+    np.testing.assert_allclose(again.posterior(inputs, num_classes), expected, atol=1e-13)
+
+
+def test_a_lone_class_of_before_is_certain() -> None:
+    record = _as_before(fit_multinomial(np.ones((4, 2)), np.full(4, 1), inverse_penalty=1.0), {}, {})
+    again: Any = thaw(json.loads(json.dumps({**record, "fields": {**record["fields"], "model": None}})))
+    np.testing.assert_array_equal(again.posterior(np.eye(2), 3), [[0, 1, 0]] * 2)
+
+
 @pytest.mark.parametrize("value", [print, object(), np.array([object()])])
 def test_what_is_no_data_is_not_stored(value: object) -> None:
     with pytest.raises(TypeError, match="cannot store"):
@@ -103,9 +144,11 @@ def test_what_is_no_data_is_not_stored(value: object) -> None:
     ("data", "sentence"),
     [
         ({"record": "os:system", "fields": {}}, "names 'os:system', expected something of blended.eval"),
-        ({"estimator": "subprocess:Popen", "fields": {}}, "expected something of sklearn"),
         ({"record": "blended.eval.decisions.bayes:fit_bayes", "fields": {}}, "which is no class"),
-        ({"estimator": "sklearn.utils:Bunch", "fields": {}}, "is no estimator"),
+        (
+            {"record": "blended.eval.decisions.multinomial:Multinomial", "fields": {"model": None}},
+            "a stored decision is of another version .*missing",
+        ),
         ({"record": "blended.eval.gone:Thing", "fields": {}}, "which is not installed"),
         (
             {"record": "blended.eval.decisions.bayes:Bayes", "fields": {}},

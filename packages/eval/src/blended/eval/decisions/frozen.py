@@ -1,7 +1,7 @@
 """A fitted decision as plain data, so that it can be stored and read without running anybody's code.
 
 Pickles run code when they are read, and refitting a learned decision takes seconds. Here a decision
-becomes JSON: its own records, scikit-learn's estimators by their attributes, arrays with their exact values.
+becomes JSON: its own records, and arrays with their exact values in row-major order.
 """
 
 from collections.abc import Mapping
@@ -10,12 +10,12 @@ from importlib import import_module
 from typing import Any, cast
 
 import numpy as np
-from sklearn.base import BaseEstimator
 
 from blended.data import InputError, LabelSpace, Mixture
+from blended.eval.decisions.multinomial import Multinomial, of_estimators
 
-OURS, THEIRS = "blended.eval.", "sklearn."
-"""Modules whose records and estimators may be named in a file; nothing else is ever looked up."""
+OURS = "blended.eval."
+"""Modules whose records may be named in a file; nothing else is ever looked up."""
 
 
 def freeze(value: object) -> Any:
@@ -46,8 +46,6 @@ def _freeze_object(value: object) -> dict[str, Any]:
     name = f"{kind.__module__}:{kind.__qualname__}"
     if is_dataclass(value) and kind.__module__.startswith(OURS):
         return {"record": name, "fields": {f.name: freeze(getattr(value, f.name)) for f in fields(value)}}
-    if isinstance(value, BaseEstimator) and kind.__module__.startswith(THEIRS):
-        return {"estimator": name, "fields": {key: freeze(item) for key, item in vars(value).items()}}
     raise TypeError(f"cannot store a {name} in a decision: give it records, arrays, numbers and text")
 
 
@@ -70,28 +68,21 @@ def _thaw_array(data: Mapping[str, Any]) -> np.ndarray:
 
 
 def _thaw_record(data: Mapping[str, Any]) -> Any:
-    kind = _class(data["record"], OURS)
+    kind = _class(data["record"])
     if not is_dataclass(kind):
         raise InputError(f"{data['record']} is no record of a decision: the file was edited, so train again")
+    values = {name: thaw(item) for name, item in data["fields"].items()}
+    make: Any = of_estimators if kind is Multinomial and "model" in values else kind
     try:
-        return kind(**{name: thaw(item) for name, item in data["fields"].items()})
-    except TypeError as error:
+        return make(**values)
+    except (TypeError, KeyError) as error:
         raise InputError(f"a stored decision is of another version ({error}): train again") from error
 
 
-def _thaw_estimator(data: Mapping[str, Any]) -> BaseEstimator:
-    kind = _class(data["estimator"], THEIRS)
-    if not issubclass(kind, BaseEstimator):
-        raise InputError(f"{data['estimator']} is no estimator: the file was edited, so train again")
-    estimator = kind.__new__(kind)
-    vars(estimator).update({name: thaw(item) for name, item in data["fields"].items()})
-    return estimator
-
-
-def _class(name: str, prefix: str) -> type[Any]:
+def _class(name: str) -> type[Any]:
     module, _, qualified = name.partition(":")
-    if not module.startswith(prefix):
-        raise InputError(f"a stored decision names {name!r}, expected something of {prefix}*: train again")
+    if not module.startswith(OURS):
+        raise InputError(f"a stored decision names {name!r}, expected something of {OURS}*: train again")
     try:
         found = getattr(import_module(module), qualified)
     except (ImportError, AttributeError) as error:
@@ -109,5 +100,6 @@ READERS: dict[str, Any] = {
     "tuple": lambda data: tuple(thaw(item) for item in data["tuple"]),
     "mapping": lambda data: {thaw(key): thaw(item) for key, item in data["mapping"]},
     "record": _thaw_record,
-    "estimator": _thaw_estimator,
+    # Of a library, in decisions from before 2026-11-27: read as data, whatever it is called.
+    "estimator": lambda data: {name: thaw(item) for name, item in data["fields"].items()},
 }

@@ -7,7 +7,7 @@ from numpy import ndarray
 
 from blended.data import Mixture
 from blended.eval.evidence import Evidence
-from blended.eval.metrics import presence_accuracy, salience_accuracy
+from blended.eval.metrics import correctness
 
 MIN_FOLDS = 3
 
@@ -50,6 +50,8 @@ def choose(
         fit_truth, held_truth = [truth[row] for row in fit], [truth[row] for row in hold]
         for number, knob in enumerate(knobs):
             decided = decide(knob, evidence.take(fit), fit_truth, evidence.take(hold))
-            right = (presence_accuracy(held_truth, decided), salience_accuracy(held_truth, decided))
-            totals[number] += presence_weight * right[0] + (1 - presence_weight) * right[1]
+            right = correctness(held_truth, decided)
+            blends = int(right.is_blend.sum())
+            salience = float(right.salience.sum() / blends) if blends else 0.0
+            totals[number] += presence_weight * right.presence.mean() + (1 - presence_weight) * salience
     return knobs[int(totals.argmax())], totals.tolist()
