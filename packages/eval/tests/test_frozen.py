@@ -1,7 +1,8 @@
 """Every decision survives being stored as JSON, to the bit."""
 
 import json
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 
 from blended.data import InputError, Mixture
 from blended.data.corpora.blemore import SPACE
-from blended.eval.decisions import DECISIONS, FitOptions
+from blended.eval.decisions import DECISIONS, OF_STATES, FitOptions
 from blended.eval.decisions.frozen import freeze, thaw
 from blended.eval.decisions.multinomial import Multinomial, fit_multinomial
 from blended.eval.evidence import Evidence
@@ -39,6 +40,50 @@ def test_a_stored_decision_decides_alike(name: str) -> None:
     assert again.parameters == decider.parameters
     if hasattr(decider, "posterior"):
         np.testing.assert_array_equal(again.posterior(evidence(1)), decider.posterior(evidence(1)))
+
+
+def arrays_of(value: object) -> Iterator[np.ndarray]:
+    if isinstance(value, np.ndarray):
+        yield value
+    elif isinstance(value, tuple | list):
+        for item in value:
+            yield from arrays_of(item)
+    elif is_dataclass(value):
+        for field in fields(value):
+            yield from arrays_of(getattr(value, field.name))
+
+
+@pytest.mark.parametrize(
+    ("name", "probabilities"),
+    [(name, kind) for name in DECISIONS for kind in PROBABILITIES if name not in OF_STATES or kind == "raw"],
+)
+def test_arrays_have_one_memory_order_fitted_and_read(name: str, probabilities: str) -> None:
+    """A sum, or a BLAS, that runs through another order has other last digits."""
+    truth = [SPACE.states[number % 36] for number in range(NUM_CLIPS)]
+    fitted = fit_decision(evidence(0), truth, Protocol(name, probabilities=probabilities))
+    again = thaw(json.loads(json.dumps(freeze(fitted))))
+    ours, theirs = [*arrays_of(fitted)], [*arrays_of(again)]
+    assert len(ours) == len(theirs)
+    for one, other in zip(ours, theirs, strict=True):
+        assert one.flags.c_contiguous and other.flags.c_contiguous
+        assert one.dtype == other.dtype and one.strides == other.strides
+
+
+@pytest.mark.parametrize("name", ["bayes", "set-ratio"])
+def test_a_clip_is_decided_by_itself_to_the_bit(name: str) -> None:
+    """Alone, among others, in another order and from columns of a table: the same numbers."""
+    truth = [SPACE.states[number % 36] for number in range(NUM_CLIPS)]
+    decider: Any = DECISIONS[name](evidence(0), truth, FitOptions())
+    all_at_once = decider.posterior(evidence(1))
+    by_columns = replace(
+        evidence(1),
+        logits=np.asfortranarray(evidence(1).logits),
+        states=np.asfortranarray(evidence(1).states),
+    )
+    np.testing.assert_array_equal(decider.posterior(by_columns), all_at_once)
+    for rows in ([5], [7, 5], [*range(NUM_CLIPS)][::-1]):
+        found = decider.posterior(evidence(1).take(np.array(rows)))
+        np.testing.assert_array_equal(found, all_at_once[rows])
 
 
 @pytest.mark.parametrize("probabilities", PROBABILITIES)

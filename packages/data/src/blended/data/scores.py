@@ -19,7 +19,7 @@ class Scores:
     columns: tuple[str, ...]
     """Emotions of a label space, or names of label states."""
     values: NDArray[np.float64]
-    """[clip, column], finite; probabilities lie in [0, 1] and add up to 1 in every row."""
+    """[clip, column], finite, C-contiguous; probabilities lie in [0, 1] and add up to 1 in every row."""
     kind: Literal["logits", "probabilities"] = "logits"
     of: Literal["emotions", "states"] = "emotions"
 
@@ -30,6 +30,8 @@ class Scores:
                 f"scores have shape {self.values.shape} for {len(self.clip_ids)} clips and "
                 f"{len(self.columns)} columns"
             )
+        # A table's columns come in another memory order than a model's rows, and sums with other last digits.
+        object.__setattr__(self, "values", np.ascontiguousarray(self.values, dtype=np.float64))
         counts = Counter(self.clip_ids)
         if repeated := [clip_id for clip_id, count in counts.items() if count > 1]:
             raise InputError(f"clip {repeated[0]!r} has {counts[repeated[0]]} rows of scores, expected one")

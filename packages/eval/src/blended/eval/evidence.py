@@ -30,6 +30,12 @@ class Evidence:
     states: Float[ndarray, "clip state"] | None = None
     """Log-probabilities of the states of the space, up to a constant; None where no model has them."""
 
+    def __post_init__(self) -> None:
+        """Arrays in one memory order: a sum over eight emotions has other last digits in another."""
+        for name in ("logits", "given_probabilities", "states"):
+            if (values := getattr(self, name)) is not None:
+                object.__setattr__(self, name, np.ascontiguousarray(values, dtype=np.float64))
+
     def take(self, rows: ndarray) -> "Evidence":
         """The given clips only (a mask or row numbers)."""
         given, states = self.given_probabilities, self.states

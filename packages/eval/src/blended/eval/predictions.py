@@ -111,7 +111,7 @@ def read_predictions(path: Path, space: LabelSpace) -> Predictions:
 
 
 def _numbers(table: pl.DataFrame, columns: Sequence[str]) -> Float[ndarray, "clip column"]:
-    return table.select(columns).to_numpy().astype(np.float64)
+    return np.ascontiguousarray(table.select(columns).to_numpy(), dtype=np.float64)
 
 
 def _state_columns(space: LabelSpace) -> list[str]:

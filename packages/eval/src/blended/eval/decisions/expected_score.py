@@ -7,6 +7,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from blended.data import InputError, LabelSpace, Mixture
+from blended.eval.decisions.products import row_products
 
 
 def state_numbers(truth: Sequence[Mixture], space: LabelSpace) -> Int[ndarray, "clip"]:
@@ -44,7 +45,7 @@ def maximise_expected_score(
     challenge score, times the number of clips, for presence weight w = 0.5.
     """
     sets = set_of_state(space)
-    presence = posterior @ (sets[:, None] == sets).astype(float)
+    presence = row_products(posterior, (sets[:, None] == sets).astype(float))
     is_blend = np.array([state.is_blend for state in space.states], dtype=float)
     salience = posterior * is_blend / max(blend_share, 1e-9)
     gain = presence_weight * presence + (1 - presence_weight) * salience

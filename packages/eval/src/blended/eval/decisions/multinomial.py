@@ -16,6 +16,8 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from threadpoolctl import ThreadpoolController
 
+from blended.eval.decisions.products import row_products
+
 # Inverse strengths of the ridge penalty, from the most regularised.
 INVERSE_PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 # What lies outside these percentiles of an input is brought back to them: a line through logits says more and
@@ -47,11 +49,7 @@ class Multinomial:
     ) -> Float[ndarray, "clip {num_classes}"]:
         """P(class | inputs) for classes 0 to num_classes - 1; a class that was never seen has 0."""
         standardised = (np.clip(inputs, self.low, self.high) - self.mean) / self.scale
-        logits = np.empty((len(inputs), len(self.classes)))
-        logits[:] = self.offsets
-        # One feature after the other: how a matrix product is rounded depends on the processor.
-        for column, weights in zip(standardised.T, self.weights, strict=True):
-            logits += column[:, None] * weights
+        logits = row_products(standardised, self.weights) + self.offsets
         powers = np.exp(logits - logits.max(axis=1, keepdims=True))
         full = np.zeros((len(inputs), num_classes))
         full[:, self.classes] = powers / powers.sum(axis=1, keepdims=True)
@@ -64,7 +62,7 @@ def fit_multinomial(
     """Fits on inputs bounded by and standardised over the clips given; needs at least one clip."""
     classes, numbers = np.unique(targets, return_inverse=True)
     low, high = np.percentile(inputs, PERCENTILES, axis=0)
-    bounded = np.clip(inputs, low, high)
+    bounded = np.clip(np.ascontiguousarray(inputs), low, high)
     mean, scale = bounded.mean(axis=0), _spread(bounded)
     weights = np.zeros((inputs.shape[1] + 1, len(classes)))
     if len(classes) > 1:

@@ -7,6 +7,7 @@ import numpy as np
 
 from blended.data import Mixture
 from blended.eval.decisions.decider import FitOptions
+from blended.eval.decisions.products import row_products
 from blended.eval.evidence import SMALLEST_PROBABILITY, Evidence
 
 
@@ -29,7 +30,7 @@ class Templates:
         targets = np.array([evidence.space.target(state) for state in states])
         negative_entropy = (targets * np.log(np.where(targets > 0, targets, 1))).sum(axis=1)
         log_p = np.log(np.maximum(evidence.mean_probabilities(), SMALLEST_PROBABILITY))
-        divergence = negative_entropy - log_p @ targets.T
+        divergence = negative_entropy - row_products(log_p, targets.T)
         return [states[number] for number in divergence.argmin(axis=1)]
 
 
