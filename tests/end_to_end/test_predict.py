@@ -16,6 +16,9 @@ from blended.data.labels import Mixture
 from blended.data.media import probe
 from blended.data.testing import write_clip
 from blended.eval.official import read_predictions
+from blended.studies import prediction
+from blended.studies.prediction_table import enrolled
+from blended.studies.windows import Windows
 
 FILES = ("pipeline.json", "decision.json", "final.safetensors")
 TEST_CLIPS = Path("data") / "corpora" / "demo" / "test"
@@ -187,6 +190,34 @@ def test_a_long_file_has_a_timeline(finished_project: Path, tmp_path: Path, blen
         assert one["probabilities"][emotion] == pytest.approx(mean)
     states = [answer["state"] for answer in one["timeline"]]
     assert states.count(one["state"]) == max(map(states.count, states))
+
+
+def test_a_long_file_is_answered_alike_however_it_is_decoded(
+    finished_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sliding by, as it is, and at once, as short files are: to the bit."""
+    long = write_clip(tmp_path / "long.mp4", seconds=5.3, audio_start_seconds=0.2, audio_seconds=4.9)
+    predictor = prediction.open_predictor(artifacts(finished_project, "late-both-actor"))
+    windows, person = Windows(1.0, 0.4), enrolled(predictor, finished_project / TEST_CLIPS)
+    one = predictor.predict(long, windows=windows, enrolment=person)
+    monkeypatch.setattr(prediction, "slide", lambda _: None)
+    other = predictor.predict(long, windows=windows, enrolment=person)
+    assert (one.method, one.weights, one.notes) == (other.method, other.weights, other.notes)
+    assert len(one.timeline) == len(other.timeline) > 8
+    for got, expected in zip((one.whole, *one.timeline), (other.whole, *other.timeline), strict=True):
+        assert (got.start_seconds, got.end_seconds) == (expected.start_seconds, expected.end_seconds)
+        assert got.decided == expected.decided
+        np.testing.assert_array_equal(got.probabilities, expected.probabilities)
+        np.testing.assert_array_equal(got.calibrated, expected.calibrated)
+
+
+def test_a_long_file_that_ends_too_soon_is_refused(
+    finished_project: Path, tmp_path: Path, blended: Command
+) -> None:
+    long = write_clip(tmp_path / "long.mkv", seconds=9.0)
+    long.write_bytes(long.read_bytes()[: long.stat().st_size // 2])
+    run = ("--run", "linear-logmel", "--root", finished_project)
+    refused(blended, "predict", long, *run, sentence="is cut off: it declares")
 
 
 def test_a_short_file_has_a_timeline_on_request(finished_project: Path, blended: Command) -> None:

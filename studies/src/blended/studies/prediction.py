@@ -12,8 +12,19 @@ import torch
 from jaxtyping import Float
 
 from blended.data import InputError, Mixture, Scores
+from blended.data.media import MediaError
 from blended.encoders.encoder import RANDOM, Encoder, EncoderConfig
-from blended.encoders.one_file import Decoded, cut, decode, encode, encode_steps
+from blended.encoders.one_file import (
+    Chosen,
+    Decoded,
+    choose,
+    cut,
+    decode,
+    decode_chosen,
+    encode,
+    encode_steps,
+)
+from blended.encoders.sliding import Sliding, slide
 from blended.encoders.table import encoder_config
 from blended.encoders.threads import one_thread
 from blended.encoders.weights import UNTRAINED, checksum, default_folder, resolve
@@ -90,6 +101,10 @@ class Scored:
     strangeness: Mapping[str, float]
 
 
+_Read = tuple[Decoded, list[tuple[Span, Scored]], Scored | None]
+"""A file, its windows as far as they are wanted, and all of it; None where its windows answer for it."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Predictor:
     """A pipeline with its encoders built, ready for many files."""
@@ -119,36 +134,82 @@ class Predictor:
         decided, and where the run needs an enrolment and has none.
         """
         check_enrolment(self.pipeline.record, given=enrolment is not None)
+        windows = windows or Windows()
         with one_thread():
-            decoded = decode(path, self.encoders)
-            span = (decoded.start_seconds, decoded.end_seconds)
-            pieces = spans(*span, windows or Windows())
-            long = decoded.duration_seconds > self.pipeline.record.longest_seconds and len(pieces) > 1
-            parts = self._windows(path, decoded, pieces, enrolment, progress) if long or always else []
-            whole = self._mean(parts) if long else self._score(path, self._encode(decoded), enrolment)
+            chosen = choose(path, self.encoders)
+            read = self._slid(chosen, windows, enrolment, progress) or self._at_once(
+                chosen, windows, enrolment, progress, always
+            )
+        decoded, parts, whole = read
+        count, span = len(parts), (decoded.start_seconds, decoded.end_seconds)
+        long = whole is None
+        answer = self._mean([part for _, part in parts]) if whole is None else whole
         return Prediction(
             path=path,
-            whole=self._answer(span, whole),
-            method=f"mean of {len(pieces)} windows" if long else "whole file",
-            timeline=tuple(self._answer(piece, part) for piece, part in zip(pieces, parts, strict=False)),
-            weights=dict(whole.weights),
-            notes=tuple(self._notes(decoded, whole, enrolment)),
+            whole=self._answer(span, answer),
+            method=f"mean of {count} windows" if long else "whole file",
+            timeline=tuple(self._answer(piece, part) for piece, part in parts),
+            weights=dict(answer.weights),
+            notes=tuple(self._notes(decoded, answer, enrolment)),
         )
 
-    def _windows(
+    def _is_long(self, seconds: float, windows: Windows) -> bool:
+        """Whether a file is answered by its windows."""
+        return seconds > self.pipeline.record.longest_seconds and len(spans(0.0, seconds, windows)) > 1
+
+    def _slid(
+        self, chosen: Chosen, windows: Windows, enrolment: Enrolment | None, progress: Progress | None
+    ) -> _Read | None:
+        """A long file, no more than a window of it in memory; None for others, and for what is damaged."""
+        # By packets, a file may seem longer than it is.
+        if not self._is_long(chosen.seconds - SLACK_SECONDS, windows):
+            return None
+        try:
+            sliding = slide(chosen)
+            return None if sliding is None else self._scored(sliding, windows, enrolment, progress)
+        except MediaError:
+            return None  # Decoding all of it finds the words, or a way round.
+
+    def _scored(
+        self, sliding: Sliding, windows: Windows, enrolment: Enrolment | None, progress: Progress | None
+    ) -> _Read | None:
+        expected = len(spans(0.0, sliding.chosen.seconds, windows))
+        pieces = sliding.windows(
+            windows.window_seconds, windows.hop_seconds, lambda start, end: spans(start, end, windows)
+        )
+        parts: list[tuple[Span, Scored]] = []
+        while True:
+            if progress is not None:
+                progress(len(parts), max(expected, len(parts) + 1))
+            try:
+                piece = next(pieces)
+            except StopIteration as ended:
+                decoded: Decoded = ended.value
+                break
+            scored = self._score(sliding.chosen.path, self._encode(piece), enrolment)
+            parts.append(((piece.start_seconds, piece.end_seconds), scored))
+        return (decoded, parts, None) if self._is_long(decoded.duration_seconds, windows) else None
+
+    def _at_once(
         self,
-        path: Path,
-        decoded: Decoded,
-        pieces: Sequence[Span],
+        chosen: Chosen,
+        windows: Windows,
         enrolment: Enrolment | None,
         progress: Progress | None,
-    ) -> list[Scored]:
-        parts: list[Scored] = []
-        for done, (start, end) in enumerate(pieces):
+        always: bool,
+    ) -> _Read:
+        """A file that fits into memory."""
+        decoded = decode_chosen(chosen)
+        pieces = spans(decoded.start_seconds, decoded.end_seconds, windows)
+        long = decoded.duration_seconds > self.pipeline.record.longest_seconds and len(pieces) > 1
+        parts: list[tuple[Span, Scored]] = []
+        for done, piece in enumerate(pieces if long or always else []):
             if progress is not None:
                 progress(done, len(pieces))
-            parts.append(self._score(path, self._encode(cut(decoded, start, end)), enrolment))
-        return parts
+            features = self._encode(cut(decoded, *piece))
+            parts.append((piece, self._score(chosen.path, features, enrolment)))
+        whole = None if long else self._score(chosen.path, self._encode(decoded), enrolment)
+        return decoded, parts, whole
 
     def _encode(self, decoded: Decoded) -> Features:
         """One row per encoder, as the run's strategy reads it."""

@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 
 from blended.data.features import Features
 from blended.data.media import Frames, Waveform, read_audio, read_frames
+from blended.data.media.audio import stream_audio
 from blended.data.media.first_picture import first_picture
+from blended.data.media.frames import stream_pictures
+from blended.data.media.records import Reading
 
 Modality = Literal["audio", "video", "audio-visual"]
 DType = Literal["float16", "float32"]
@@ -46,6 +49,10 @@ class AudioStream:
         """The file's sound at `rate_hz`."""
         return read_audio(path, self.rate_hz)
 
+    def pieces(self, path: Path) -> Reading:
+        """The same piece by piece."""
+        return stream_audio(path, self.rate_hz)
+
 
 @dataclass(frozen=True, slots=True)
 class VideoStream:
@@ -61,6 +68,10 @@ class VideoStream:
     def read(self, path: Path) -> Frames:
         """The file's pictures at `rate_hz` and `size`."""
         return read_frames(path, self.rate_hz, size=self.size or self._fitted(path))
+
+    def pieces(self, path: Path) -> Reading:
+        """The same picture by picture."""
+        return stream_pictures(path, self.rate_hz, size=self.size or self._fitted(path))
 
     def _fitted(self, path: Path) -> tuple[int, int] | None:
         if self.max_short_side is None:

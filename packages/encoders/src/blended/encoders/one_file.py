@@ -12,7 +12,14 @@ from blended.data.errors import InputError
 from blended.data.features import Features
 from blended.data.media import Frames, MediaInfo, Waveform, probe
 from blended.encoders.device import encoding_on
-from blended.encoders.encoder import AudioVisual, AudioVisualStream, Encoder, EncoderConfig, VideoStream
+from blended.encoders.encoder import (
+    AudioStream,
+    AudioVisual,
+    AudioVisualStream,
+    Encoder,
+    EncoderConfig,
+    VideoStream,
+)
 from blended.encoders.faces import FaceStream
 from blended.encoders.pooling import pool
 from blended.encoders.shards import notes_of
@@ -24,6 +31,33 @@ MAX_DECODED_BYTES = 3 * 1024**3
 
 Built = Mapping[str, tuple[EncoderConfig, Encoder[Any]]]
 """Encoder name -> its config and what it built."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chosen:
+    """What of a file is decoded, and for which encoders."""
+
+    path: Path
+    info: MediaInfo
+    stream_of: Mapping[str, Any]
+    """Encoder name -> the stream that it wants, for those that the file has something for; at least one."""
+    missing: Mapping[str, str]
+    """Encoder name -> what the file lacks, for the others: `sound`, `picture`."""
+
+    @property
+    def streams(self) -> dict[Hashable, Any]:
+        """Every stream once."""
+        return {stream: stream for stream in self.stream_of.values()}
+
+    @property
+    def seconds(self) -> float:
+        """How long all tracks are there by their packets; what is decoded may be a few samples shorter."""
+        used = {type(stream) for stream in self.stream_of.values()}
+        sound = self.info.audio if used & {AudioStream, AudioVisualStream} else None
+        picture = self.info.video if used - {AudioStream} else None
+        tracks = [track for track in (sound, picture) if track is not None]
+        end = min((track.start_seconds + track.duration_seconds for track in tracks), default=0.0)
+        return end - max((track.start_seconds for track in tracks), default=0.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,31 +82,44 @@ class Decoded:
         return self.end_seconds - self.start_seconds
 
 
+def choose(path: Path, encoders: Built) -> Chosen:
+    """Looks at a file without decoding it.
+
+    Raises InputError for one that is no media or has nothing that any of the encoders reads.
+    """
+    info = probe(path)
+    lacks = {name: lack for name, (config, _) in encoders.items() if (lack := _lacks(config, info))}
+    stream_of = {name: encoder.stream for name, (_, encoder) in encoders.items() if name not in lacks}
+    if not stream_of:
+        wanted = ", ".join(encoders)
+        raise InputError(
+            f"{path} has no {next(iter(lacks.values()))}, and nothing else is read by {wanted}: give another "
+            f"file or use a run with other encoders"
+        )
+    return Chosen(path, info, stream_of, lacks)
+
+
 def decode(path: Path, encoders: Built) -> Decoded:
     """Reads a file once per stream.
 
     A track that the file does not have is reported in `missing`. Raises InputError for a file that is
     damaged, has nothing that any of the encoders reads, or is too long to be decoded at once.
     """
-    info = probe(path)
-    lacks = {name: lack for name, (config, _) in encoders.items() if (lack := _lacks(config, info))}
-    streams: dict[Hashable, Any] = {e.stream: e.stream for n, (_, e) in encoders.items() if n not in lacks}
-    if not streams:
-        wanted = ", ".join(encoders)
-        raise InputError(
-            f"{path} has no {next(iter(lacks.values()))}, and nothing else is read by {wanted}: give another "
-            f"file or use a run with other encoders"
-        )
-    for stream in streams.values():
-        _check_size(path, info, stream)
-    read = {key: stream.read(path) for key, stream in streams.items()}
-    inputs = {name: read[e.stream] for name, (_, e) in encoders.items() if name not in lacks}
+    return decode_chosen(choose(path, encoders))
+
+
+def decode_chosen(chosen: Chosen) -> Decoded:
+    """The same for a file that was looked at."""
+    for stream in chosen.streams.values():
+        _check_size(chosen.path, chosen.info, stream)
+    read = {key: stream.read(chosen.path) for key, stream in chosen.streams.items()}
+    inputs = {name: read[stream] for name, stream in chosen.stream_of.items()}
     return Decoded(
         inputs=inputs,
-        missing=lacks,
+        missing=chosen.missing,
         start_seconds=max(item.start_seconds for item in read.values()),
         end_seconds=min(item.start_seconds + item.duration_seconds for item in read.values()),
-        has_video=info.video is not None,
+        has_video=chosen.info.video is not None,
         notes={name: notes for name, item in inputs.items() if (notes := notes_of(item))},
     )
 
@@ -114,12 +161,18 @@ def _cut(item: Any, start_seconds: float, end_seconds: float) -> Any:
 
 
 def _cut_track(item: T, start_seconds: float, end_seconds: float) -> T:
-    first = round((start_seconds - item.start_seconds) * item.rate_hz)
-    first = min(max(0, first), len(item.values) - 1)
-    last = max(first + 1, round((end_seconds - item.start_seconds) * item.rate_hz))
+    first, last = cut_places(item.start_seconds, item.rate_hz, len(item.values), start_seconds, end_seconds)
     return replace(
         item, values=item.values[first:last], start_seconds=item.start_seconds + first / item.rate_hz
     )
+
+
+def cut_places(
+    item_seconds: float, rate_hz: float | int, length: int, start_seconds: float, end_seconds: float
+) -> tuple[int, int]:
+    """The first value of a piece and the one behind its last, in a track that starts at `item_seconds`."""
+    first = min(max(0, round((start_seconds - item_seconds) * rate_hz)), length - 1)
+    return first, max(first + 1, round((end_seconds - item_seconds) * rate_hz))
 
 
 def encode(

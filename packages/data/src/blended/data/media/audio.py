@@ -1,7 +1,10 @@
 """Reading sound: one track, mixed to mono, at the rate that is asked for."""
 
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
@@ -12,7 +15,10 @@ from numpy.typing import NDArray
 
 from blended.data.media.opening import begins_as_mov, opened, read_only, require_audio, zero_seconds
 from blended.data.media.probing import check_complete, declared_seconds
-from blended.data.media.records import MediaError, Waveform
+from blended.data.media.records import MediaError, Reading, Waveform
+
+QUALITY = "HQ"
+"""Of soxr."""
 
 # A hole in the timestamps is filled with silence from this length; below it lies rounding to ticks.
 HOLE_SECONDS = 0.05
@@ -89,23 +95,105 @@ def _without_padding(native: Waveform, declared: float | None, longest: int) -> 
 
 def _decode(path: Path, container: InputContainer, stream: AudioStream) -> tuple[Waveform, int]:
     """The track at its own rate and on the container's clock, and the samples of its longest packet."""
-    pieces: list[NDArray[np.float32]] = []
-    num_samples, rate_hz, start_seconds = 0, 0, 0.0
-    for frame in container.decode(stream):
-        if not rate_hz:
-            rate_hz, start_seconds = frame.sample_rate, frame.time or 0.0
+    rate_hz, start_seconds, pieces = _begin(path, container, stream)
+    values = [*pieces]
+    if not sum(len(piece) for piece in values):
+        raise _silent(path)
+    return Waveform(np.concatenate(values), rate_hz, start_seconds), max(len(piece) for piece in values)
+
+
+def _begin(
+    path: Path, container: InputContainer, stream: AudioStream
+) -> tuple[int, float, Iterator[NDArray[np.float32]]]:
+    """The track's own rate, its start on the container's clock, and its samples, packet by packet."""
+    frames = container.decode(stream)
+    first = next(frames, None)
+    if first is None:
+        raise _silent(path)
+    rate_hz, start_seconds = first.sample_rate, first.time or 0.0
+    return rate_hz, start_seconds, _packets(path, chain([first], frames), rate_hz, start_seconds)
+
+
+def _silent(path: Path) -> MediaError:
+    return MediaError(f"{path} has an audio track without a sample: it is cut off, so copy it again")
+
+
+def _packets(
+    path: Path, frames: Iterable[av.AudioFrame], rate_hz: int, start_seconds: float
+) -> Generator[NDArray[np.float32]]:
+    """[sample] of one frame after the other, and silence where some are missing."""
+    num_samples = 0
+    for frame in frames:
         if frame.sample_rate != rate_hz:
             raise MediaError(
                 f"{path} changes its sampling rate from {rate_hz} to {frame.sample_rate} Hz in mid-track, "
                 f"expected one rate: convert it to a fixed rate first"
             )
         hole = _hole(path, frame, start_seconds + num_samples / rate_hz)
-        pieces += [np.zeros(hole, np.float32), to_mono(frame)] if hole else [to_mono(frame)]
+        if hole:
+            yield np.zeros(hole, np.float32)
+        yield to_mono(frame)
         num_samples += hole + frame.samples
-    if not num_samples:
-        raise MediaError(f"{path} has an audio track without a sample: it is cut off, so copy it again")
-    longest = max(len(piece) for piece in pieces)
-    return Waveform(np.concatenate(pieces), rate_hz, start_seconds), longest
+
+
+def stream_audio(path: Path, rate_hz: int) -> Reading:
+    """What `read_audio` gives of the first track, to the bit, piece by piece.
+
+    Raises MediaError where that does, and where only a second, thorough reading would help: whoever meets one
+    in mid-track asks `read_audio`, which has the last word.
+    """
+    path = Path(path)
+    if rate_hz < 1:
+        raise MediaError(f"sound was asked for at {rate_hz} Hz, expected a positive rate such as 16000")
+    try:
+        reading = _reading(path, rate_hz, headers_only=True) if begins_as_mov(path) else None
+    except MediaError:
+        reading = None  # the thorough way finds the words
+    found = _reading(path, rate_hz, headers_only=False) if reading is None else reading
+    assert found is not None
+    return found
+
+
+def _reading(path: Path, rate_hz: int, *, headers_only: bool) -> Reading | None:
+    """None for a track of which the header does not say enough to decode it."""
+    pieces = _stream(path, rate_hz, headers_only=headers_only)
+    start_seconds = next(pieces)
+    if start_seconds is None:
+        return None
+    return Reading(cast(Generator[NDArray[np.float32]], pieces), rate_hz, cast(float, start_seconds))
+
+
+def _stream(path: Path, rate_hz: int, *, headers_only: bool) -> Generator[NDArray[np.float32] | float | None]:
+    """First the start of the track in seconds on the file's clock, or None as `_reading`; then [sample]."""
+    with opened(path, headers_only=headers_only) as container:
+        stream = require_audio(path, container)
+        if headers_only and stream.codec_context.name not in SAID_BY_HEADERS:
+            yield None
+            return
+        read_only(container, [stream])
+        stream.codec_context.thread_count = 1
+        native_hz, start, packets = _begin(path, container, stream)
+        start_seconds = max(0.0, start - zero_seconds(container))
+        yield start_seconds
+        resampled = _Resampling(native_hz, rate_hz)
+        # What lies behind the declared end is padding, or not: that is known when all has been heard.
+        declared = declared_seconds(stream, start_seconds)
+        end = None if declared is None else round(declared * native_hz)
+        longest, heard, behind = 0, 0, list[NDArray[np.float32]]()
+        for packet in packets:
+            longest, heard = max(longest, len(packet)), heard + len(packet)
+            within = len(packet) if end is None else max(0, min(len(packet), end - (heard - len(packet))))
+            behind += [packet[within:]] if within < len(packet) else []
+            if within and len(values := resampled.more(packet[:within])):
+                yield values
+        if not heard:
+            raise _silent(path)
+        allowed = max(PADDING_SECONDS, PADDING_PACKETS * longest / native_hz)
+        check_complete(path, "sound", heard / native_hz, declared, allowed)
+        if heard - (end or heard) > PADDING_PACKETS * longest:
+            yield resampled.more(np.concatenate(behind))
+        if len(values := resampled.rest()):
+            yield values
 
 
 def _hole(path: Path, frame: av.AudioFrame, expected_seconds: float) -> int:
@@ -139,5 +227,31 @@ def _resample(values: NDArray[np.float32], native_hz: int, rate_hz: int) -> NDAr
     if native_hz == rate_hz:
         return values
     wanted = max(1, round(len(values) * rate_hz / native_hz))
-    resampled = soxr.resample(values, native_hz, rate_hz, quality="HQ").astype(np.float32, copy=False)
+    resampled = soxr.resample(values, native_hz, rate_hz, quality=QUALITY).astype(np.float32, copy=False)
     return np.pad(resampled[:wanted], (0, max(0, wanted - len(resampled))))
+
+
+class _Resampling:
+    """`_resample` piece by piece."""
+
+    def __init__(self, native_hz: int, rate_hz: int) -> None:
+        self._native_hz, self._rate_hz = native_hz, rate_hz
+        self._stream = soxr.ResampleStream(native_hz, rate_hz, 1, dtype="float32", quality=QUALITY)
+        self._taken = self._given = 0
+
+    def more(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """[sample] that have become known, perhaps none; some wait for what comes after them."""
+        if self._native_hz == self._rate_hz:
+            return values
+        self._taken += len(values)
+        made = self._stream.resample_chunk(values)
+        self._given += len(made)
+        return made
+
+    def rest(self) -> NDArray[np.float32]:
+        """[sample] up to the end."""
+        if self._native_hz == self._rate_hz:
+            return np.empty(0, np.float32)
+        made = self._stream.resample_chunk(np.empty(0, np.float32), last=True)
+        wanted = max(0, max(1, round(self._taken * self._rate_hz / self._native_hz)) - self._given)
+        return np.pad(made[:wanted], (0, max(0, wanted - len(made))))

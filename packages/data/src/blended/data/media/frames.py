@@ -1,7 +1,8 @@
 """Reading pictures at even steps of time, whatever the spacing of the frames in the file."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
 from pathlib import Path
 
 import av
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from blended.data.media.colours import Painter
 from blended.data.media.opening import begins_as_mov, opened, require_video, zero_seconds
 from blended.data.media.probing import check_complete, survey_pictures
-from blended.data.media.records import Frames, MediaError, VideoInfo
+from blended.data.media.records import Frames, MediaError, Reading, VideoInfo
 
 # A frame counts as shown this long before its time, up to a quarter of a frame: timestamps are rounded to
 # ticks (1 ms in Matroska) and cameras jitter.
@@ -40,19 +41,83 @@ def read_frames(
     that are kept are converted. Raises MediaError for a file that cannot be read, has no video, or ends
     before its header declares.
     """
-    path = Path(path)
-    if rate_hz is not None and not rate_hz > 0:
-        raise MediaError(f"frames were asked for at {rate_hz} Hz, expected a positive rate such as 25")
-    surveyed = survey_pictures(path)
-    info = surveyed.info.video
-    if info is None:
-        raise _no_frames(path)
-    check_frames(path, info)
-    rate_hz, grid, early = frame_times(info, rate_hz)
-    values = np.empty((len(grid), *(size or (info.height, info.width)), 3), np.uint8)
-    last_seconds = _fill(path, grid + early, _keeper(values, grid, info, change))
-    check_complete(path, "video", last_seconds, float(surveyed.frame_seconds[-1]), PADDING_FRAMES / info.fps)
-    return Frames(values, rate_hz, info.start_seconds)
+    steps = _Steps.of(Path(path), rate_hz, size, change)
+    values = np.empty((len(steps.seconds), *steps.size, 3), np.uint8)
+    for frame, first, end in steps.shown():
+        steps.paint(frame, values[first:end], first)
+    return Frames(values, steps.rate_hz, steps.info.start_seconds)
+
+
+def stream_pictures(
+    path: Path,
+    rate_hz: float | int | None = None,
+    *,
+    size: tuple[int, int] | None = None,
+    change: Change | None = None,
+) -> Reading:
+    """What `read_frames` gives, to the bit, one picture after the other; raises as that."""
+    steps = _Steps.of(Path(path), rate_hz, size, change)
+    return Reading(steps.pictures(), steps.rate_hz, steps.info.start_seconds)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Steps:
+    """The steps of time at which pictures of a file are wanted, and how they are made."""
+
+    path: Path
+    info: VideoInfo
+    rate_hz: float | int
+    seconds: NDArray[np.float64]
+    """[time], ascending."""
+    early: float
+    """How much before its time a frame may be shown, in seconds."""
+    last_frame: float
+    """When the last frame of the track begins, in seconds."""
+    size: tuple[int, int]
+    """(height, width) of what is kept."""
+    change: Change | None
+    painter: Painter
+
+    @classmethod
+    def of(
+        cls, path: Path, rate_hz: float | int | None, size: tuple[int, int] | None, change: Change | None
+    ) -> "_Steps":
+        """Of a file; raises MediaError for one without pictures, or cut off."""
+        if rate_hz is not None and not rate_hz > 0:
+            raise MediaError(f"frames were asked for at {rate_hz} Hz, expected a positive rate such as 25")
+        surveyed = survey_pictures(path)
+        info = surveyed.info.video
+        if info is None:
+            raise _no_frames(path)
+        check_frames(path, info)
+        rate_hz, grid, early = frame_times(info, rate_hz)
+        kept = size or (info.height, info.width)
+        last = float(surveyed.frame_seconds[-1])
+        return cls(path, info, rate_hz, grid, early, last, kept, change, Painter())
+
+    def shown(self) -> Generator[tuple[av.VideoFrame, int, int]]:
+        """(frame, first step, step behind the last) of what is on screen, in order; decodes once."""
+        last_seconds = yield from _on_screen(self.path, self.seconds + self.early)
+        allowed = PADDING_FRAMES / self.info.fps
+        check_complete(self.path, "video", last_seconds, self.last_frame, allowed)
+
+    def paint(self, frame: av.VideoFrame, pictures: NDArray[np.uint8], first: int) -> None:
+        """Fills [step, height, width, 3] from the step `first` on with one frame."""
+        if self.change is None:
+            self.painter.paint(frame, pictures[0])
+            pictures[1:] = pictures[0]
+            return
+        whole = np.empty((self.info.height, self.info.width, 3), np.uint8)
+        self.painter.paint(frame, whole)
+        for step, seconds in enumerate(self.seconds[first : first + len(pictures)]):
+            pictures[step] = self.change(float(seconds), whole)
+
+    def pictures(self) -> Generator[NDArray[np.uint8]]:
+        """[step, height, width, 3] of every frame that is kept."""
+        for frame, first, end in self.shown():
+            made = np.empty((end - first, *self.size, 3), np.uint8)
+            self.paint(frame, made, first)
+            yield made
 
 
 def check_frames(path: Path, info: VideoInfo) -> None:
@@ -81,28 +146,10 @@ def frame_times(
     return rate_hz, info.start_seconds + np.arange(num_frames) / rate_hz, early
 
 
-def _keeper(
-    values: NDArray[np.uint8], grid: NDArray[np.float64], info: VideoInfo, change: Change | None
-) -> Callable[[av.VideoFrame, int, int], None]:
-    """What puts a frame into the steps from one to before another."""
-
-    painter = Painter()
-
-    def scale(frame: av.VideoFrame, first: int, end: int) -> None:
-        painter.paint(frame, values[first])
-        values[first + 1 : end] = values[first]
-
-    def cut(frame: av.VideoFrame, first: int, end: int) -> None:
-        whole = np.empty((info.height, info.width, 3), np.uint8)
-        painter.paint(frame, whole)
-        for step in range(first, end):
-            values[step] = change(float(grid[step]), whole) if change else whole
-
-    return cut if change else scale
-
-
-def _fill(path: Path, wanted: NDArray[np.float64], keep: Callable[[av.VideoFrame, int, int], None]) -> float:
-    """Decodes once and keeps what is on screen at the wanted seconds, which ascend.
+def _on_screen(
+    path: Path, wanted: NDArray[np.float64]
+) -> Generator[tuple[av.VideoFrame, int, int], None, float]:
+    """Decodes once; (frame, first, end) of what is on screen at the wanted seconds, which ascend.
 
     Returns the start of the last frame in seconds.
     """
@@ -119,11 +166,11 @@ def _fill(path: Path, wanted: NDArray[np.float64], keep: Callable[[av.VideoFrame
             seconds = frame.time - zero
             until = int(np.searchsorted(wanted, seconds))
             if until > done and shown is not None:
-                keep(shown, done, until)
+                yield shown, done, until
                 done = until
             shown = frame
         if shown is None:
             raise MediaError(f"{path} has a video track of which no frame decodes: copy or download it again")
         if done < len(wanted):
-            keep(shown, done, len(wanted))
+            yield shown, done, len(wanted)
         return seconds

@@ -4,7 +4,9 @@ All times are in seconds on the file's own clock, whose zero is the start of its
 that begins a quarter of a second after the picture starts at 0.25.
 """
 
-from dataclasses import dataclass
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,3 +115,18 @@ class Frames:
     def duration_seconds(self) -> float:
         """Number of frames over rate."""
         return len(self.values) / self.rate_hz
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reading:
+    """A track that is decoded piece by piece: sound or pictures, of which no more is there than asked for."""
+
+    pieces: Generator[NDArray[Any]]
+    """Values in order, [sample] or [time, height, width, 3], at least one per piece; joined they are those of
+    the whole track. Raises MediaError where that cannot be read, which may be at its end."""
+    rate_hz: float | int
+    """Samples or pictures per second."""
+    start_seconds: float
+    """When the first one is on, on the file's clock."""
+    notes: Mapping[str, int] = field(default_factory=dict[str, int])
+    """What was counted on the way, such as `pictures_without_face`; mostly nothing."""

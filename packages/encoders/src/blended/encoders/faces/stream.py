@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 from blended.data.media import Frames, MediaError, probe, read_frames
-from blended.data.media.frames import Change
+from blended.data.media.frames import Change, stream_pictures
+from blended.data.media.records import Reading
 from blended.encoders.encoder import VideoStream
 from blended.encoders.faces.detecting import find_faces, search_size
 from blended.encoders.faces.tracking import Track, follow
@@ -54,8 +55,13 @@ class FaceFrames(Frames):
 
     @property
     def notes(self) -> Mapping[str, int]:
-        """What the feature store says about the clip."""
-        return {"pictures_searched": self.num_searched, "pictures_without_face": self.num_without}
+        """See `notes_of_search`."""
+        return notes_of_search(self.num_searched, self.num_without)
+
+
+def notes_of_search(num_searched: int, num_without: int) -> dict[str, int]:
+    """What the feature store says about a clip."""
+    return {"pictures_searched": num_searched, "pictures_without_face": num_without}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +88,13 @@ class FaceStream:
         return FaceFrames(
             frames.values, frames.rate_hz, frames.start_seconds, track.num_searched, track.num_without
         )
+
+    def pieces(self, path: Path) -> Reading:
+        """The same picture by picture; the search comes first."""
+        track = face_track(path, self.crop)
+        change = self._cutter(track) if len(track.seconds) else None
+        reading = stream_pictures(path, self.rate_hz, size=self.size, change=change)
+        return replace(reading, notes=notes_of_search(track.num_searched, track.num_without))
 
     def _cutter(self, track: Track) -> Change:
         """What turns the whole picture at a time into that of the face."""
@@ -118,9 +131,10 @@ def _face_track(path: Path, crop: FaceCrop, _version: tuple[int, int] | None) ->
     size = search_size(video.height, video.width, crop.smallest)
     # A clip shorter than two steps is searched at its own rate.
     rate_hz = max(crop.rate_hz, min(video.fps, 2 / max(video.duration_seconds, 1e-3)))
-    searched = read_frames(path, rate_hz, size=size)
-    seconds = [searched.start_seconds + step / searched.rate_hz for step in range(len(searched.values))]
-    found = [find_faces(picture) for picture in searched.values]
+    # One after the other: half an hour of them would fill the memory.
+    searched = stream_pictures(path, rate_hz, size=size)
+    found = [find_faces(picture) for pictures in searched.pieces for picture in pictures]
+    seconds = [searched.start_seconds + step / searched.rate_hz for step in range(len(found))]
     return follow(seconds, found, (video.height / size[0], video.width / size[1]))
 
 

@@ -1,6 +1,7 @@
 """Decoding a posterior over label states so that the expected challenge score is largest."""
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -25,10 +26,13 @@ def state_numbers(truth: Sequence[Mixture], space: LabelSpace) -> Int[ndarray, "
     return numbers
 
 
+@cache
 def set_of_state(space: LabelSpace) -> Int[ndarray, "state"]:
     """[state]: the position of its set of emotions among the sets of the space."""
     position = {emotions: number for number, emotions in enumerate(space.emotion_sets)}
-    return np.array([position[state.emotions] for state in space.states], dtype=np.int64)
+    sets = np.array([position[state.emotions] for state in space.states], dtype=np.int64)
+    sets.flags.writeable = False
+    return sets
 
 
 def maximise_expected_score(

@@ -48,8 +48,9 @@ def choose(
     totals = np.zeros(len(knobs))
     for fit, hold in inner_splits(evidence):
         fit_truth, held_truth = [truth[row] for row in fit], [truth[row] for row in hold]
+        seen, held = evidence.take(fit), evidence.take(hold)
         for number, knob in enumerate(knobs):
-            decided = decide(knob, evidence.take(fit), fit_truth, evidence.take(hold))
+            decided = decide(knob, seen, fit_truth, held)
             right = correctness(held_truth, decided)
             blends = int(right.is_blend.sum())
             salience = float(right.salience.sum() / blends) if blends else 0.0

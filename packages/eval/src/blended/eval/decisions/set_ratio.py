@@ -7,6 +7,7 @@ on the differences of the two emotions' scores and an indicator of the pair.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from jaxtyping import Float
@@ -34,7 +35,8 @@ class Pair:
     """Share of `first` in percent -> position among the states of the space."""
 
 
-def pairs_of(space: LabelSpace) -> list[Pair]:
+@cache
+def pairs_of(space: LabelSpace) -> tuple[Pair, ...]:
     """The pairs of a label space in the order of its states."""
     pairs: list[Pair] = []
     for emotions in space.emotion_sets:
@@ -46,7 +48,7 @@ def pairs_of(space: LabelSpace) -> list[Pair]:
                 if state.emotions == emotions
             }
             pairs.append(Pair(first, second, states))
-    return pairs
+    return tuple(pairs)
 
 
 def ratio_inputs(evidence: Evidence, pair: Pair, number: int, num_pairs: int) -> ndarray:
