@@ -1,6 +1,7 @@
 """The `blended` command."""
 
 import atexit
+import ctypes
 import gc
 import os
 import sys
@@ -74,11 +75,29 @@ NEW_OBJECTS = 100_000
 """Made before Python looks for cycles among them: libraries make a million that stay."""
 
 
+MALLOC = {"MALLOC_MMAP_THRESHOLD_": (-3, 32 * 1024**2), "MALLOC_TRIM_THRESHOLD_": (-1, 64 * 1024**2)}
+"""Of glibc, by name in the environment: number for `mallopt`, and bytes from which memory is given back."""
+
+
+def keep_memory() -> None:
+    """Lets this process and its children use memory again instead of giving it back at once.
+
+    Arrays of 128 KiB and more are otherwise asked from the system and cleared anew each time: a fifth of the
+    processor time of encoding. Where the C library is not glibc, nothing changes.
+    """
+    library = ctypes.CDLL(None)
+    for name, (option, size) in MALLOC.items():
+        if name not in os.environ and hasattr(library, "mallopt"):
+            library.mallopt(option, size)
+        os.environ.setdefault(name, str(size))
+
+
 def command() -> None:
     """What the installed script calls: `main` in a process of its own, which ends when its work has ended.
 
     Taking torch apart at the end of a process takes half a second and a hundred megabytes, for nothing.
     """
+    keep_memory()
     gc.set_threshold(NEW_OBJECTS, 10, 10)
     status = 1
 
