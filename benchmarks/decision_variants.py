@@ -27,6 +27,7 @@ from blended.eval.decisions.inner import choose
 from blended.eval.decisions.multinomial import INVERSE_PENALTIES as PENALTIES
 from blended.eval.decisions.multinomial import fit_multinomial
 from blended.eval.evidence import Evidence
+from blended.eval.population import Populations
 
 SPACE = blemore.SPACE
 SETS, PAIRS = set_of_state(SPACE), set_ratio.pairs_of(SPACE)
@@ -205,10 +206,11 @@ def mean_of(*members: Model) -> Model:
     return fit
 
 
-def per_actor(change: Callable[[ndarray, ndarray], ndarray]) -> Callable[[Evidence], Evidence]:
+def per_actor(change: Callable[[ndarray, ndarray], ndarray]) -> Callable[..., Evidence]:
     """A calibration from (an actor's scores, everybody's scores)."""
 
-    def calibrate(evidence: Evidence) -> Evidence:
+    def calibrate(evidence: Evidence, known: Populations | None = None) -> Evidence:
+        del known
         logits = evidence.logits.copy()
         for actor in np.unique(evidence.actors):
             logits[evidence.actors == actor] = change(logits[evidence.actors == actor], evidence.logits)
@@ -231,8 +233,8 @@ TRIED_CALIBRATIONS = {
     "actor, shrunk by 5 clips": per_actor(lambda own, all_: shrunk(own, all_, 5)),
     "actor, shrunk by 20 clips": per_actor(lambda own, all_: shrunk(own, all_, 20)),
     "actor ranks": per_actor(lambda own, _: norm.ppf((rankdata(own, axis=0) - 0.5) / len(own))),
-    "actor, log-probabilities": lambda one: standardise_per_actor(
-        replace(one, logits=log_softmax(one.logits, axis=-1))
+    "actor, log-probabilities": lambda one, known=None: standardise_per_actor(
+        replace(one, logits=log_softmax(one.logits, axis=-1)), known
     ),
 }
 TRIED = {

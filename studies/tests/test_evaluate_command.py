@@ -223,3 +223,27 @@ def test_a_mistake_in_a_process_of_its_own_shows_no_traceback(tmp_path: Path) ->
     )
     assert ran.returncode == 1
     assert ran.stderr == "error: none.csv does not exist: expected BLEMORE's train_metadata.csv\n"
+
+
+def test_people_of_few_clips_are_held_against_everybody_and_counted(blended: Blended, tmp_path: Path) -> None:
+    """One clip of A1 and four of A3 are left; a mapping that answered them all alike is no calibration."""
+    kept = [row for row in labelled() if row["video_id"] in ("A2", "A4")]
+    kept += [row for row in labelled() if row["video_id"] == "A1"][:1]
+    kept += [row for row in labelled() if row["video_id"] == "A3"][8:12]
+    names = {row["filename"] for row in kept}
+    scores = write(tmp_path / "scores.csv", [row for row in scored(labelled()) if row["filename"] in names])
+    metadata, out = write(tmp_path / "train.csv", kept, COLUMNS), tmp_path / "out.json"
+    options = ("--metadata", metadata, "--decision", "templates", "--calibrate", "actor")
+    status, said, _ = blended(scores, *options, "--json", out)
+    assert status == 0
+    assert "2 of 4 people (5 of 77 clips) are seen in fewer than 16 other clips" in " ".join(said.split())
+    assert json.loads(out.read_text())["few_clips"].startswith("2 of 4 people (5 of 77 clips)")
+
+
+def test_people_who_are_seen_once_each_cannot_be_compared(blended: Blended, tmp_path: Path) -> None:
+    rows = [{**row, "video_id": f"V{number}"} for number, row in enumerate(labelled())]
+    rows = [{**row, "filename": f"{row['video_id']}_{str(row['filename'])[3:]}"} for row in rows]
+    scores = [{**row, "filename": own["filename"]} for row, own in zip(scored(labelled()), rows, strict=True)]
+    given = (write(tmp_path / "scores.csv", scores), "--metadata", write(tmp_path / "m.csv", rows, COLUMNS))
+    said = one_sentence(blended(*given, "--calibrate", "actor", "--decision", "templates"))
+    assert "of one person with each other, but 72 clips are of 72 people: none beside the first" in said

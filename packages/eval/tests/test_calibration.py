@@ -7,29 +7,32 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from blended.data import InputError
-from blended.data.corpora.blemore import SPACE
+from blended.data import InputError, Scores
+from blended.data.corpora.blemore import EMOTIONS, SPACE
 from blended.eval.calibration import (
     CALIBRATIONS,
     none,
     standardise_from_enrolment,
     standardise_per_actor,
 )
-from blended.eval.evidence import Evidence
+from blended.eval.evidence import Evidence, gather
 from blended.eval.population import Population, Populations, populations
+from blended.eval.protocol import Protocol, calibrated, people_of
+
+MANY = (0,) * 20 + (1,) * 17 + (2,) * 30
 
 
-def toy(seed: int = 0, actors: tuple[int, ...] = (0,) * 9 + (1,) * 5 + (2,) * 7) -> Evidence:
+def toy(seed: int = 0, actors: tuple[int, ...] = MANY) -> Evidence:
     rng = np.random.default_rng(seed)
     numbers = rng.permutation(np.array(actors))
-    logits = rng.normal(size=(len(actors), 2, 6)) * rng.uniform(0.1, 9, size=(3, 2, 6))[numbers]
+    logits = rng.normal(size=(len(actors), 2, 6)) * rng.uniform(0.1, 9, size=(max(actors) + 1, 2, 6))[numbers]
     return Evidence(logits, numbers, np.zeros(len(actors), dtype=np.int64), SPACE)
 
 
 def test_every_score_of_every_actor_has_zero_mean_and_unit_spread() -> None:
-    calibrated = standardise_per_actor(toy())
+    found = standardise_per_actor(toy())
     for actor in (0, 1, 2):
-        values = calibrated.logits[calibrated.actors == actor]
+        values = found.logits[found.actors == actor]
         np.testing.assert_allclose(values.mean(axis=0), 0, atol=1e-12)
         np.testing.assert_allclose(values.std(axis=0), 1, atol=1e-12)
 
@@ -56,25 +59,85 @@ def test_an_actor_is_calibrated_by_own_clips_only() -> None:
     )
 
 
-def test_one_clip_of_an_actor_becomes_zero() -> None:
-    calibrated = standardise_per_actor(toy(actors=(0, 0, 0, 1)))
-    np.testing.assert_array_equal(calibrated.logits[calibrated.actors == 1], 0)
+def held_against_everybody(evidence: Evidence, row: int, people: Population) -> np.ndarray:
+    """A clip of a person with few, number by number: the moments of `population`, written out."""
+    mine = [other for other in range(len(evidence.actors)) if evidence.actors[other] == evidence.actors[row]]
+    others = [other for other in mine if other != row]
+    found = np.empty((2, 6))
+    for place in np.ndindex(2, 6):
+        mean, within, between = people.mean[place], people.within[place], people.between[place]
+        if others:
+            own = float(np.mean([evidence.logits[(other, *place)] for other in others]))
+            mean += len(others) * between / (len(others) * between + within) * (own - mean)
+        if len(others) > 1:
+            variance = float(np.var([evidence.logits[(other, *place)] for other in others], ddof=1))
+            prior, freedom = people.within_clips[place], len(others) - 1
+            within = within if np.isinf(prior) else (prior * within + freedom * variance) / (prior + freedom)
+        found[place] = (evidence.logits[(row, *place)] - mean) / np.sqrt(within)
+    return found
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 16])
+def test_few_clips_of_an_actor_are_held_against_everybody(count: int) -> None:
+    """No two clips get one answer; people with many clips keep theirs to the bit."""
+    evidence = toy(actors=(*MANY, *(3,) * count))
+    few = evidence.actors == 3
+    known = populations(evidence.take(~few))
+    found = standardise_per_actor(evidence, known)
+    for row in np.flatnonzero(few):
+        expected = held_against_everybody(evidence, int(row), known.logits)
+        np.testing.assert_allclose(found.logits[row], expected, rtol=1e-12)
+    plain = standardise_per_actor(evidence.take(~few))
+    np.testing.assert_array_equal(found.logits[~few], plain.logits)
+    assert len(np.unique(found.logits[few][:, 0, 0])) == count
+    assert (found.logits[few] != 0).all()
+
+
+def test_nobody_with_many_clips_leaves_everybody_apart() -> None:
+    """Sixty people of two to four clips: what is left of a clip is its deviation, not who is seen."""
+    rng = np.random.default_rng(5)
+    actors = np.repeat(np.arange(60), rng.integers(2, 5, 60))
+    signal = rng.normal(size=(len(actors), 2, 6))
+    logits = 10 * rng.normal(size=(60, 2, 6))[actors] + signal
+    found = standardise_per_actor(Evidence(logits, actors, np.zeros_like(actors), SPACE)).logits
+    agreement = np.corrcoef(found.ravel(), signal.ravel())[0, 1]
+    assert agreement > 0.75 > np.corrcoef(logits.ravel(), signal.ravel())[0, 1]
+
+
+def test_unnamed_clips_are_nobodys_twice() -> None:
+    """As many people as clips, so that strangers are not standardised as if they were one person."""
+    columns = Scores(("a", "b", "c", "d"), EMOTIONS, np.eye(4, 6))
+    assert gather([columns], ["x", "", "x", ""], [0] * 4, SPACE).actors.tolist() == [0, 1, 0, 2]
+
+
+@pytest.mark.parametrize("enrol_clips", [None, 4])
+def test_where_nobody_is_seen_twice_there_is_nothing_to_compare(enrol_clips: int | None) -> None:
+    alone = toy(actors=tuple(range(40)))
+    rules = Protocol("templates", "actor", enrol_clips=enrol_clips)
+    sentence = "calibrate: actor compares .* 40 clips are of 40 people: none beside the first of each"
+    for clips in (alone, replace(alone, actors=np.array([38, *range(39)]))):
+        with pytest.raises(InputError, match=sentence if clips is alone else "39 people: 1 beside"):
+            calibrated(clips, rules)
+        with pytest.raises(InputError, match="a card with `actor: null` names nobody"):
+            people_of(clips, rules)
+    known = populations(toy())
+    assert (calibrated(alone, rules, known).logits != 0).all(), "strangers, judged like anybody"
 
 
 def test_a_score_that_does_not_vary_becomes_zero_and_not_rounding_noise() -> None:
-    """The mean of three times 0.1 is not 0.1: dividing by that spread would make noise of size 1."""
-    evidence = toy(actors=(0, 0, 0))
+    """The mean of 23 times 0.1 is not 0.1: dividing by that spread would make noise of size 1."""
+    evidence = toy(actors=(0,) * 23)
     evidence.logits[:, 0, 0] = 0.1
-    assert (evidence.logits[:, 0, 0] != evidence.logits[:, 0, 0].mean()).any()
+    assert (evidence.logits[:, 0, 0] != evidence.logits.mean(axis=0)[0, 0]).any()
     np.testing.assert_array_equal(standardise_per_actor(evidence).logits[:, 0, 0], 0)
 
 
 def test_given_probabilities_do_not_survive_calibration() -> None:
     evidence = toy()
-    given_probabilities = np.full((21, 2, 6), 1 / 6)
-    calibrated = standardise_per_actor(replace(evidence, given_probabilities=given_probabilities))
-    assert calibrated.given_probabilities is None
-    assert calibrated.probabilities()[0, 0] != pytest.approx(1 / 6)
+    given_probabilities = np.full((67, 2, 6), 1 / 6)
+    found = standardise_per_actor(replace(evidence, given_probabilities=given_probabilities))
+    assert found.given_probabilities is None
+    assert found.probabilities()[0, 0] != pytest.approx(1 / 6)
 
 
 def test_none_returns_the_evidence_itself() -> None:
@@ -87,7 +150,6 @@ BOUNDLESS = Populations(
     Population(np.zeros((2, 6)), np.full((2, 6), 1e300), np.ones((2, 6)), np.zeros((2, 6)))
 )
 """People who differ so much that only a person's own clips count."""
-MANY = (0,) * 20 + (1,) * 12 + (2,) * 30
 
 
 def test_where_people_differ_without_bounds_only_their_own_clips_count() -> None:

@@ -35,8 +35,9 @@ VARIANTS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
 
 
 def given() -> Inputs:
-    inputs = toy_inputs(per_fold=10, num_test=6, dim=4)
-    return replace(inputs, actors=(*inputs.actors[:NUM_TRAIN], "x", "x", "x", "y", "y", "y"))
+    """People of the test partition have as many clips as whoever enrols gives at least."""
+    inputs = toy_inputs(per_fold=10, num_test=16, dim=4)
+    return replace(inputs, actors=(*inputs.actors[:NUM_TRAIN], *["x", "y"] * 8))
 
 
 def config_of(variant: str) -> Any:
@@ -81,9 +82,9 @@ def test_the_test_partition_is_predicted_as_in_training(variant: str) -> None:
 def test_every_strategy_does_without_an_encoder_as_in_training(name: str, left: str) -> None:
     """New clips without it are judged as test clips that lacked it."""
     gone = "eye" if left == "ear" else "ear"
-    mask = np.arange(46) >= NUM_TRAIN
+    mask = np.arange(56) >= NUM_TRAIN
     whole = given()
-    lacks = toy_inputs(per_fold=10, num_test=6, dim=4, missing={gone: mask})
+    lacks = toy_inputs(per_fold=10, num_test=16, dim=4, missing={gone: mask})
     lacks = replace(lacks, actors=whole.actors)
     config = toy_config(name, QUICK)
     fused = fit(config, lacks, 0, QUIET)

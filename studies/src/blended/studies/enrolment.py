@@ -5,17 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from blended.data import InputError
+from blended.data.people import ENOUGH_FOR_FEATURES, ENOUGH_FOR_SCORES
 from blended.studies.new_features import Features, stacked, taken
 from blended.studies.pipeline import PipelineRecord
 
-MIN_ENROL_CLIPS = 8
+MIN_ENROL_CLIPS = ENOUGH_FOR_FEATURES + 1
 """Where features are standardised per person. Fewer clips say too little about how a person always looks and
 sounds: standardised over K random clips of each person besides the one judged, two real HiCMAE outputs for
 BLEMORE scored below no calibration for K = 2 and 4 and above it for 8 (LOG.md, "Enrolment clips")."""
-
-ENOUGH_CLIPS = 16
-"""From there on more clips gain little, and whose scores alone are calibrated is compared with all of them,
-as actors were in training; with fewer, they are believed as far as `blended.eval.population` says."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,9 +78,7 @@ def enrolment_notes(record: PipelineRecord, enrolment: Enrolment | None) -> list
         return []
     if enrolment is None:
         return ["judged like anybody: clips of the same person (--enrol-from) would make the answer better"]
-    if len(enrolment.paths) < ENOUGH_CLIPS:
-        return [
-            f"enrolled from {len(enrolment.paths)} clip{'s'[: len(enrolment.paths) != 1]}; {ENOUGH_CLIPS} or "
-            f"more are better"
-        ]
+    given = len(enrolment.paths)
+    if given < ENOUGH_FOR_SCORES:
+        return [f"enrolled from {given} clip{'s'[: given != 1]}; {ENOUGH_FOR_SCORES} or more are better"]
     return []

@@ -15,7 +15,8 @@ from jaxtyping import Float, Int
 from blended.data import Clip, Corpus, Mixture
 from blended.eval.agreement import mean_pearson
 from blended.eval.metrics import challenge_score, presence_accuracy, salience_accuracy
-from blended.eval.protocol import Protocol, calibrated, fit_decision
+from blended.eval.population import Populations
+from blended.eval.protocol import Protocol, calibrated, fit_decision, people_of
 from blended.eval.recall import recalls
 from blended.eval.tasks import mixtures, true_intensities
 from blended.fusion.nested import inner_fold
@@ -55,9 +56,12 @@ def inner_scores(
     train = corpus.train
     folds = sorted({clip.fold for clip in train if clip.fold is not None})
     scores: dict[int, InnerScore] = {}
+    known = None
+    if corpus.space.task != "intensities":
+        known = people_of(PartScores(train, predicted).predictions().evidence(corpus.space), protocol)
     for fold in folds:
         rows = np.array([row for row, clip in enumerate(train) if clip.fold == inner_fold(fold, folds)])
-        scores[fold] = _score(corpus, [train[row] for row in rows], predicted[rows], protocol)
+        scores[fold] = _score(corpus, [train[row] for row in rows], predicted[rows], protocol, known)
     return scores
 
 
@@ -88,12 +92,17 @@ def _score(
     clips: Sequence[Clip],
     predicted: Float[np.ndarray, "clip emotion"],
     protocol: Protocol,
+    known: Populations | None = None,
 ) -> InnerScore:
-    """Of clips of one inner fold; decisions for every group of actors are fitted on the others."""
+    """Of clips of one inner fold; decisions for every group of actors are fitted on the others.
+
+    `known` is what an actor with few clips is held against: that of all folds, for one fold may have nobody
+    else. No label enters it.
+    """
     if corpus.space.task == "intensities":
         return InnerScore(0.0, 0.0, mean_pearson(predicted, true_intensities(clips, corpus.space)))
     truth = mixtures(clips, corpus.space)
-    scores = calibrated(PartScores(clips, predicted).predictions().evidence(corpus.space), protocol)
+    scores = calibrated(PartScores(clips, predicted).predictions().evidence(corpus.space), protocol, known)
     parts = _parts(clips)
     if protocol in PLAIN.values() or not parts.any():
         # A fold of one actor has nobody else to fit on, so what decides there must fit nothing.

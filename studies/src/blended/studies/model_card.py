@@ -9,11 +9,12 @@ from jaxtyping import Float
 
 from blended.data import InputError
 from blended.data.index import Index, read_index
+from blended.data.people import ENOUGH_FOR_SCORES
 from blended.encoders.table import encoder_config
 from blended.eval.agreement import mean_pearson
 from blended.eval.metrics import correctness
 from blended.eval.predictions import Predictions
-from blended.studies.enrolment import ENOUGH_CLIPS, min_clips
+from blended.studies.enrolment import min_clips
 from blended.studies.folders import Folders
 from blended.studies.params import with_name
 from blended.studies.pipeline import PipelineRecord, read_pipeline
@@ -153,7 +154,7 @@ def _transductive(record: PipelineRecord) -> str:
     needed = f"at least {least} varied clips are needed" if least else "some varied clips should be named"
     return (
         f"Transductive: each person's clips were compared with all their other clips, without labels. Of a "
-        f"new person {needed}, better {ENOUGH_CLIPS}: with few or none, numbers are lower than these."
+        f"new person {needed}, better {ENOUGH_FOR_SCORES}: with few or none, numbers are lower than these."
     )
 
 

@@ -13,6 +13,7 @@ from jaxtyping import Float
 
 from blended.data import InputError, Mixture, Scores
 from blended.data.media import MediaError
+from blended.data.people import ENOUGH_FOR_SCORES
 from blended.encoders.encoder import RANDOM, Encoder, EncoderConfig
 from blended.encoders.one_file import (
     Chosen,
@@ -36,7 +37,7 @@ from blended.fusion.apply import apply_final
 from blended.fusion.sequences import Sequences
 from blended.fusion.strategies import FUSIONS, HiCMAEFusionConfig
 from blended.fusion.strategies.applied import Applied, NewClips
-from blended.studies.enrolment import ENOUGH_CLIPS, Enrolment, check_enrolment, enrolment_notes
+from blended.studies.enrolment import Enrolment, check_enrolment, enrolment_notes
 from blended.studies.new_features import Features, num_clips, of_steps
 from blended.studies.params import with_name
 from blended.studies.pipeline import Pipeline, PipelineRecord, read_pipeline, version_notes
@@ -261,7 +262,7 @@ class Predictor:
         scores = Scores(ids, space.emotions, applied.probabilities, "probabilities")
         evidence = gather([scores], ["person"] * len(ids), [0] * len(ids), space, applied.states)
         protocol = self.pipeline.record.config.protocol
-        if known is not None and len(ids) - 1 < ENOUGH_CLIPS:
+        if known is not None and len(ids) - 1 < ENOUGH_FOR_SCORES:
             protocol = replace(protocol, enrol_clips=max(len(ids) - 1, 1), enrol_minimum=1)
         return calibrated(evidence, protocol, known)
 

@@ -15,6 +15,7 @@ from blended.data import Corpus
 from blended.data.foreign import ImportedConfig, open_imported
 from blended.data.index import Index, read_index
 from blended.data.labels import Task
+from blended.data.people import numbered
 from blended.data.store import FeatureStore
 from blended.encoders.encoder import RANDOM
 from blended.encoders.extract import identity_of
@@ -25,7 +26,7 @@ from blended.encoders.weights import forbid_random
 from blended.eval.evaluation import Evaluation
 from blended.eval.intervals import Estimate
 from blended.eval.predictions import Predictions
-from blended.eval.protocol import FittedDecision, Protocol
+from blended.eval.protocol import FittedDecision, Protocol, few_people
 from blended.eval.tasks import TASKS, AnyEvaluation
 from blended.fusion.media import MODALITY_OF
 from blended.fusion.run import Run
@@ -174,7 +175,8 @@ def run(
     lacks = lacking(stores, index.corpus)
     whole = complete(index.corpus, lacks, len(stores), config.missing)
     corpus = usable(whole, config.protocol)
-    for sentence in emotions_missing(corpus):
+    people = few_people(config.protocol, numbered([clip.actor for clip in corpus.clips]))
+    for sentence in (*emotions_missing(corpus), *filter(None, [people])):
         log(sentence)
     fused = known
     if fused is None:

@@ -8,8 +8,9 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from blended.data import InputError
+from blended.data.people import ENOUGH_FOR_SCORES, ROUNDING, of_few_clips
 from blended.eval.evidence import Evidence
-from blended.eval.population import ROUNDING, Population, Populations, populations
+from blended.eval.population import Population, Populations, populations
 
 Values = Float[ndarray, "clip *score"]
 
@@ -19,29 +20,45 @@ HiCMAE outputs for BLEMORE, under `bayes`, one random clip gains .008 [-.014, .0
 .026 [.009, .043]; clips of one set of emotions gain .006 and -.002 (LOG.md, "Enrolment clips")."""
 
 
-def none(evidence: Evidence) -> Evidence:
+def none(evidence: Evidence, known: Populations | None = None) -> Evidence:
     """The evidence as it is: a clip is judged without looking at other clips of its actor."""
+    del known
     return evidence
 
 
-def standardise_per_actor(evidence: Evidence) -> Evidence:
+def standardise_per_actor(evidence: Evidence, known: Populations | None = None) -> Evidence:
     """Standardises every score over the clips of its actor: zero mean, unit standard deviation.
 
-    Transductive: it uses all the unlabelled clips of a person, so it answers for people of whom several
-    clips exist. A score that does not vary over an actor's clips (one clip, say) becomes 0.
+    Transductive: it uses all the unlabelled clips of a person. Where those are few
+    (`people.ENOUGH_FOR_SCORES`), they say too little, and one clip is its own mean: each is then standardised
+    by the person's other clips as far as they can be believed against `known`, the people that a decision is
+    fitted on (without it: those given), as a new person is in `predict`. A score that does not vary over many
+    clips becomes 0.
     """
+    few = np.flatnonzero(of_few_clips(evidence.actors, ENOUGH_FOR_SCORES))
+    logits, states = _whole(evidence.logits, evidence.actors), evidence.states
+    states = None if states is None else _whole(states, evidence.actors)
+    if len(few):
+        people = known or populations(evidence)
+        others = {int(row): _others(evidence.actors, int(row)) for row in few}
+        logits[few] = _from_enrolment(evidence.logits, others, people.logits)[few]
+        if states is not None and evidence.states is not None and people.states is not None:
+            states[few] = _from_enrolment(evidence.states, others, people.states)[few]
+    return _with_scores(evidence, logits, states)
 
-    def standardise(values: Values) -> Values:
-        found = np.empty_like(values)
-        for actor in np.unique(evidence.actors):
-            rows = evidence.actors == actor
-            mean, spread = values[rows].mean(axis=0), values[rows].std(axis=0)
-            varies = spread > ROUNDING * np.abs(values[rows]).max(axis=0)
-            found[rows] = _standardised(values[rows], mean, np.where(varies, spread, 0.0))
-        return found
 
-    states = None if evidence.states is None else standardise(evidence.states)
-    return _with_scores(evidence, standardise(evidence.logits), states)
+def _whole(values: Values, actors: Int[ndarray, "clip"]) -> Values:
+    found = np.empty_like(values)
+    for actor in np.unique(actors):
+        rows = actors == actor
+        mean, spread = values[rows].mean(axis=0), values[rows].std(axis=0)
+        varies = spread > ROUNDING * np.abs(values[rows]).max(axis=0)
+        found[rows] = _standardised(values[rows], mean, np.where(varies, spread, 0.0))
+    return found
+
+
+def _others(actors: Int[ndarray, "clip"], row: int) -> list[int]:
+    return [other for other in np.flatnonzero(actors == actors[row]).tolist() if other != row]
 
 
 def standardise_from_enrolment(
@@ -136,5 +153,8 @@ def _standardised(values: ndarray, mean: ndarray, spread: ndarray) -> ndarray:
     return np.where(varies, values - mean, 0.0) / np.where(varies, spread, 1.0)
 
 
-CALIBRATIONS: dict[str, Callable[[Evidence], Evidence]] = {"none": none, "actor": standardise_per_actor}
+CALIBRATIONS: dict[str, Callable[[Evidence, Populations | None], Evidence]] = {
+    "none": none,
+    "actor": standardise_per_actor,
+}
 TRANSDUCTIVE = frozenset({"actor"})

@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from blended.data import InputError, LabelSpace, Scores
+from blended.data.people import numbered
 
 # Smaller probabilities say no more than "never"; their logarithm would dominate a standardisation.
 SMALLEST_PROBABILITY = 1e-12
@@ -75,8 +76,9 @@ def gather(
     """Stacks the scores of several models.
 
     All must cover the same clips in the same order and have one column per emotion, in any order;
-    `actors` and `folds` follow those clips, as do `states`, probabilities of the states of the space in
-    their order. Raises InputError for different clips, or another number of states.
+    `actors` (empty where nobody says who is seen) and `folds` follow those clips, as do `states`,
+    probabilities of the states of the space in their order. Raises InputError for different clips, or another
+    number of states.
     """
     for one in scores[1:]:
         if one.clip_ids != scores[0].clip_ids:
@@ -86,10 +88,9 @@ def gather(
     if states is not None and states.shape != (expected := (len(scores[0].clip_ids), len(space.states))):
         raise InputError(f"probabilities of label states have shape {states.shape}, expected {expected}")
     in_order = [_in_space_order(one, space) for one in scores]
-    _, actor_numbers = np.unique(np.asarray(actors, dtype=str), return_inverse=True)
     return Evidence(
         logits=np.stack([_log_scores(one) for one in in_order], axis=1),
-        actors=actor_numbers.astype(np.int64),
+        actors=numbered(actors),
         folds=np.asarray(folds, dtype=np.int64),
         space=space,
         given_probabilities=np.stack([one.probabilities() for one in in_order], axis=1),

@@ -3,8 +3,7 @@
 Scores of clip c of actor a are taken as `mean + b_a + e_ac`, with `b_a` of variance `between` and `e_ac` of a
 variance that differs from actor to actor around `within`. All of it is estimated without labels, by moments:
 
-* `mean`, `between`: one-way random effects of groups of unequal size (Searle, Casella and McCulloch,
-  "Variance Components", 1992, section 3.6: analysis of variance estimators);
+* `mean`, `between`: one-way random effects of groups of unequal size (`blended.data.people`);
 * `within` and how much it differs: a scaled inverse chi-square prior, fitted to the actors' variances (Smyth,
   "Linear models and empirical Bayes methods", 2004, section 6.2).
 
@@ -19,14 +18,12 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
+from blended.data.people import believed, components
 from blended.eval.evidence import Evidence
 
 Values = Float[ndarray, "clip *score"]
 OfActors = Float[ndarray, "actor *score"]
 OfScores = Float[ndarray, "*score"]
-
-# A variance below the square of this share of the values' size is rounding.
-ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,9 +43,7 @@ class Population:
         """A person's mean and standard deviation, from clips of theirs; without any, everybody's."""
         if not len(clips):
             return self.mean, np.sqrt(self.within)
-        total = len(clips) * self.between + self.within
-        # Where nobody's clips differ, one of them says all.
-        weight = np.where(total > 0, len(clips) * self.between / np.where(total > 0, total, 1.0), 1.0)
+        weight = believed(len(clips), self.between, self.within)
         mean = self.mean + weight * (clips.mean(axis=0) - self.mean)
         if len(clips) == 1:
             return mean, np.sqrt(self.within)
@@ -76,25 +71,11 @@ def populations(evidence: Evidence) -> Populations:
 
 def population(values: Values, actors: Int[ndarray, "clip"]) -> Population:
     """Estimated from clips of several actors; see the top of the file."""
-    groups = [values[actors == actor] for actor in np.unique(actors)]
-    counts = np.array([len(group) for group in groups])
-    of_actors = counts.reshape(-1, *(1,) * (values.ndim - 1)).astype(np.float64)
-    mean = values.mean(axis=0)
-    squares = np.stack([((group - group.mean(axis=0)) ** 2).sum(axis=0) for group in groups])
-    within = squares.sum(axis=0) / max(len(values) - len(groups), 1)
-    if len(values) == len(groups):
-        # One clip of everybody: people cannot be told from their clips, so all that varies counts as clips.
-        within = values.var(axis=0)
-    within = np.where(within > (ROUNDING * np.abs(values).max(axis=0)) ** 2, within, 0.0)
-    between = np.zeros_like(mean)
-    if len(groups) > 1:
-        means = np.stack([group.mean(axis=0) for group in groups])
-        spread = (of_actors * (means - mean) ** 2).sum(axis=0) / (len(groups) - 1)
-        typical = (len(values) - (counts**2).sum() / len(values)) / (len(groups) - 1)
-        between = np.maximum((spread - within) / typical, 0.0)
-    several = counts > 1
-    freedom = of_actors[several] - 1
-    return Population(mean, between, *_prior(squares[several] / freedom, freedom, within))
+    found = components(values, actors)
+    several = found.counts > 1
+    freedom = found.counts.reshape(-1, *(1,) * (values.ndim - 1))[several] - 1.0
+    prior = _prior(found.squares[several] / freedom, freedom, found.within)
+    return Population(found.mean, found.between, *prior)
 
 
 def _prior(

@@ -3,8 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from jaxtyping import Int
+from numpy import ndarray
+
 from blended.data import InputError, Mixture
 from blended.data.errors import unknown_name
+from blended.data.people import ENOUGH_FOR_FEATURES, ENOUGH_FOR_SCORES, check_repeated, few_words
 from blended.eval.calibration import (
     CALIBRATIONS,
     MIN_ENROL_CLIPS,
@@ -147,10 +151,13 @@ def calibrated(
 
     `known` is what people are like among those that a decision is fitted on, which few enrolment clips are
     held against; without it, that of the given clips. With `groups`, a name per clip, enrolment clips are
-    drawn from as few groups as possible.
+    drawn from as few groups as possible. Raises InputError where people are compared, none are known, and too
+    few of the given clips are of somebody seen before.
     """
+    if known is None:
+        _check_people(evidence, protocol)
     if protocol.enrol_clips is None:
-        return CALIBRATIONS[protocol.calibrate](evidence)
+        return CALIBRATIONS[protocol.calibrate](evidence, known)
     count, minimum = protocol.enrol_clips, protocol.enrol_minimum
     return standardise_from_enrolment(
         evidence, count, protocol.seed, known=known, minimum=minimum, groups=groups
@@ -179,9 +186,30 @@ class FittedDecision:
 
 
 def people_of(evidence: Evidence, protocol: Protocol) -> Populations | None:
-    """What few enrolment clips are held against; None where nobody is calibrated."""
+    """What a person's few clips are held against; None where nobody is calibrated.
+
+    Raises InputError where too few clips are of somebody seen before (`people.MIN_REPEATS`).
+    """
+    return populations(evidence) if _check_people(evidence, protocol) else None
+
+
+def _check_people(evidence: Evidence, protocol: Protocol) -> bool:
+    """Whether clips are compared with others of their actor; raises InputError where there are too few."""
     too_few = protocol.enrol_clips is not None and protocol.enrol_clips < protocol.enrol_minimum
-    return populations(evidence) if protocol.calibrate in TRANSDUCTIVE and not too_few else None
+    if protocol.calibrate not in TRANSDUCTIVE or too_few:
+        return False
+    check_repeated(evidence.actors, f"calibrate: {protocol.calibrate}")
+    return True
+
+
+def few_people(protocol: Protocol, people: Int[ndarray, "clip"]) -> str:
+    """In words, how many of the people that clips are compared within are seen in few; empty for none.
+
+    `people` is a number per clip. Enrolment from a given number of clips is shown by the label.
+    """
+    if protocol.calibrate in TRANSDUCTIVE and protocol.enrol_clips is None:
+        return few_words(people, ENOUGH_FOR_SCORES)
+    return few_words(people, ENOUGH_FOR_FEATURES) if protocol.features_per_actor else ""
 
 
 def fit_decision(

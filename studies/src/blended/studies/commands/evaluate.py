@@ -110,7 +110,7 @@ def _evaluated(given: _Given, rules: "Protocol", *, details: bool) -> dict[str, 
     """Prints what was found; returns what is written."""
     from blended.eval import evaluation
     from blended.eval.probabilities import reliability_change
-    from blended.eval.protocol import calibrated
+    from blended.eval.protocol import calibrated, few_people
     from blended.eval.summary import summary
     from blended.studies.commands import evaluation_view as view
 
@@ -118,6 +118,9 @@ def _evaluated(given: _Given, rules: "Protocol", *, details: bool) -> dict[str, 
     result = evaluation.evaluate(evidence, truth, rules)
     view.print_evaluation(result)
     written = summary(result)
+    if few := few_people(rules, evidence.actors):
+        written["few_clips"] = few
+        view.print_note(few)
     if rules.tune == "in-fold" and len(result.folds) > 1:
         honest = evaluation.evaluate(evidence, truth, replace(rules, tune="cross-fold"))
         written |= {"optimistic": True, "cross_fold_score": honest.estimates.score.value}

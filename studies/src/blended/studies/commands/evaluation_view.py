@@ -32,6 +32,11 @@ def print_evaluation(result: Evaluation) -> None:
     console.print("means over folds; 95 % intervals, actors resampled within folds", style="dim")
 
 
+def print_note(sentence: str) -> None:
+    """A caveat under the means."""
+    Console().print(sentence, style="yellow")
+
+
 def print_gap(in_fold: Evaluation, cross_fold: Evaluation) -> None:
     """What tuning on the reported fold adds."""
     optimistic, honest = in_fold.estimates.score, cross_fold.estimates.score

@@ -1,8 +1,11 @@
 """What the numbers say, in sentences that do not claim more than they show."""
 
+import numpy as np
+
 from blended.eval.comparison import Comparison, Standings
 from blended.eval.figures import Confusion, TwoReadings
 from blended.eval.intervals import Estimate
+from blended.eval.protocol import few_people
 from blended.eval.report.formats import interval, number
 from blended.eval.report.records import Report
 from blended.eval.run_record import RunRecord
@@ -148,7 +151,14 @@ def protocols(standings: Standings) -> list[str]:
         *(f"{name}: {DECISION_WORDS.get(name, name)}" for name in decisions),
         *(f"calibration {name}: {CALIBRATION_WORDS.get(name, name)}" for name in calibrations),
         *([FEATURES_WORDS] if any(protocol.features_per_actor for protocol in found) else []),
+        *sorted({few_of(run) for run in standings.runs} - {""}),
     ]
+
+
+def few_of(run: RunRecord) -> str:
+    """How many of a run's people are seen in too few clips to be compared with themselves; empty for none."""
+    numbers = np.unique(run.actors, return_inverse=True)[1].astype(np.int64)
+    return few_people(run.cross_fold.protocol, numbers)
 
 
 def tuning(report: Report) -> str:

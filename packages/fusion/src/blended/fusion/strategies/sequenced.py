@@ -45,9 +45,8 @@ def streams_of(
         parts = [resampled(sequences[name], float(rate)) for name in names]
         stream = side_by_side(parts)
         if how.standardise == "actor":
-            steps: list[int] = stream.clip_of_step.tolist()
-            who = [actors[clip] for clip in steps]
-            stream = replace(stream, values_FD=standardise_per_actor(stream.values_FD, who))
+            values_FD = standardise_per_actor(stream.values_FD, actors, stream.clip_of_step)
+            stream = replace(stream, values_FD=values_FD)
         streams[modality] = stream
         at = 0
         for name, part in zip(names, parts, strict=True):
