@@ -263,7 +263,7 @@ def _in_fold(labels: Labels, probabilities: np.ndarray) -> float:
     whole = np.full((len(labels.truth), 6), 1 / 6)
     whole[labels.folds == 0] = probabilities
     one = labels.evaluation(whole, "in-fold").folds[0]
-    return (one.presence_accuracy + one.salience_accuracy) / 2
+    return (one.numbers["presence_accuracy"] + one.numbers["salience_accuracy"]) / 2
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from blended.data.corpora.blemore import EMOTIONS, SPACE
 from blended.studies.__main__ import main
+from blended.studies.params import DecisionConfig
 
 COLUMNS = (
     "filename", "video_id", "mix", "emotion_1", "emotion_2", "emotion_1_salience", "emotion_2_salience",
@@ -97,19 +98,69 @@ def test_the_table_and_the_json(blended: Blended, files: tuple[Path, Path], tmp_
     scores, metadata = files
     status, stdout, stderr = blended(scores, "--metadata", metadata, "--json", tmp_path / "out.json")
     assert status == 0, stderr
-    assert "thresholds, cross-fold" in stdout
+    assert "set-ratio, cross-fold" in stdout
     result = json.loads((tmp_path / "out.json").read_text())
     assert set(result) == {
         "folds", "presence_accuracy", "salience_accuracy", "score", "presence_interval", "salience_interval",
-        "score_interval", "decision", "tune", "calibrate", "seed", "blended_version", "detail",
+        "score_interval", "decision", "tune", "calibrate", "seed", "blended_version", "detail", "scores",
     }  # fmt: skip
     assert [fold["clips"] for fold in result["folds"]] == [72, 72]
-    assert set(result["folds"][0]) == {
+    assert {"fold", "clips", "presence_accuracy", "salience_accuracy"} < set(result["folds"][0])
+    assert (result["decision"], result["tune"], result["calibrate"], result["seed"], result["scores"]) == (
+        "set-ratio", "cross-fold", "none", 0, ["logits"],
+    )  # fmt: skip
+    plain = ("--decision", "thresholds", "--json", tmp_path / "out.json")
+    assert blended(scores, "--metadata", metadata, *plain)[0] == 0
+    assert set(json.loads((tmp_path / "out.json").read_text())["folds"][0]) == {
         "fold", "clips", "presence_accuracy", "salience_accuracy", "alpha", "beta",
     }  # fmt: skip
-    assert (result["decision"], result["tune"], result["calibrate"], result["seed"]) == (
-        "thresholds", "cross-fold", "none", 0,
-    )  # fmt: skip
+
+
+def test_every_command_decides_alike_unless_told(
+    blended: Blended, files: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """What trains, what evaluates and what tasks say: one default; in-fold has no other than thresholds."""
+    scores, metadata = files
+    found = {}
+    for tune in ("cross-fold", "in-fold"):
+        out = tmp_path / f"{tune}.json"
+        assert blended(scores, "--metadata", metadata, "--tune", tune, "--json", out)[0] == 0
+        found[tune] = json.loads(out.read_text())["decision"]
+    trained = DecisionConfig().resolved("mixture")
+    assert found == {"cross-fold": trained.name, "in-fold": "thresholds"}
+    assert trained.protocol(0).decision == DecisionConfig().protocol(0).decision == found["cross-fold"]
+
+
+def test_files_of_logits_and_of_probabilities_are_one_ensemble(
+    blended: Blended, files: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """The same model twice, once as its softmax: each read as what it is, twice the same answer."""
+    scores, metadata = files
+    rows = scored(labelled())
+    for row in rows:
+        powers = np.exp([float(str(row[name])) for name in EMOTIONS])
+        row.update(zip(EMOTIONS, (powers / powers.sum()).tolist(), strict=True))
+    soft = write(tmp_path / "soft.csv", rows)
+    out = tmp_path / "out.json"
+
+    def run(*arguments: str | Path) -> tuple[dict[str, object], str]:
+        given = ("--metadata", metadata, "--decision", "thresholds", "--json", out)
+        status, _, stderr = blended(*arguments, *given)
+        assert status == 0, stderr
+        return json.loads(out.read_text()), " ".join(stderr.split())
+
+    twice, quiet = run(scores, scores)
+    right, none = run(scores, soft, "--scores", "logits", "--scores", "probabilities")
+    wrong, said = run(scores, soft)
+    assert right["score"] == pytest.approx(twice["score"], abs=1e-12)
+    assert right["scores"] == ["logits", "probabilities"]
+    assert quiet == none == "" and "remarks" not in right
+    assert wrong["score"] != right["score"]
+    (remark,) = wrong["remarks"]  # pyright: ignore[reportGeneralTypeIssues]
+    assert "soft.csv look like probabilities" in remark
+    assert "look like probabilities" in said and "say `--scores probabilities`" in said
+    thrice = ("--metadata", metadata, *("--scores", "logits") * 3)
+    assert "got --scores 3 times for 2 files" in one_sentence(blended(scores, soft, *thrice))
 
 
 def test_results_are_taken_apart(blended: Blended, files: tuple[Path, Path], tmp_path: Path) -> None:
@@ -141,7 +192,8 @@ def test_the_optimistic_way_prints_what_it_adds(
     rows = {}
     for tune in ("in-fold", "cross-fold"):
         out = tmp_path / f"{tune}.json"
-        status, stdout, _ = blended(scores, "--metadata", metadata, "--tune", tune, "--json", out)
+        given = ("--metadata", metadata, "--decision", "thresholds", "--tune", tune, "--json", out)
+        status, stdout, _ = blended(scores, *given)
         assert status == 0
         rows[tune] = json.loads(out.read_text())
         assert ("optimistic" in stdout) is ("is the gap" in stdout) is (tune == "in-fold")
@@ -193,8 +245,9 @@ def test_one_sentence_for_a_broken_cell(blended: Blended, files: tuple[Path, Pat
     [
         (("--decision", "treshold"), "unknown decision 'treshold': did you mean 'thresholds'?"),
         (("--decision", "bayes", "--tune", "in-fold"), "reports its own training labels"),
-        (("--scores", "probabilities"), "expected 1; if these are logits, say `--scores logits`"),
-        (("--presence-weight", "0.9"), "changes nothing under 'thresholds'"),
+        (("--scores", "probabilities"), "are negative (-"),
+        (("--scores", "probabilities"), "if these are logits, say `--scores logits`"),
+        (("--decision", "thresholds", "--presence-weight", "0.9"), "changes nothing under 'thresholds'"),
         (("--decision", "expected-score"), "use set-ratio or bayes, or a model that scores states"),
         (("--calibrate", "actr"), "unknown calibration 'actr': did you mean 'actor'?"),
     ],

@@ -4,12 +4,14 @@ import csv
 import io
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import mlflow
 import pytest
 from tests.conftest import Command
 
+from blended.data.index import build_index, read_index, write_index
 from blended.fusion.inputs import Inputs
 from blended.fusion.run import Run
 from blended.fusion.strategies import Fused, FusionConfig, fit
@@ -93,6 +95,30 @@ def test_a_study_from_its_file_to_a_recipe(
     again = blended("study", "run", project / "which.yaml", "--root", project)
     assert again.code == 0
     assert len(client.search_runs([experiment.experiment_id], "tags.kind = 'trial'")) == 4
+
+
+def test_a_study_does_not_go_on_with_other_labels(
+    project: Path, blended: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After one label is corrected, and after the folds are cut anew."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    finished_study(project, blended)
+    path = Folders(project).index("demo")
+    before = read_index(path)
+    clips = list(before.corpus.clips)
+    clips[0] = replace(clips[0], mixture=next(s for s in before.corpus.space.states if s != clips[0].mixture))
+    corrected = tuple(clips)
+    recut = tuple(replace(c, fold=None if c.fold is None else c.fold % 4) for c in before.corpus.clips)
+    for changed in (corrected, recut):
+        corpus = replace(before.corpus, clips=changed)
+        write_index(build_index(corpus, project / "cache", folder=before.folder), path)
+        for again in ("work", "resume"):
+            refused = blended("study", again, "which", "--root", project)
+            assert refused.code == 1
+            assert "has trials on another version of the corpus 'demo'" in refused.err
+        best = blended("study", "best", "which", "--root", project)
+        assert best.code == 0 and "winner: trial #" in best.out
+        assert "has changed since study which was started" in " ".join(best.err.split())
 
 
 def test_trials_that_only_decide_train_once(

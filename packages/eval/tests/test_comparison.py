@@ -34,7 +34,7 @@ def make_run(
     compared = correctness(TRUTH, decided)
     numbers = np.unique(ACTORS, return_inverse=True)[1]
     estimates = actor_bootstrap(compared, numbers, FOLDS, seed=0, num_resamples=200)
-    evaluation = Evaluation(Protocol(tune=tune), decided, compared, [], estimates)
+    evaluation = Evaluation(Protocol("thresholds", tune=tune), decided, compared, [], estimates)
     ids = tuple(f"clip_{row}" for row in range(NUM))
     return RunRecord(name, "linear", ("logmel",), modalities, TRUTH, ids, ACTORS, FOLDS, evaluation)
 

@@ -68,11 +68,11 @@ def test_the_csv_has_a_row_per_point(tmp_path: Path) -> None:
 def test_what_is_refused() -> None:
     evidence, truth = habits()
     with pytest.raises(InputError, match="no actor has 36 clips beside the one judged: give at most 35"):
-        enrolment_curve(evidence, truth, Protocol(), ks=(8, 36))
+        enrolment_curve(evidence, truth, Protocol("thresholds"), ks=(8, 36))
     with pytest.raises(InputError, match="repeats must be 1 or more, got 0"):
-        enrolment_curve(evidence, truth, Protocol(), repeats=0)
+        enrolment_curve(evidence, truth, Protocol("thresholds"), repeats=0)
     with pytest.raises(InputError, match="an enrolment curve is cross-fold, got --tune in-fold"):
-        enrolment_curve(evidence, truth, Protocol(tune="in-fold"))
+        enrolment_curve(evidence, truth, Protocol("thresholds", tune="in-fold"))
     with pytest.raises(InputError, match="0 clips to enrol a person from, expected 1 or more"):
         enrolment_curve(evidence, truth, Protocol("templates"), ks=(0,), repeats=1)
 

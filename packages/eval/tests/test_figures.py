@@ -53,7 +53,7 @@ def make_run(name: str, skill: float, modalities: tuple[str, ...] = ("audio",)) 
     compared = correctness(TRUTH, decided)
     numbers = np.unique(ACTORS, return_inverse=True)[1]
     estimates = actor_bootstrap(compared, numbers, FOLDS, seed=0, num_resamples=200)
-    evaluation = Evaluation(Protocol(), decided, compared, [], estimates)
+    evaluation = Evaluation(Protocol("thresholds"), decided, compared, [], estimates)
     ids = tuple(f"clip_{row}" for row in range(NUM))
     return RunRecord(name, "linear", ("logmel",), modalities, TRUTH, ids, ACTORS, FOLDS, evaluation)
 
@@ -123,7 +123,7 @@ def test_shares_off_the_grid_are_anything_else() -> None:
     compared = correctness(truth, decided)
     actors, folds = np.array(["A1", "A2"]), np.array([0, 1])
     estimates = actor_bootstrap(compared, np.array([0, 1]), folds, seed=0, num_resamples=10)
-    evaluation = Evaluation(Protocol(), decided, compared, [], estimates)
+    evaluation = Evaluation(Protocol("thresholds"), decided, compared, [], estimates)
     record = RunRecord("two", "linear", (), ("audio",), truth, ("a", "b"), actors, folds, evaluation)
     (pair,) = pair_results(record, SPACE, num_resamples=10)
     assert pair.counts.tolist() == [[0, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1]]

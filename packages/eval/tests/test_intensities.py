@@ -83,11 +83,11 @@ def test_what_does_not_vary_correlates_with_nothing() -> None:
 def test_what_is_refused() -> None:
     evidence, truth = toy()
     with pytest.raises(InputError, match="got 119 labels for the scores of 120 clips"):
-        evaluate_intensities(evidence, truth[1:], Protocol())
+        evaluate_intensities(evidence, truth[1:], Protocol("thresholds"))
     with pytest.raises(
         InputError, match="calibrate is 'actor', but scores standardised per actor are no int"
     ):
-        evaluate_intensities(evidence, truth, Protocol(calibrate="actor"))
+        evaluate_intensities(evidence, truth, Protocol("thresholds", calibrate="actor"))
     with pytest.raises(InputError, match="the decision 'identity' is of intensities, not of mixtures"):
         single = Evidence(evidence.logits, ACTORS, FOLDS, LabelSpace(NAMES, "single"))
         TASKS["single"].evaluate(single, [Mixture.single("awe")] * NUM, Protocol("identity"))

@@ -101,7 +101,9 @@ def test_agreement_puts_the_best_emotion_on_top(width: float) -> None:
     truth = rng.random((60, 3))
     given = truth + rng.normal(size=truth.shape) * (0.9, 0.05, 0.3)
     space = LabelSpace(("awe", "joy", "dread"), "intensities")
-    found = evaluate_intensities(Evidence(given[:, None], actors, actors % 2, space), truth, Protocol())
+    found = evaluate_intensities(
+        Evidence(given[:, None], actors, actors % 2, space), truth, Protocol("thresholds")
+    )
     figure = agreement_figure(found, width_inches=width)
     assert [tick.get_text() for tick in figure.axes[0].get_yticklabels()] == ["awe", "dread", "joy"]
     assert png(figure).startswith(b"\x89PNG")

@@ -61,7 +61,10 @@ def test_labels_of_the_reported_fold_do_not_touch_its_decisions(decision: str, c
     blind = evaluate(evidence, shuffled(truth, fold, 1), protocol)
     assert [honest.decided[row] for row in fold] == [blind.decided[row] for row in fold]
     assert honest.folds[2].parameters == blind.folds[2].parameters
-    assert honest.folds[2].presence_accuracy > blind.folds[2].presence_accuracy or "most" in decision
+    assert (
+        honest.folds[2].numbers["presence_accuracy"] > blind.folds[2].numbers["presence_accuracy"]
+        or "most" in decision
+    )
 
 
 @pytest.mark.parametrize("probabilities", ["temperature", "vector", "isotonic"])
@@ -160,11 +163,13 @@ def test_what_is_judged_may_differ_from_what_is_fitted_on(decision: str) -> None
 def test_in_fold_thresholds_are_never_below_cross_fold() -> None:
     evidence, truth = toy()
     inside, across = (
-        evaluate(evidence, truth, Protocol(tune=tune)).folds for tune in ("in-fold", "cross-fold")
+        evaluate(evidence, truth, Protocol("thresholds", tune=tune)).folds
+        for tune in ("in-fold", "cross-fold")
     )
     for one, other in zip(inside, across, strict=True):
         assert (
-            one.presence_accuracy + one.salience_accuracy >= other.presence_accuracy + other.salience_accuracy
+            one.numbers["presence_accuracy"] + one.numbers["salience_accuracy"]
+            >= other.numbers["presence_accuracy"] + other.numbers["salience_accuracy"]
         )
 
 
@@ -173,8 +178,8 @@ def test_folds_and_means_agree() -> None:
     result = evaluate(evidence, truth, Protocol("templates"))
     assert [fold.fold for fold in result.folds] == [0, 1, 2, 3, 4]
     assert sum(fold.clips for fold in result.folds) == len(truth)
-    presence = [fold.presence_accuracy for fold in result.folds]
-    salience = [fold.salience_accuracy for fold in result.folds]
+    presence = [fold.numbers["presence_accuracy"] for fold in result.folds]
+    salience = [fold.numbers["salience_accuracy"] for fold in result.folds]
     assert result.estimates.presence.value == pytest.approx(np.mean(presence), abs=1e-12)
     assert result.estimates.salience.value == pytest.approx(np.mean(salience), abs=1e-12)
 
@@ -182,8 +187,8 @@ def test_folds_and_means_agree() -> None:
 def test_decisions_follow_the_clips_in_any_order() -> None:
     evidence, truth = toy()
     order = np.random.default_rng(0).permutation(len(truth))
-    straight = evaluate(evidence, truth, Protocol()).decided
-    mixed = evaluate(evidence.take(order), [truth[row] for row in order], Protocol()).decided
+    straight = evaluate(evidence, truth, Protocol("thresholds")).decided
+    mixed = evaluate(evidence.take(order), [truth[row] for row in order], Protocol("thresholds")).decided
     assert mixed == [straight[row] for row in order]
 
 
@@ -209,7 +214,7 @@ def test_folds_without_blends(decision: str, all_folds: bool) -> None:
     is_single = np.array([not mixture.is_blend for mixture in truth])
     rows = np.flatnonzero(is_single | ((evidence.folds > 0) & (not all_folds)))
     result = evaluate(evidence.take(rows), [truth[row] for row in rows], Protocol(decision))
-    assert result.folds[0].salience_accuracy == 0.0
+    assert result.folds[0].numbers["salience_accuracy"] == 0.0
     assert all_folds is (result.estimates.salience.value == 0.0) or decision in (*NEVER_BLENDS, *OF_STATES)
 
 
@@ -225,14 +230,14 @@ def test_one_fold_has_nothing_to_fit_on() -> None:
     with pytest.raises(
         InputError, match=r"needs scores of at least two folds, got only fold \[0\]; score all folds, or use"
     ):
-        evaluate(evidence, truth, Protocol())
-    assert len(evaluate(evidence, truth, Protocol(tune="in-fold")).folds) == 1
+        evaluate(evidence, truth, Protocol("thresholds"))
+    assert len(evaluate(evidence, truth, Protocol("thresholds", tune="in-fold")).folds) == 1
 
 
 def test_labels_and_scores_must_be_of_as_many_clips() -> None:
     evidence, truth = toy()
     with pytest.raises(InputError, match="got 359 labels for the scores of 360 clips"):
-        evaluate(evidence, truth[:-1], Protocol())
+        evaluate(evidence, truth[:-1], Protocol("thresholds"))
 
 
 @pytest.mark.parametrize(
@@ -277,33 +282,33 @@ def test_labels_and_scores_must_be_of_as_many_clips() -> None:
 )
 def test_a_wrong_protocol_is_refused(arguments: dict[str, Any], sentence: str) -> None:
     with pytest.raises(InputError) as raised:
-        replace(Protocol(), **arguments)
+        replace(Protocol("thresholds"), **arguments)
     assert sentence in str(raised.value)
 
 
 def test_a_negative_seed_is_refused() -> None:
     with pytest.raises(InputError, match="seed must be 0 or more, got -1"):
-        Protocol(seed=-1)
+        Protocol("thresholds", seed=-1)
 
 
 @pytest.mark.parametrize(
     ("protocol", "label"),
     [
-        (Protocol(), "thresholds, cross-fold"),
-        (Protocol(tune="in-fold"), "thresholds, in-fold, optimistic"),
+        (Protocol("thresholds"), "thresholds, cross-fold"),
+        (Protocol("thresholds", tune="in-fold"), "thresholds, in-fold, optimistic"),
         (Protocol("bayes", "actor"), "bayes, cross-fold, scores per actor, transductive"),
         (Protocol("bayes", presence_weight=0.75), "bayes, cross-fold, presence weight 0.75"),
-        (Protocol(probabilities="vector"), "thresholds, cross-fold, vector probabilities"),
+        (Protocol("thresholds", probabilities="vector"), "thresholds, cross-fold, vector probabilities"),
         (
-            Protocol(calibrate="actor", enrol_clips=12),
+            Protocol("thresholds", calibrate="actor", enrol_clips=12),
             "thresholds, cross-fold, scores per actor from 12 clips, transductive",
         ),
         (
-            Protocol(calibrate="actor", enrol_clips=4, enrol_minimum=8),
+            Protocol("thresholds", calibrate="actor", enrol_clips=4, enrol_minimum=8),
             "thresholds, cross-fold, scores per actor from 4 clips (below 8: not calibrated), transductive",
         ),
         (
-            Protocol(calibrate="actor", enrol_clips=1),
+            Protocol("thresholds", calibrate="actor", enrol_clips=1),
             "thresholds, cross-fold, scores per actor from 1 clip, transductive",
         ),
     ],

@@ -56,7 +56,7 @@ def evaluation(name: str, skill: float, tune: str = "cross-fold") -> Evaluation:
     compared = correctness(TRUTH, decided)
     numbers = np.unique(ACTORS, return_inverse=True)[1]
     estimates = actor_bootstrap(compared, numbers, FOLDS, seed=0, num_resamples=100)
-    return Evaluation(Protocol(tune=tune), decided, compared, [], estimates)
+    return Evaluation(Protocol("thresholds", tune=tune), decided, compared, [], estimates)
 
 
 def make_run(name: str, skill: float, modalities: tuple[str, ...]) -> RunRecord:
@@ -243,7 +243,7 @@ def test_a_corpus_without_blends_and_a_single_run() -> None:
     actors, folds = ACTORS[rows], FOLDS[rows]
     numbers = np.unique(actors, return_inverse=True)[1]
     estimates = actor_bootstrap(compared, numbers, folds, seed=0, num_resamples=10)
-    perfect = Evaluation(Protocol(), truth, compared, [], estimates)
+    perfect = Evaluation(Protocol("thresholds"), truth, compared, [], estimates)
     ids = tuple(f"clip_{row}" for row in rows)
     run = RunRecord("only", "linear", ("clip",), ("video",), truth, ids, actors, folds, perfect)
     bare = replace(REAL, space=single, records=(run,), ceilings={}, unreadable=())
@@ -303,7 +303,7 @@ def test_published_table_has_spreads_and_our_intervals() -> None:
 
 def test_a_transductive_top_run_stands_beside_the_best_that_is_not() -> None:
     run = RUNS[3]
-    protocol = Protocol(features_per_actor=True)
+    protocol = Protocol("thresholds", features_per_actor=True)
     top = replace(
         run, name="over-actors", cross_fold=replace(run.cross_fold, protocol=protocol), in_fold=None
     )

@@ -55,8 +55,8 @@ def made(task: str) -> Report:
             name, "linear", ("logmel",), modalities, truth, ids, ACTORS, FOLDS, found, task=space.task
         )  # fmt: skip
         if task == "mixture":
-            inside = evaluate(evidence, truth, Protocol(tune="in-fold"))  # pyright: ignore[reportArgumentType]
-            run = replace(run, in_fold=inside, thresholds=evaluate(evidence, truth, Protocol()))  # pyright: ignore[reportArgumentType]
+            inside = evaluate(evidence, truth, Protocol("thresholds", tune="in-fold"))  # pyright: ignore[reportArgumentType]
+            run = replace(run, in_fold=inside, thresholds=evaluate(evidence, truth, Protocol("thresholds")))  # pyright: ignore[reportArgumentType]
         records.append(run)
         if states:
             probabilities[name] = evidence.probabilities()[:, 0]

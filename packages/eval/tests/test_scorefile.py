@@ -9,7 +9,7 @@ import pytest
 
 from blended.data import Clip, InputError
 from blended.data.corpora.blemore import EMOTIONS, SPACE, truth_from_name
-from blended.eval.scorefile import read_scores
+from blended.eval.scorefile import read_scores, remark
 
 NAMES = ("A1_ang_int1_ver1", "A1_mix_ang_hap_70_30_ver1", "A2_neu_sit1_ver1", "A2_sad_int2_ver1")
 FOLDS = (0, 0, 1, 1)
@@ -116,7 +116,57 @@ def test_probabilities_that_are_logits_say_by_how_much_they_are_off(tmp_path: Pa
     with pytest.raises(InputError) as raised:
         read_scores(write(path, rows), CLIPS, SPACE, "probabilities")
     assert "probabilities of clip 'A2_neu_sit1_ver1' add up to 1.3333, expected 1" in str(raised.value)
-    assert "say `--scores logits`" in str(raised.value)
+    assert "most others do: correct that row" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda p: 100 * p, "add up to 100.0000, expected 1; these look like percent: divide them by 100"),
+        (lambda p: np.sqrt(p), "these look like sigmoids, a chance for every emotion by itself"),
+        (lambda p: np.log(p), r"are negative \(.*\); if these are logits, say `--scores logits`"),
+        (lambda p: np.log(p) + 30, "expected 1; if these are logits, say `--scores logits`"),
+    ],
+)
+def test_what_is_no_probability_is_refused_by_what_it_looks_like(
+    tmp_path: Path, change: Callable[[np.ndarray], np.ndarray], said: str
+) -> None:
+    with pytest.raises(InputError, match=said):
+        read_scores(changed_by(tmp_path, change), CLIPS, SPACE, "probabilities")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda p: p, "look like probabilities"),
+        (lambda p: (1000 * p).round() / 1000, "look like probabilities"),
+        (lambda p: (100 * p).round(1), "look like percent"),
+        (lambda p: np.sqrt(p), "look like sigmoids"),
+        (lambda p: np.log(p), None),
+        (lambda p: np.log(p / (1 - p)), None),
+        (lambda p: np.log(p) + 30, None),
+        (lambda p: 100 * p - 20, None),
+    ],
+)
+def test_logits_that_look_like_something_else_are_said(
+    tmp_path: Path, change: Callable[[np.ndarray], np.ndarray], said: str | None
+) -> None:
+    """They may be any numbers, so it is no error; a logarithm of probabilities is as good as any logit."""
+    path = changed_by(tmp_path, change)
+    found = remark(path, read_scores(path, CLIPS, SPACE, "logits"))
+    if said is None:
+        assert found is None
+    else:
+        assert found is not None and f"the scores of {path} {said}" in found
+
+
+def changed_by(tmp_path: Path, change: Callable[[np.ndarray], np.ndarray]) -> Path:
+    """A file of distributions, put through a function."""
+    rows = table()
+    drawn = np.random.default_rng(0).dirichlet(np.ones(len(EMOTIONS)), size=len(rows))
+    for row, values in zip(rows, change(drawn).tolist(), strict=True):
+        row.update(zip(EMOTIONS, values, strict=True))
+    return write(tmp_path / "changed.csv", rows)
 
 
 def test_negative_probabilities_are_refused(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def test_the_keys_are_the_contract(decision: str, fitted: set[str]) -> None:
 
 
 def test_score_and_intervals_are_consistent() -> None:
-    read = result(Protocol())
+    read = result(Protocol("thresholds"))
     presence, salience, score = (read[key] for key in ("presence_accuracy", "salience_accuracy", "score"))
     assert isinstance(presence, float) and isinstance(salience, float)
     assert score == pytest.approx((presence + salience) / 2, abs=1e-12)

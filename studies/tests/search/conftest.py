@@ -2,7 +2,7 @@
 
 import multiprocessing
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -74,6 +74,17 @@ class Bench:
 
     def start(self, url: str | None = None) -> optuna.Study:
         return start(self.place, self.plan, open_storage(self.place, url))
+
+    def of_corpus(self, corpus_hash: str) -> "Bench":
+        """The same, with the corpus in this version."""
+        return replace(self, plan=self.plan.model_copy(update={"corpus_hash": corpus_hash}))
+
+    def with_params(self, folder: Path, text: str) -> "Bench":
+        """The same study file, beside another params.yaml."""
+        (folder / "params.yaml").write_text(text)
+        return replace(
+            self, plan=read_study(folder / f"{self.plan.name}.yaml", read_params(folder / "params.yaml"))
+        )
 
     def worker(
         self, evaluator: ToyEvaluator, *, again: bool = False, url: str | None = None, heartbeat: int = 60

@@ -1,16 +1,20 @@
 """Trials of a study: exactly as many as asked for, none twice, none lost."""
 
+import json
 import math
+from pathlib import Path
 
 import optuna
 import pytest
 from optuna.trial import TrialState
-from studies.tests.search.conftest import GRID, SEARCH, MakeBench
+from studies.tests.search.conftest import GRID, PARAMS, SEARCH, MakeBench
 
 from blended.data import InputError
-from blended.studies.search import progress
-from blended.studies.search.objective import RESULT, SEED
+from blended.studies.search import progress, selection, table
+from blended.studies.search.objective import FAILURE, RESULT, SEED, values
 from blended.studies.search.opening import join
+from blended.studies.search.outcome import FoldNumbers, Outcome
+from blended.studies.search.ray_search import ENDED, StudySearch
 from blended.studies.search.space import all_points, to_params
 from blended.studies.search.storage import open_storage
 from blended.studies.search.testing import ToyEvaluator, quality
@@ -141,6 +145,65 @@ def test_a_study_of_the_same_name_must_ask_the_same(bench: MakeBench) -> None:
     assert join(bench().place, open_storage(bench().place))[1].study.budget.trials == 20
     with pytest.raises(InputError, match=r"study 'toy' exists and was started with space = .* Rename"):
         bench(SEARCH.replace("1e-5", "1e-4")).start()
+
+
+def test_only_what_a_study_uses_must_stay_as_it_was(bench: MakeBench, tmp_path: Path) -> None:
+    toy = bench()
+    toy.start()
+    unused = PARAMS.replace("encoders:", "encoders:\n  motion: {}")
+    more = unused + "  other:\n    fusion: {name: late, features: [motion]}\n"
+    toy.with_params(tmp_path, more).start()
+    changed = PARAMS.replace("prosody: {}", "prosody: {floor_hz: 80}")
+    with pytest.raises(InputError, match=r"with the settings of prosody = \{\}, now it is .*floor_hz"):
+        toy.with_params(tmp_path, changed).start()
+
+
+def test_trials_on_other_labels_never_join_a_ranking(bench: MakeBench) -> None:
+    """Of a study that was started before its corpus was written down, and of one that says it."""
+    toy = bench(GRID)
+    toy.start()
+    toy.worker(ToyEvaluator(toy.root, corpus_hash="old" * 8)).work()
+    assert selection.winner(toy.plan, toy.trials(), toy.store).number >= 0
+    with pytest.raises(InputError, match=r"version of the corpus 'demo' \(oldoldoldold\) than newnewnewnew"):
+        toy.of_corpus("new" * 8).start()
+    toy.of_corpus("old" * 8).start()
+    with pytest.raises(InputError, match=r"Rename the study file"):
+        toy.of_corpus("new" * 8).start()
+
+
+def test_a_study_that_mixed_labels_has_no_winner(bench: MakeBench) -> None:
+    """As one that went on, before this was refused, after a correction: half of it is of other labels."""
+    toy = bench(GRID + "seeds: [1]\n")
+    toy.start()
+    toy.worker(ToyEvaluator(toy.root, corpus_hash="old" * 8)).work()
+    identity = toy.trials()[0].user_attrs[RESULT]["identities"][0]
+    path = toy.store.path(identity) / "outcome.json"
+    path.write_text(path.read_text().replace("old" * 8, "new" * 8))
+    for ask in (selection.winner, selection.headline, table.trial_table):
+        with pytest.raises(InputError, match=r"neither ranking nor winner would mean anything"):
+            ask(toy.plan, toy.trials(), toy.store)
+
+
+def test_a_value_that_is_no_number_fails_under_ray_too(bench: MakeBench) -> None:
+    """Optuna refuses it, and Ray only logs that: the trial would run for ever."""
+    toy = bench()
+    study = toy.start()
+    search = StudySearch(toy.plan, study, "score", "max")
+    for name, ended in (("one", {"score": math.nan}), ("two", {"score": 0.5})):
+        search.suggest(name)
+        search.on_trial_complete(name, {**ended, ENDED: True, RESULT: json.dumps({"identities": []})})
+    first, second = toy.trials()
+    assert (first.state, second.state) == (TrialState.FAIL, TrialState.COMPLETE)
+    assert "nan" in first.user_attrs[FAILURE]["error"]
+
+
+def test_what_is_no_number_is_a_failure_with_its_reason(bench: MakeBench) -> None:
+    """One of two objectives may be none where the score is one; nor may it come from a store."""
+    toy = bench(SEARCH.replace("pruner: none", "objective: [presence, salience]"))
+    nothing = FoldNumbers(presence=math.nan, salience=0.5, score=0.5)
+    outcome = Outcome(identity="a", config={}, label_space={}, inner={0: nothing}, outer={0: nothing})
+    with pytest.raises(InputError, match="inner presence is nan: its training diverged"):
+        values(toy.plan, [outcome])
 
 
 def test_a_stopped_study_ends_and_goes_on(bench: MakeBench) -> None:

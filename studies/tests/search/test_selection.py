@@ -11,12 +11,14 @@ from optuna.trial import FrozenTrial, TrialState
 from studies.tests.search.conftest import GRID, PARAMS, MakeBench
 
 from blended.data import InputError
+from blended.studies.commands.study_tables import show_status
 from blended.studies.params import Params, read_params
 from blended.studies.search import measuring, progress, selection, table
 from blended.studies.search.objective import RESULT, SEED
 from blended.studies.search.records import SELECTED
 from blended.studies.search.testing import ToyEvaluator
 from blended.studies.search.winner_recipe import recipe_of, write_recipe
+from blended.studies.search.wording import in_words
 from blended.studies.trial import trial_config
 
 NUMBERS = st.floats(0, 1, allow_nan=False)
@@ -112,6 +114,30 @@ def test_every_row_of_the_table_says_what_its_scores_are(bench: MakeBench) -> No
     ]
     for text in (table.FORMATS[form](made) for form in ("csv", "md", "tex")):
         assert SELECTED in text
+
+
+def test_settings_that_differ_look_different_everywhere(
+    bench: MakeBench, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Learning rates of 2.8e-4 and 1.1e-4 are not both 0.000: in exports, on 80 columns and in words."""
+    monkeypatch.setenv("COLUMNS", "80")
+    rates = (2.8e-4, 1.1e-4, 1.13e-4)
+    grid = f"base: both\ngrid:\n  fusion.training.learning_rate: {[*rates]}\n"
+    toy = bench(grid)
+    study = toy.start()
+    toy.worker(ToyEvaluator(toy.root)).work()
+    made = table.trial_table(toy.plan, toy.trials(), toy.store)
+    for form in ("csv", "md", "tex"):
+        lines = table.FORMATS[form](made).splitlines()
+        found = [line for line in lines if line.lstrip("| \\").startswith("#")]
+        assert len(found) == 3
+        for rate, line in zip(rates, found, strict=True):
+            assert f"{rate:g}" in line, (form, line)
+    show_status(study, toy.plan, watch=False)
+    shown = capsys.readouterr().out
+    assert all(f"{rate:g}" in shown for rate in rates)
+    assert max(map(len, shown.splitlines())) <= 80
+    assert [in_words(trial.params) for trial in toy.trials()] == [f"learning_rate {rate:g}" for rate in rates]
 
 
 def test_no_finished_trial_is_said_in_a_sentence(bench: MakeBench) -> None:

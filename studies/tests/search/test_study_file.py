@@ -134,7 +134,11 @@ def test_a_grid_is_the_product_of_its_settings(sizes: list[int], conditional: bo
         (("sampler: tpe", "objective: presence"), r":10: objective"),
         (
             ("sampler: tpe", "seeds: [1]\nreevaluate: {top: 1, seeds: [1]}"),
-            r"must be fresh, but seeds has \[1\]",
+            r":11: reevaluate.seeds: .*must be fresh, but seeds has 1 too: .* Give others, such as 2",
+        ),
+        (
+            ("sampler: tpe", "reevaluate: {top: 1, seeds: [3, 0]}"),
+            r":10: reevaluate.seeds: .*must be fresh, but the base recipe has 0 too: .* such as 4",
         ),
         (("sampler: tpe", "grid: {seed: [1]}"), r"either space: .* or grid:"),
     ],

@@ -38,10 +38,9 @@ reported fold -> the mean of those of its inner fold; may raise to stop the tria
 class InnerScore:
     """What predictions for an inner fold are worth."""
 
-    presence: float
-    """Presence accuracy; of single labels, plain accuracy; 0 for intensities."""
-    salience: float
-    """Salience accuracy; 0 for tasks without blends."""
+    presence: float | None
+    """Presence accuracy; None for tasks without blends, as is `salience`."""
+    salience: float | None
     score: float
     """The mean of the two; unweighted average recall of single labels, mean Pearson of intensities."""
     per_actor: Mapping[str, float] = field(default_factory=dict)
@@ -70,7 +69,7 @@ def watcher(corpus: Corpus, watch: Watch) -> Callable[[Epoch], None]:
 
     Decided by what has nothing to fit (`PLAIN`), so that an epoch costs little and trials compare.
     """
-    protocol = PLAIN.get(corpus.space.task, Protocol())
+    protocol = PLAIN.get(corpus.space.task, Protocol("thresholds"))
     train = corpus.train
     folds = sorted({clip.fold for clip in train if clip.fold is not None})
     reported = {inner_fold(fold, folds): fold for fold in folds}
@@ -100,7 +99,7 @@ def _score(
     else. No label enters it.
     """
     if corpus.space.task == "intensities":
-        return InnerScore(0.0, 0.0, mean_pearson(predicted, true_intensities(clips, corpus.space)))
+        return InnerScore(None, None, mean_pearson(predicted, true_intensities(clips, corpus.space)))
     truth = mixtures(clips, corpus.space)
     scores = calibrated(PartScores(clips, predicted).predictions().evidence(corpus.space), protocol, known)
     parts = _parts(clips)
@@ -114,11 +113,10 @@ def _score(
         decision = fit_decision(scores.take(fit), list(compress(truth, fit)), protocol)
         for row, mixture in zip(np.flatnonzero(held), decision.decide(scores.take(held)), strict=True):
             decided[row] = mixture
-    presence = presence_accuracy(truth, decided)
     if corpus.space.task == "single":
         alone = _per_actor(clips, truth, decided, presence_accuracy)
-        return InnerScore(presence, 0.0, recalls(truth, decided).unweighted, alone)
-    salience = salience_accuracy(truth, decided)
+        return InnerScore(None, None, recalls(truth, decided).unweighted, alone)
+    presence, salience = presence_accuracy(truth, decided), salience_accuracy(truth, decided)
     alone = _per_actor(clips, truth, decided, challenge_score)
     return InnerScore(presence, salience, (presence + salience) / 2, alone)
 

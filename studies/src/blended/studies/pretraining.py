@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from blended.data import InputError
+from blended.data.digits import plain
 from blended.data.index import read_index
 from blended.encoders.threads import one_thread
 from blended.fusion.parallel import Parallel
@@ -100,7 +101,7 @@ def _teller(
             progress(done.epoch * num_clips + seen, epochs * num_clips)
         if done.batch + 1 == done.num_batches:
             if (done.epoch + 1) % every == 0 or done.epoch + 1 == epochs:
-                log(f"epoch {done.epoch + 1}: loss {float(torch.stack(losses).mean()):.4f}")
+                log(f"epoch {done.epoch + 1}: loss {plain(float(torch.stack(losses).mean()))}")
             losses.clear()
 
     return tell

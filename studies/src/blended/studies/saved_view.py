@@ -10,16 +10,24 @@ import time
 import zlib
 from typing import Any
 
+from blended.data.labels import Task
+from blended.eval.tasks import TASKS
+
 VIEW_KEY = "blended"
 TAG = f"mlflow.sharedViewState.{VIEW_KEY}"
 
 
-def view_tag(*, created_ms: int | None = None) -> str:
-    """The value of the tag: runs by falling score, with interval ends and what distinguishes them."""
+def view_tag(task: Task = "mixture", *, created_ms: int | None = None) -> str:
+    """The value of the tag: runs by falling headline, with interval ends and what distinguishes them."""
     now = created_ms if created_ms is not None else int(time.time() * 1000)
-    packed = base64.b64encode(zlib.compress(json.dumps(_state()).encode())).decode()
+    packed = base64.b64encode(zlib.compress(json.dumps(_state(task)).encode())).decode()
     return json.dumps(
-        {"name": "Ranked by score", "createdAt": now, "updatedAt": now, "state": f"deflate;{packed}"}
+        {
+            "name": f"Ranked by {TASKS[task].headline.words}",
+            "createdAt": now,
+            "updatedAt": now,
+            "state": f"deflate;{packed}",
+        }
     )
 
 
@@ -29,15 +37,24 @@ def view_address(server: str, experiment_id: str) -> str:
     return f"{server}/#/experiments/{experiment_id}/runs?{query}"
 
 
-def _state() -> dict[str, Any]:
+def measure_columns(task: Task) -> list[str]:
+    """The headline of a task with its interval, then its other measures: what its runs have, and no more."""
+    headline, others = (
+        TASKS[task].headline,
+        [one for one in TASKS[task].measures if one != TASKS[task].headline],
+    )
+    ends = [f"{headline.key}{end}" for end in ("", "_low", "_high")]
+    return [f"metrics.`{name}`" for name in (*ends, *(one.key for one in others))]
+
+
+def _state(task: Task) -> dict[str, Any]:
     columns = [
-        *(f"metrics.`{name}`" for name in ("score", "score_low", "score_high")),
-        *(f"metrics.`{name}`" for name in ("presence_accuracy", "salience_accuracy")),
+        *measure_columns(task),
         *(f"tags.`{name}`" for name in ("modalities", "strategy", "features", "protocol", "synthetic")),
     ]
     return {
         "searchFilter": "",
-        "orderByKey": "metrics.`score`",
+        "orderByKey": f"metrics.`{TASKS[task].headline.key}`",
         "orderByAsc": False,
         "startTime": "ALL",
         "lifecycleFilter": "Active",

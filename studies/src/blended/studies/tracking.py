@@ -10,6 +10,7 @@ from typing import Any
 from filelock import FileLock
 
 from blended.data import Clip, Corpus
+from blended.data.labels import Task
 from blended.eval.evaluation import Evaluation
 from blended.eval.intervals import Estimate
 from blended.eval.tasks import TASKS
@@ -26,8 +27,8 @@ def default_uri(root: Path) -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(root / 'mlflow' / 'mlflow.db').resolve()}"
 
 
-def open_experiment(uri: str, name: str, root: Path) -> str:
-    """The id of an experiment, made if it is not there.
+def open_experiment(uri: str, name: str, root: Path, task: Task = "mixture") -> str:
+    """The id of an experiment, made if it is not there, with a view that ranks by the task's headline.
 
     Several processes that open a database before it exists all migrate it and break it, so the first
     opening is under a file lock.
@@ -44,7 +45,7 @@ def open_experiment(uri: str, name: str, root: Path) -> str:
         local = uri.startswith("sqlite:")
         location = (folder / "artifacts").resolve().as_uri() if local else None
         made = str(client.create_experiment(name, artifact_location=location))
-        client.set_experiment_tag(made, saved_view.TAG, saved_view.view_tag())
+        client.set_experiment_tag(made, saved_view.TAG, saved_view.view_tag(task))
         return made
 
 
@@ -67,7 +68,7 @@ def log_trial(
     from mlflow import MlflowClient
     from mlflow.entities import Metric, Param, RunTag
 
-    experiment_id = open_experiment(uri, experiment, root)
+    experiment_id = open_experiment(uri, experiment, root, result.corpus.space.task)
     client = MlflowClient(tracking_uri=uri)
     tags = _tags(result, recipe, commit, data_hash, device)
     now = int(time.time() * 1000)
@@ -149,8 +150,7 @@ def _named(prefix: str, estimates: Mapping[str, Estimate]) -> dict[str, float]:
 def _baseline_metrics(baselines: Mapping[str, Evaluation]) -> dict[str, float]:
     values: dict[str, float] = {}
     for name, evaluation in baselines.items():
-        values[f"baselines/{name}_presence_accuracy"] = evaluation.estimates.presence.value
-        values[f"baselines/{name}_salience_accuracy"] = evaluation.estimates.salience.value
+        values |= {f"baselines/{name}_{key}": one.value for key, one in evaluation.measured.items()}
     return values
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from blended.data.digits import plain, small
 from blended.encoders.encoder import EncoderConfig, Output
 from blended.encoders.weights import Pretrained
 
@@ -28,8 +29,17 @@ def size_in_words(config: EncoderConfig, clip_seconds: Sequence[float]) -> str:
     layers = f"{len(output.layers)} layers x " if len(output.layers) > 1 else ""
     return (
         f"{config.name}: about {_readable(size)} on disk ({layers}{output.dim} columns x "
-        f"{output.rate_hz:g} per second, {hours:.2f} hours, {output.dtype})"
+        f"{rate_in_words(output.rate_hz, 'per second')}, {small(hours, 2)} hours, {output.dtype})"
     )
+
+
+def rate_in_words(rate_hz: float, unit: str = "") -> str:
+    """Features per second; 0 stands for one vector for a whole clip.
+
+    >>> rate_in_words(12.5, "per second"), rate_in_words(0.0)
+    ('12.5 per second', 'per clip')
+    """
+    return f"{plain(rate_hz)} {unit}".strip() if rate_hz else "per clip"
 
 
 def _readable(size: int) -> str:

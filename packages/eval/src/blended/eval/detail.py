@@ -17,12 +17,12 @@ from blended.eval.metrics import Correctness, correctness
 class EmotionScores:
     """How well one emotion's presence is found."""
 
-    precision: float
-    """Share of the clips said to have it that have it, in [0, 1]; 0 where it is never said."""
-    recall: float
-    """Share of the clips that have it that are said to, in [0, 1]; 0 where no clip has it."""
-    f1: float
-    """Harmonic mean of the two, in [0, 1]; 0 where both are."""
+    precision: float | None
+    """Share of the clips said to have it that have it, in [0, 1]; None where it is never said."""
+    recall: float | None
+    """Share of the clips that have it that are said to, in [0, 1]; None where no clip has it."""
+    f1: float | None
+    """Harmonic mean of the two, in [0, 1]; None where no clip has it and it is never said."""
     clips: int
     """Clips that have it."""
 
@@ -54,12 +54,12 @@ def per_emotion(
     for emotion in emotions:
         has = np.array([emotion in mixture.emotions for mixture in truth], dtype=bool)
         said = np.array([emotion in mixture.emotions for mixture in predicted], dtype=bool)
-        right = int((has & said).sum())
+        right, num_said, num_has = (int(one.sum()) for one in (has & said, said, has))
         found[emotion] = EmotionScores(
-            precision=right / max(int(said.sum()), 1),
-            recall=right / max(int(has.sum()), 1),
-            f1=2 * right / max(int(said.sum() + has.sum()), 1),
-            clips=int(has.sum()),
+            precision=right / num_said if num_said else None,
+            recall=right / num_has if num_has else None,
+            f1=2 * right / (num_said + num_has) if num_said or num_has else None,
+            clips=num_has,
         )
     return found
 

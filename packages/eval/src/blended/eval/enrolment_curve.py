@@ -19,8 +19,9 @@ from blended.data.labels import set_name
 from blended.eval.calibration import MIN_ENROL_CLIPS
 from blended.eval.evaluation import Evaluation, evaluate
 from blended.eval.evidence import Evidence
-from blended.eval.intervals import Estimate, resample
+from blended.eval.intervals import Estimate
 from blended.eval.protocol import Protocol
+from blended.eval.tasks import TASKS
 
 CLIPS = (1, 2, 4, 8, 12, 16, 24)
 REPEATS = 5
@@ -39,7 +40,8 @@ class EnrolmentPoint:
     repeats: int
     """Draws of clips."""
     score: Estimate
-    """Mean over draws; the interval holds the luck of the draw and that of the actors."""
+    """The headline of the task, such as the challenge score: mean over draws; the interval holds the luck of
+    the draw and that of the actors."""
     gain: Estimate
     """Score minus that of `none`, actors resampled together."""
 
@@ -68,17 +70,17 @@ def enrolment_curve(
         raise InputError(f"no actor has {too_many[0]} clips beside the one judged: give at most {most}")
     whole = {"enrol_clips": None, "enrol_minimum": MIN_ENROL_CLIPS}
     none = evaluate(evidence, truth, replace(protocol, calibrate="none", **whole))
-    zero = _samples(evidence, [none], seed)
-    points = [_point("none", "", [none], evidence, zero, seed)]
+    zero = _samples(evidence, truth, [none], seed)
+    points = [_point("none", "", [none], evidence, truth, zero, seed)]
     sets = [set_name(mixture.emotions) for mixture in truth]
     for drawn, groups in (("any", None), ("few sets", sets)):
         for k in ks:
             rules = replace(protocol, calibrate="actor", enrol_clips=k, enrol_minimum=MIN_ENROL_CLIPS)
             seeds = range(seed, seed + repeats)
             results = [evaluate(evidence, truth, replace(rules, seed=one), groups=groups) for one in seeds]
-            points.append(_point(str(k), drawn, results, evidence, zero, seed))
+            points.append(_point(str(k), drawn, results, evidence, truth, zero, seed))
     every = evaluate(evidence, truth, replace(protocol, calibrate="actor", **whole))
-    return [*points, _point("all", "", [every], evidence, zero, seed)]
+    return [*points, _point("all", "", [every], evidence, truth, zero, seed)]
 
 
 def write_curve(path: Path, points: Sequence[EnrolmentPoint]) -> None:
@@ -120,22 +122,29 @@ def _point(
     drawn: str,
     results: Sequence[Evaluation],
     evidence: Evidence,
+    truth: Sequence[Mixture],
     zero: Float[ndarray, "1 sample"],
     seed: int,
 ) -> EnrolmentPoint:
-    samples = _samples(evidence, results, seed)
-    value = float(np.mean([result.estimates.score.value for result in results]))
+    samples = _samples(evidence, truth, results, seed)
+    headline = TASKS[evidence.space.task].headline.key
+    value = float(np.mean([result.measured[headline].value for result in results]))
     gain = _estimate(value - float(zero[0, 0]), samples[:, 1:] - zero[:, 1:])
     return EnrolmentPoint(clips, drawn, len(results), _estimate(value, samples[:, 1:]), gain)
 
 
-def _samples(evidence: Evidence, results: Sequence[Evaluation], seed: int) -> Float[ndarray, "result sample"]:
-    """Per result the score itself, then resampled scores; one seed draws the same actors for all."""
+def _samples(
+    evidence: Evidence, truth: Sequence[Mixture], results: Sequence[Evaluation], seed: int
+) -> Float[ndarray, "result sample"]:
+    """Per result the headline itself, then resampled ones; one seed draws the same actors for all."""
+    task, where = TASKS[evidence.space.task], (evidence.actors, evidence.folds)
     rows = [
-        resample(one.compared, evidence.actors, evidence.folds, seed=seed, num_resamples=NUM_RESAMPLES)[:, 2]
+        task.resample(truth, one.decided, *where, seed=seed, num_resamples=NUM_RESAMPLES)[
+            :, task.headline_place
+        ]
         for one in results
     ]
-    values = [one.estimates.score.value for one in results]
+    values = [one.measured[task.headline.key].value for one in results]
     return np.column_stack([values, np.stack(rows)])
 
 

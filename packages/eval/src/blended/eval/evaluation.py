@@ -7,11 +7,12 @@ from itertools import compress
 import numpy as np
 
 from blended.data import InputError, Mixture
+from blended.data.labels import Task
 from blended.eval.evidence import Evidence
 from blended.eval.intervals import Estimate, ScoreEstimates, actor_bootstrap
-from blended.eval.metrics import Correctness, correctness
+from blended.eval.metrics import Correctness, correctness, presence_accuracy, salience_accuracy
 from blended.eval.protocol import FittedDecision, Protocol, calibrated, fit_decision, people_of
-from blended.eval.recall import RecallEstimates, recall_bootstrap
+from blended.eval.recall import RecallEstimates, recall_bootstrap, recalls
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,15 +21,11 @@ class FoldResult:
 
     fold: int
     clips: int
-    presence_accuracy: float
-    salience_accuracy: float
+    numbers: Mapping[str, float]
+    """Measures by key, in [0, 1]: presence and salience accuracy, or of single labels the recalls. A fold
+    without blends has a salience accuracy of 0, as the organisers have it."""
     parameters: Mapping[str, float]
     """What the decision fitted, such as alpha and beta."""
-
-    @property
-    def numbers(self) -> dict[str, float]:
-        """Measures by key, in [0, 1]."""
-        return {"presence_accuracy": self.presence_accuracy, "salience_accuracy": self.salience_accuracy}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,25 +36,35 @@ class Evaluation:
     decided: list[Mixture]
     compared: Correctness
     folds: list[FoldResult]
-    estimates: ScoreEstimates
-    """Unweighted means over folds with 95 % intervals, actors resampled within folds."""
+    of_blends: ScoreEstimates | None
+    """Unweighted means over folds with 95 % intervals, actors resampled within folds; None for tasks without
+    blends, which have neither a salience nor a score."""
     decisions: Mapping[int, FittedDecision] = field(default_factory=dict[int, FittedDecision])
     """Fold -> what decided its clips; empty for decisions that were only read."""
     recalls: RecallEstimates | None = None
     """Of single labels, likewise; None for tasks with blends."""
 
     @property
+    def estimates(self) -> ScoreEstimates:
+        """`of_blends` where there is one; raises TypeError elsewhere."""
+        if self.of_blends is None:
+            raise TypeError("single labels have no salience and no score: ask for what is `measured`")
+        return self.of_blends
+
+    @property
     def measured(self) -> dict[str, Estimate]:
-        """Every measure by its key."""
-        found = {
-            "presence_accuracy": self.estimates.presence,
-            "salience_accuracy": self.estimates.salience,
-            "score": self.estimates.score,
-        }
+        """Every measure of the task by its key, and no other."""
         if self.recalls is not None:
-            found["unweighted_recall"] = self.recalls.unweighted
-            found["weighted_recall"] = self.recalls.weighted
-        return found
+            return {
+                "unweighted_recall": self.recalls.unweighted,
+                "weighted_recall": self.recalls.weighted,
+            }
+        found = self.estimates
+        return {
+            "presence_accuracy": found.presence,
+            "salience_accuracy": found.salience,
+            "score": found.score,
+        }
 
 
 def evaluate(
@@ -77,16 +84,16 @@ def evaluate(
     """
     if len(truth) != len(evidence.folds):
         raise InputError(f"got {len(truth)} labels for the scores of {len(evidence.folds)} clips")
-    numbers = np.unique(evidence.folds)
-    if protocol.tune == "cross-fold" and len(numbers) < 2:
+    names = np.unique(evidence.folds)
+    if protocol.tune == "cross-fold" and len(names) < 2:
         raise InputError(
-            f"cross-fold tuning needs scores of at least two folds, got only fold {numbers.tolist()}; "
+            f"cross-fold tuning needs scores of at least two folds, got only fold {names.tolist()}; "
             f"score all folds, or use --tune in-fold and call the result optimistic"
         )
     decided: dict[int, Mixture] = {}
     folds: list[FoldResult] = []
     decisions: dict[int, FittedDecision] = {}
-    for fold in numbers:
+    for fold in names:
         held = evidence.folds == fold
         fit = held if protocol.tune == "in-fold" else ~held
         known = people_of(evidence.take(fit), protocol)
@@ -97,7 +104,8 @@ def evaluate(
         predicted = decision.decide(seen.take(held))
         decided.update(zip(np.flatnonzero(held).tolist(), predicted, strict=True))
         held_truth = list(compress(truth, held))
-        folds.append(_fold_result(int(fold), held_truth, predicted, decision.parameters))
+        numbers = _numbers(held_truth, predicted, evidence.space.task)
+        folds.append(FoldResult(int(fold), len(held_truth), numbers, decision.parameters))
     in_order = [decided[row] for row in range(len(truth))]
     return replace(measure(evidence, truth, in_order, protocol, folds), decisions=decisions)
 
@@ -111,22 +119,19 @@ def measure(
 ) -> Evaluation:
     """What decisions are worth that were made under a protocol, be it now or when a run was trained."""
     compared, where = correctness(truth, decided), (evidence.actors, evidence.folds)
-    estimates = actor_bootstrap(compared, *where, seed=protocol.seed)
-    recalls = None
     if evidence.space.task == "single":
-        recalls = recall_bootstrap(truth, decided, *where, seed=protocol.seed)
-    return Evaluation(protocol, decided, compared, folds or [], estimates, recalls=recalls)
+        of_singles = recall_bootstrap(truth, decided, *where, seed=protocol.seed)
+        return Evaluation(protocol, decided, compared, folds or [], None, recalls=of_singles)
+    found = actor_bootstrap(compared, *where, seed=protocol.seed)
+    return Evaluation(protocol, decided, compared, folds or [], found)
 
 
-def _fold_result(
-    fold: int, truth: Sequence[Mixture], predicted: Sequence[Mixture], parameters: Mapping[str, float]
-) -> FoldResult:
-    compared = correctness(truth, predicted)
-    blends = int(compared.is_blend.sum())
-    return FoldResult(
-        fold=fold,
-        clips=len(truth),
-        presence_accuracy=float(compared.presence.mean()),
-        salience_accuracy=float(compared.salience.sum() / blends) if blends else 0.0,
-        parameters=parameters,
-    )
+def _numbers(truth: Sequence[Mixture], predicted: Sequence[Mixture], task: Task) -> dict[str, float]:
+    """The measures of a fold."""
+    if task == "single":
+        found = recalls(truth, predicted)
+        return {"unweighted_recall": found.unweighted, "weighted_recall": found.weighted}
+    return {
+        "presence_accuracy": presence_accuracy(truth, predicted),
+        "salience_accuracy": salience_accuracy(truth, predicted),
+    }

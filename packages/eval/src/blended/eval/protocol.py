@@ -32,8 +32,8 @@ EVEN = 0.5
 class Protocol:
     """How scores become decisions."""
 
-    decision: str = "thresholds"
-    """A name in DECISIONS."""
+    decision: str
+    """A name in DECISIONS; `tasks.decision_of` says which where nobody does."""
     calibrate: str = "none"
     """A name in CALIBRATIONS; `actor` is transductive."""
     tune: str = "cross-fold"

@@ -9,6 +9,7 @@ import polars as pl
 
 from blended.data import Clip, InputError, LabelSpace, Scores
 from blended.data.errors import some, unknown_name
+from blended.data.scores import AS_LOGITS, looks_like
 
 KEYS = ("filename", "fold")
 
@@ -33,6 +34,12 @@ def read_scores(
         return Scores(tuple(clip.id for clip in clips), space.emotions, values, kind)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
+
+
+def remark(path: Path, scores: Scores) -> str | None:
+    """A sentence on logits that look like something else; None for what looks like what it is said to be."""
+    said = AS_LOGITS.get(looks_like(scores.values)) if scores.kind == "logits" else None
+    return None if said is None else f"the scores of {path} {said}"
 
 
 def _read_table(path: Path, space: LabelSpace) -> pl.DataFrame:

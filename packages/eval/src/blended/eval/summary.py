@@ -5,15 +5,18 @@ from importlib.metadata import version
 from blended.eval.calibration import MIN_ENROL_CLIPS
 from blended.eval.evaluation import Evaluation
 from blended.eval.protocol import EVEN
+from blended.eval.tasks import MEASURES
 
 
 def summary(evaluation: Evaluation) -> dict[str, object]:
     """The keys of `blended evaluate --json`: folds, means over folds, intervals and the protocol.
 
+    Of means and intervals, those of the task's own measures.
+
     `probabilities`, `enrol_clips`, `enrol_minimum` and `presence_weight` are there only where they are not
     the default.
     """
-    estimates, protocol = evaluation.estimates, evaluation.protocol
+    protocol = evaluation.protocol
     unusual = {
         **({"probabilities": protocol.probabilities} if protocol.probabilities != "raw" else {}),
         **({"enrol_clips": protocol.enrol_clips} if protocol.enrol_clips is not None else {}),
@@ -25,18 +28,13 @@ def summary(evaluation: Evaluation) -> dict[str, object]:
             {
                 "fold": fold.fold,
                 "clips": fold.clips,
-                "presence_accuracy": fold.presence_accuracy,
-                "salience_accuracy": fold.salience_accuracy,
+                **fold.numbers,
                 **fold.parameters,
             }
             for fold in evaluation.folds
         ],
-        "presence_accuracy": estimates.presence.value,
-        "salience_accuracy": estimates.salience.value,
-        "score": estimates.score.value,
-        "presence_interval": [estimates.presence.low, estimates.presence.high],
-        "salience_interval": [estimates.salience.low, estimates.salience.high],
-        "score_interval": [estimates.score.low, estimates.score.high],
+        **{key: estimate.value for key, estimate in evaluation.measured.items()},
+        **{f"{MEASURES[key].short}_interval": [e.low, e.high] for key, e in evaluation.measured.items()},
         "decision": protocol.decision,
         "tune": protocol.tune,
         "calibrate": protocol.calibrate,

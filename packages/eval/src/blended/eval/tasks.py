@@ -107,6 +107,14 @@ def _measures(*keys: str) -> tuple[Measure, ...]:
     return tuple(MEASURES[key] for key in keys)
 
 
+def decision_of(task: Task, tune: str) -> str:
+    """What decides where nobody says: training, evaluation and studies ask here.
+
+    In-fold tuning exists only to compare with published numbers, which are of thresholds.
+    """
+    return "thresholds" if tune == "in-fold" else TASKS[task].decision
+
+
 TASKS: dict[Task, TaskEvaluation] = {
     "mixture": TaskEvaluation(
         _measures("presence_accuracy", "salience_accuracy", "score"),

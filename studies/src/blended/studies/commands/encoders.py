@@ -2,14 +2,14 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from blended.encoders.encoder import EncoderConfig, Output
+    from blended.encoders.encoder import Encoder, EncoderConfig, Output
 
 WeightsFolder = Annotated[
     Path | None,
@@ -84,15 +84,16 @@ def _tables(rows: list[Row], width: int) -> "list[Table]":
 
 
 def _row(config: "EncoderConfig", where: Path) -> Row:
+    from blended.data.digits import small
     from blended.encoders.weights import Pretrained, found
 
     if not isinstance(config, Pretrained):
         dim, rate = _size(config)
-        return Row(config.name, config.modality, dim, rate, "-", config.licence, "-", "none needed")
+        return Row(config.name, config.modality, dim, rate, "-", config.licence, "-", "none")
     state = "here" if found(config, where) else "fetch" if config.source.url else "by hand"
     page = config.source.page.removeprefix("https://")
     dim, rate = _written(config.output)
-    millions = f"{config.num_parameters / 1e6:.1f} M"
+    millions = f"{small(config.num_parameters / 1e6, 1)} M"
     return Row(config.name, config.modality, dim, rate, millions, config.licence, page, state)
 
 
@@ -103,11 +104,13 @@ def _size(config: "EncoderConfig") -> tuple[str, str]:
         built = config.build()
     except InputError:  # An extra that is not installed is listed all the same.
         return "extra", "not installed"
-    return str(built.dim), f"{built.rate_hz:g}"
+    return _written(built)
 
 
-def _written(output: "Output") -> tuple[str, str]:
-    return str(output.dim), f"{output.rate_hz:g}"
+def _written(output: "Output | Encoder[Any]") -> tuple[str, str]:
+    from blended.encoders.sizes import rate_in_words
+
+    return str(output.dim), rate_in_words(output.rate_hz)
 
 
 @app.command()

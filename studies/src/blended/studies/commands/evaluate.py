@@ -10,6 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from blended.data import Mixture
+    from blended.data.scores import Kind
     from blended.eval.breakdown import Breakdown
     from blended.eval.evaluation import Evaluation
     from blended.eval.evidence import Evidence
@@ -26,11 +27,20 @@ class ScoreKind(StrEnum):
 def evaluate(
     scores: Annotated[list[Path], typer.Argument(help="CSV files: filename, fold, one column per emotion.")],
     metadata: Annotated[Path, typer.Option(help="Labels, in BLEMORE's train_metadata.csv columns.")],
-    kind: Annotated[ScoreKind, typer.Option("--scores", help="What the columns hold.")] = ScoreKind.logits,
+    kinds: Annotated[
+        list[ScoreKind] | None,
+        typer.Option(
+            "--scores",
+            help="What the columns hold: once for all files, or for each in their order; default: logits.",
+        ),
+    ] = None,
     decision: Annotated[
-        str,
-        typer.Option(help="thresholds, templates, bayes, set-ratio, argmax, most-frequent-single or -blend."),
-    ] = "thresholds",
+        str | None,
+        typer.Option(
+            help="set-ratio, bayes, thresholds, templates, argmax, most-frequent-single or -blend; default: "
+            "what training decides by, with --tune in-fold thresholds."
+        ),
+    ] = None,
     calibrate: Annotated[
         str, typer.Option(help="none, or actor: standardise per actor (transductive).")
     ] = "none",
@@ -62,9 +72,11 @@ def evaluate(
     from blended.data.atomic import write_text
     from blended.eval.enrolment_curve import enrolment_curve, write_curve
     from blended.eval.protocol import Protocol
+    from blended.eval.tasks import decision_of
+    from blended.studies.commands.progress import say
 
     rules = Protocol(
-        decision,
+        decision or decision_of("mixture", tune),
         calibrate,
         tune,
         seed,
@@ -73,8 +85,12 @@ def evaluate(
         enrol_minimum=enrol_minimum,
         presence_weight=presence_weight,
     )
-    given = _read(scores, metadata, kind)
-    written = _evaluated(given, rules, details=details)
+    given = _read(scores, metadata, [kind.value for kind in kinds or [ScoreKind.logits]])
+    for sentence in given.remarks:
+        say(sentence)
+    written = {**_evaluated(given, rules, details=details), "scores": given.kinds}
+    if given.remarks:
+        written["remarks"] = given.remarks
     if json_out is not None:
         write_text(json_out, json.dumps(written, indent=1) + "\n")
     if curve_out is not None:
@@ -89,21 +105,34 @@ class _Given:
     truth: list["Mixture"]
     levels: list[str]
     """How strongly each clip is acted."""
+    kinds: list["Kind"]
+    """What the columns of every file were read as."""
+    remarks: list[str]
+    """On files that look like something else."""
 
 
-def _read(scores: list[Path], metadata: Path, kind: ScoreKind) -> _Given:
+def _read(paths: list[Path], metadata: Path, kinds: list["Kind"]) -> _Given:
     from blended.data.corpora import blemore
+    from blended.data.errors import InputError
     from blended.data.leaks import forbid_shared_actors
     from blended.eval.evidence import gather
-    from blended.eval.scorefile import read_scores
+    from blended.eval.scorefile import read_scores, remark
 
+    if len(kinds) not in (1, len(paths)):
+        raise InputError(
+            f"got --scores {len(kinds)} times for {len(paths)} files: give it once for all, or once for each "
+            f"in their order"
+        )
+    kinds = kinds if len(kinds) == len(paths) else kinds * len(paths)
     clips = [clip for clip in blemore.read_metadata(metadata) if clip.split == "train"]
     actors, folds = [clip.actor for clip in clips], [clip.fold or 0 for clip in clips]
     forbid_shared_actors(actors, [clip.fold for clip in clips])
-    read = [read_scores(path, clips, blemore.SPACE, kind.value) for path in scores]
+    read = [read_scores(path, clips, blemore.SPACE, kind) for path, kind in zip(paths, kinds, strict=True)]
+    said = [remark(path, one) for path, one in zip(paths, read, strict=True)]
     evidence = gather(read, actors, folds, blemore.SPACE)
     truth = [clip.mixture for clip in clips if clip.mixture]
-    return _Given(evidence, truth, [blemore.level_from_name(clip.id) for clip in clips])
+    levels = [blemore.level_from_name(clip.id) for clip in clips]
+    return _Given(evidence, truth, levels, kinds, [one for one in said if one is not None])
 
 
 def _evaluated(given: _Given, rules: "Protocol", *, details: bool) -> dict[str, object]:

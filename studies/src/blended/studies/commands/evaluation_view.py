@@ -7,28 +7,32 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from blended.data.digits import apart, signed, small
 from blended.eval.breakdown import OVERALL_WORDS, Breakdown
 from blended.eval.detail import GroupScores
 from blended.eval.evaluation import Evaluation
 from blended.eval.probabilities import ReliabilityChange
+from blended.eval.tasks import MEASURES
 
 
 def print_evaluation(result: Evaluation) -> None:
     """The table of folds and the means with their intervals."""
     names = list(result.folds[0].parameters)
-    table = _table(result.protocol.label, ("fold", "clips", "presence", "salience", *names))
-    for fold in result.folds:
+    per_fold = [MEASURES[key] for key in result.folds[0].numbers]
+    heads = ("fold", "clips", *(one.title.lower() for one in per_fold), *names)
+    table = _table(result.protocol.label, heads)
+    parameters = [apart([fold.parameters[name] for fold in result.folds]) for name in names]
+    for row, fold in enumerate(result.folds):
         table.add_row(
             str(fold.fold),
             str(fold.clips),
-            f"{fold.presence_accuracy:.3f}",
-            f"{fold.salience_accuracy:.3f}",
-            *(f"{fold.parameters[name]:.4g}" for name in names),
+            *(small(fold.numbers[measure.key]) for measure in per_fold),
+            *(column[row] for column in parameters),
         )
     console = Console()
     console.print(table)
-    estimates = result.estimates
-    console.print(f"presence {estimates.presence}   salience {estimates.salience}   score {estimates.score}")
+    for key, estimate in result.measured.items():
+        console.print(f"  {MEASURES[key].words:<20} {estimate}", highlight=False)
     console.print("means over folds; 95 % intervals, actors resampled within folds", style="dim")
 
 
@@ -42,7 +46,7 @@ def print_gap(in_fold: Evaluation, cross_fold: Evaluation) -> None:
     optimistic, honest = in_fold.estimates.score, cross_fold.estimates.score
     Console().print(
         f"optimistic: tuned on the folds that are reported; the same thresholds cross-fold score {honest}, "
-        f"{optimistic.value - honest.value:+.3f} is the gap",
+        f"{signed(optimistic.value - honest.value)} is the gap",
         style="yellow",
     )
 
@@ -66,16 +70,20 @@ def print_breakdown(found: Breakdown) -> None:
 def print_reliability(change: ReliabilityChange) -> None:
     """Calibration errors before and after."""
     Console().print(
-        f"calibration error, mean over emotions {change.classwise_before:.3f} -> "
-        f"{change.classwise_after:.3f}; of the most probable {change.confidence_before:.3f} -> "
-        f"{change.confidence_after:.3f}"
+        f"calibration error, mean over emotions {small(change.classwise_before)} -> "
+        f"{small(change.classwise_after)}; of the most probable {small(change.confidence_before)} -> "
+        f"{small(change.confidence_after)}"
     )
 
 
 def _groups(title: str, groups: Mapping[str, GroupScores]) -> Table:
-    table = _table(title, (title.removeprefix("by "), "clips", "presence", "salience"))
+    """Without the measure of blends where no group has any."""
+    blends = any(one.blends for one in groups.values())
+    heads = (title.removeprefix("by "), "clips", "presence", *(["salience"] if blends else []))
+    table = _table(title, heads)
     for name, one in groups.items():
-        table.add_row(name, str(one.clips), _number(one.presence), _number(one.salience))
+        salience = [_number(one.salience)] if blends else []
+        table.add_row(name, str(one.clips), _number(one.presence), *salience)
     return table
 
 
@@ -87,4 +95,4 @@ def _table(title: str, columns: Sequence[str]) -> Table:
 
 
 def _number(value: float | None) -> str:
-    return "\N{EN DASH}" if value is None else f"{value:.3f}"
+    return "\N{EN DASH}" if value is None else small(value)

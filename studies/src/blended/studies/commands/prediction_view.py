@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from blended.data import Mixture
+from blended.data.digits import chance
 from blended.studies.prediction import Answer, Prediction
 from blended.studies.prediction_table import ranked
 
@@ -48,7 +49,7 @@ def shares_in_words(mixture: Mixture | None) -> str:
 
 
 def _answer(answer: Answer) -> list[str]:
-    return [shares_in_words(answer.decided), *(f"{p:.2f}" for p in answer.calibrated)]
+    return [shares_in_words(answer.decided), *(chance(p) for p in answer.calibrated)]
 
 
 def _timeline(prediction: Prediction, emotions: Sequence[str]) -> Table:

@@ -12,6 +12,7 @@ def runs(root: Annotated[Path, typer.Option(help="Folder of params.yaml.")] = Pa
     from rich.console import Console
     from rich.table import Table
 
+    from blended.data.digits import decimals
     from blended.data.errors import InputError
     from blended.eval.tasks import TASKS
     from blended.studies.folders import Folders
@@ -25,7 +26,7 @@ def runs(root: Annotated[Path, typer.Option(help="Folder of params.yaml.")] = Pa
         for name in params.recipes
         if (path := folders.run(params.corpus, name) / METRICS).is_file()
     ]
-    # Single labels have the measures of mixtures too, so the most particular task is asked for first.
+    # Older runs of single labels have the measures of mixtures too: the most particular task comes first.
     fitting = [one for one in TASKS.values() if all(one.headline.key in row for _, row in rows)]
     task = TASKS["mixture"] if not rows else next(reversed(fitting), None)
     if task is None:
@@ -33,8 +34,11 @@ def runs(root: Annotated[Path, typer.Option(help="Folder of params.yaml.")] = Pa
     table = Table(title=f"{params.corpus}: cross-fold means with 95 % intervals, actors resampled")
     for column in ("recipe", *(one.words for one in task.measures)):
         table.add_column(column, justify="left" if column == "recipe" else "right")
+    places = decimals(numbers[task.headline.key] for _, numbers in rows)
     for name, numbers in sorted(rows, key=lambda row: -row[1][task.headline.key]):
-        table.add_row(name, *(_with_interval(numbers, one.key, one.short) for one in task.measures))
+        digits = {task.headline.key: places}
+        shown = (_with_interval(numbers, one.key, one.short, digits.get(one.key, 3)) for one in task.measures)
+        table.add_row(name, *shown)
     console = Console()
     console.print(table)
     page = folders.report / "index.html"
@@ -43,5 +47,8 @@ def runs(root: Annotated[Path, typer.Option(help="Folder of params.yaml.")] = Pa
         console.print("compare runs in MLflow: make ui")
 
 
-def _with_interval(numbers: dict[str, float], value: str, bounds: str) -> str:
-    return f"{numbers[value]:.3f} [{numbers[f'{bounds}_low']:.3f}, {numbers[f'{bounds}_high']:.3f}]"
+def _with_interval(numbers: dict[str, float], value: str, bounds: str, places: int) -> str:
+    from blended.data.digits import small
+
+    low, high = (small(numbers[f"{bounds}_{side}"]) for side in ("low", "high"))
+    return f"{small(numbers[value], places)} [{low}, {high}]"

@@ -62,6 +62,7 @@ def _stores(folder: Path, corpus: str) -> "Table":
 
     from blended.data.errors import InputError
     from blended.data.store import FeatureStore
+    from blended.encoders.sizes import rate_in_words
 
     table = Table(
         "features", "clips", "failed", "layers", "dim", "rate (Hz)", "on disk", "weights", "no face"
@@ -80,7 +81,7 @@ def _stores(folder: Path, corpus: str) -> "Table":
             str(len(store.failures)),
             str(len(store.layers)),
             str(row.dim) if row else "-",
-            f"{row.rate_hz:g}" if row else "-",
+            rate_in_words(row.rate_hz) if row else "-",
             _size(folder / name),
             store.identity.weights[:12],
             _share(store.notes),
@@ -103,13 +104,15 @@ def _clips(store: "FeatureStore", count: int) -> "Table":
     """One line per clip: the shape of a layer, the time that it spans and the faces that were not there."""
     from rich.table import Table
 
+    from blended.encoders.sizes import rate_in_words
+
     table = Table("clip", "steps", "dim", "rate (Hz)", "seconds", "no face in")
     for clip in store.clips[:count]:
         row = store.row(clip)
         seconds = f"{row.num_frames / row.rate_hz:.2f}" if row.rate_hz else "whole clip"
         notes = store.notes.get(clip)
         faces = _share({clip: notes}) + " pictures" if notes else "-"
-        table.add_row(clip, str(row.num_frames), str(row.dim), f"{row.rate_hz:g}", seconds, faces)
+        table.add_row(clip, str(row.num_frames), str(row.dim), rate_in_words(row.rate_hz), seconds, faces)
     return table
 
 

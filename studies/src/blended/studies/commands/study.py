@@ -65,7 +65,7 @@ def run(
     from blended.studies.search.reading import read_study
     from blended.studies.search.storage import open_storage
 
-    plan = read_study(file, read_params(Folders(root).params))
+    plan = running.with_corpus(read_study(file, read_params(Folders(root).params)), root)
     place = Place(root, plan.name)
     running.check_ready(plan, root)
     study = opening.start(place, plan, open_storage(place, storage))
@@ -218,7 +218,27 @@ def _joined(name: str, root: Path, storage: str | None) -> "tuple[optuna.Study, 
             f"there is no study {name!r} below {root.resolve()}: start it with `blended study run`"
         )
     study, plan = join(place, open_storage(place, storage))
+    _check_labels(study, plan, place)
     return study, plan, place
+
+
+def _check_labels(study: "optuna.Study", plan: "Plan", place: "Place") -> None:
+    """Raises InputError for a study that mixes labels; says so where they have changed since."""
+    from blended.studies.commands.progress import say
+    from blended.studies.folders import Folders
+    from blended.studies.search import running, selection
+    from blended.studies.search.trial_store import TrialStore
+
+    store, trials = TrialStore(place.trials(plan.params.corpus)), study.get_trials(deepcopy=False)
+    selection.check_one_corpus(plan, trials, store)
+    if not Folders(place.root).index(plan.params.corpus).is_file():
+        return  # A study can be read where its corpus is not.
+    now = running.with_corpus(plan, place.root).corpus_hash
+    if selection.corpus_versions(plan, trials, store) - {now}:
+        say(
+            f"the corpus {plan.params.corpus} has changed since study {plan.name} was started: its numbers "
+            f"are of the labels, folds and clips of then"
+        )
 
 
 def _work(

@@ -49,19 +49,25 @@ def _status(study: "optuna.Study", plan: "Plan") -> Group:
 
 def _ranking(plan: "Plan", trials: "list[optuna.trial.FrozenTrial]") -> Table:
     """The best trials so far, by what the study chooses by."""
+    from blended.data.digits import decimals, small
     from blended.studies.search import progress
     from blended.studies.search.records import SELECTED
-    from blended.studies.search.wording import short_names, short_value
+    from blended.studies.search.wording import short_names, short_values
 
     table = Table(title="best so far")
     heads = ["trial", "inner score", f"outer score ({SELECTED})", *short_names([*plan.study.dimensions])]
     for column in heads:
         # At a space a head breaks where it may.
         table.add_column(column.replace("_", " "), justify="right", overflow="fold")
-    for trial in progress.ranked(trials)[:SHOWN]:
-        scores = [f"{progress.mean_score(trial, part):.3f}" for part in ("inner", "outer")]
-        settings = [short_value(trial.params.get(path, "")) for path in plan.study.dimensions]
-        table.add_row(f"#{trial.number}", *scores, *settings)
+    best = progress.ranked(trials)[:SHOWN]
+    inner, outer = ([progress.mean_score(trial, part) for trial in best] for part in ("inner", "outer"))
+    places = decimals(inner)
+    settings = [
+        short_values([trial.params.get(path, "") for trial in best]) for path in plan.study.dimensions
+    ]
+    for row, trial in enumerate(best):
+        scores = (f"{inner[row]:.{places}f}", small(outer[row]))
+        table.add_row(f"#{trial.number}", *scores, *(column[row] for column in settings))
     return table
 
 
@@ -100,12 +106,15 @@ def show_best(nested: "Headline", won: "Winner") -> None:
 
 def show_difference(difference: "Difference") -> None:
     """Difference, interval and p-value."""
+    from blended.data.digits import signed
+
     console = Console()
     table = Table(title=f"{difference.first} minus {difference.second}")
     for column in ("measure", "difference", "95 % interval"):
         table.add_column(column, justify="left" if column == "measure" else "right")
     for name, estimate in difference.measures:
-        table.add_row(name, f"{estimate.value:+.3f}", f"[{estimate.low:+.3f}, {estimate.high:+.3f}]")
+        value, low, high = (signed(one) for one in (estimate.value, estimate.low, estimate.high))
+        table.add_row(name, value, f"[{low}, {high}]")
     console.print(table)
     verdict = "cannot be told apart: noise" if difference.is_noise else "more than noise"
     console.print(f"p = {difference.p:.4f}: {verdict}", highlight=False)

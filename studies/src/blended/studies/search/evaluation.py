@@ -16,6 +16,7 @@ from blended.eval.evaluation import Evaluation
 from blended.studies import identity, tracking, trial
 from blended.studies.folders import Folders
 from blended.studies.gathering import Memory
+from blended.studies.search import selection
 from blended.studies.search.mapped_memory import MappedMemory
 from blended.studies.search.measuring import fold_numbers
 from blended.studies.search.objective import Watch
@@ -39,10 +40,15 @@ class TrialEvaluator:
     """Features of this worker's trials, each read once."""
     trainings: TrainingStore | None = None
     """Where trials that differ only in their decision find what was trained; None to train for each."""
+    plan: Plan | None = None
+    """The study whose trials these are: its corpus may not change while it runs."""
 
     def identity(self, config: TrialConfig) -> str:
-        """Of the trial; raises InputError for features that are missing or were made otherwise."""
+        """Of the trial; raises InputError for features that are missing or were made otherwise, and for
+        another version of the corpus than the study's."""
         index = read_index(self.folders.index(config.corpus))
+        if self.plan is not None and self.plan.corpus_hash not in ("", index.corpus_hash):
+            raise selection.other_corpus(self.plan, self.plan.corpus_hash, index.corpus_hash)
         return identity.identity(config, index, self.stores(config, index))
 
     def stores(self, config: TrialConfig, index: Index) -> dict[str, FeatureStore]:
@@ -118,7 +124,7 @@ def evaluator_of(plan: Plan, place: Place, device: str) -> TrialEvaluator:
     """What evaluates the trials of a study in one process, whoever runs it."""
     trainings = TrainingStore(place.trainings(plan.params.corpus)) if plan.shares_trainings else None
     memory = MappedMemory(place.pooled)
-    return TrialEvaluator(Folders(place.root), device, _silent, place.checkpoints, memory, trainings)
+    return TrialEvaluator(Folders(place.root), device, _silent, place.checkpoints, memory, trainings, plan)
 
 
 def _silent(message: str) -> None:

@@ -22,7 +22,7 @@ def study_figures(study: "optuna.Study", plan: Plan) -> dict[str, bytes]:
     trials = study.get_trials(deepcopy=False)
     if len(progress.complete(progress.searched(trials))) < MIN_TRIALS:
         return {}
-    made = {"pareto_front.png": _pareto(trials)}
+    made = {"pareto_front.png": _pareto(trials)} if selection.front(trials) else {}
     target = _score if plan.study.is_multi_objective else None
     searched = _searched(study, plan)
     for name, draw in _OPTUNA.items():
@@ -129,7 +129,8 @@ def _pareto(trials: "list[optuna.trial.FrozenTrial]") -> bytes:
     figure = Figure(figsize=(6.4, 4.8), layout="constrained")
     axes = figure.subplots()
     for trial in finished:
-        presence, salience, _ = selection.inner_means(trial)
+        means = selection.inner_means(trial)
+        presence, salience = means["presence"], means["salience"]
         axes.plot(presence, salience, "o", color="#0b6e99" if trial.number in best else "#b8c4cc", ms=6)
         if trial.number in best:
             axes.annotate(f"#{trial.number}", (presence, salience), (4, 4), textcoords="offset points")

@@ -53,7 +53,7 @@ def estimates(predictions: Predictions, space: LabelSpace, seed: int = 0) -> dic
 
 
 def fold_numbers(predictions: Predictions, space: LabelSpace) -> dict[int, FoldNumbers]:
-    """Of every fold; presence and salience are 0 for tasks that have neither."""
+    """Of every fold; tasks without blends have neither presence nor salience."""
     folds = sorted({fold for fold in predictions.folds if fold is not None})
     found: dict[int, FoldNumbers] = {}
     for fold in folds:
@@ -61,8 +61,8 @@ def fold_numbers(predictions: Predictions, space: LabelSpace) -> dict[int, FoldN
         values = resampled(predictions.take(rows), space, seed=None, num_resamples=1)[0]
         named = {one.key: float(value) for one, value in zip(measures(space), values, strict=True)}
         found[fold] = FoldNumbers(
-            presence=named.get("presence_accuracy", 0.0),
-            salience=named.get("salience_accuracy", 0.0),
+            presence=named.get("presence_accuracy"),
+            salience=named.get("salience_accuracy"),
             score=named[TASKS[space.task].headline.key],
         )
     return found

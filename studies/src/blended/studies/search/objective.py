@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from blended.data import InputError
 from blended.studies.search import space
-from blended.studies.search.outcome import Evaluated, FoldNumbers, Outcome
+from blended.studies.search.outcome import NUMBERS, Evaluated, FoldNumbers, Outcome, mean_of
 from blended.studies.search.plan import Plan
 from blended.studies.search.trial_store import TrialStore
 
@@ -89,13 +89,14 @@ class Objective:
         try:
             chosen = space.suggest(self.plan.study.dimensions, trial)
             outcomes = self.outcomes(trial, chosen)
+            found = values(self.plan, outcomes)
         except optuna.TrialPruned:
             raise
         except Exception as error:
             trial.set_user_attr(FAILURE, {"error": repr(error)[:500], "traceback": traceback.format_exc()})
             raise
         trial.set_user_attr(RESULT, {**result(outcomes), **self.where, "seconds": time.time() - started})
-        return values(self.plan, outcomes)
+        return found
 
     def outcomes(self, trial: "optuna.Trial", chosen: space.Choices) -> list[Outcome]:
         """One per seed, from the store where they are there."""
@@ -121,9 +122,7 @@ class Objective:
         if found is not None:
             return found
         evaluated = self.evaluate(config, watch)
-        score = evaluated.outcome.mean_inner.score
-        if not math.isfinite(score):
-            raise InputError(f"the trial's inner score is {score}: its training diverged, or a fold is empty")
+        values(self.plan, [evaluated.outcome])  # What is no number is not stored.
         return self.store.put(evaluated)
 
 
@@ -149,23 +148,32 @@ def result(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     }
 
 
-def _folds(seeds: Sequence[dict[int, FoldNumbers]]) -> dict[str, list[float]]:
-    """Fold -> presence, salience and score, mean over seeds."""
+def _folds(seeds: Sequence[dict[int, FoldNumbers]]) -> dict[str, list[float | None]]:
+    """Fold -> presence, salience and score, mean over seeds; None for what the task does not have."""
     return {
-        str(fold): [
-            sum(getattr(folds[fold], name) for folds in seeds) / len(seeds)
-            for name in ("presence", "salience", "score")
-        ]
+        str(fold): [mean_of([getattr(folds[fold], name) for folds in seeds]) for name in NUMBERS]
         for fold in seeds[0]
     }
 
 
 def values(plan: Plan, outcomes: Sequence[Outcome]) -> float | tuple[float, float]:
-    """What the study maximises: means over folds and seeds, inner folds only."""
+    """What the study maximises: means over folds and seeds, inner folds only.
+
+    Raises InputError for a mean that is no number: Optuna and Ray each make something else of it.
+    """
+    names = ("presence", "salience") if plan.study.is_multi_objective else ("score",)
     means = [one.mean_inner for one in outcomes]
-    if plan.study.is_multi_objective:
-        return (
-            sum(one.presence for one in means) / len(means),
-            sum(one.salience for one in means) / len(means),
-        )
-    return sum(one.score for one in means) / len(means)
+    found: dict[str, float] = {}
+    for name in names:
+        value = mean_of([getattr(one, name) for one in means])
+        if value is None:
+            raise InputError(
+                f"the objective asks for {name}, which a task without blends does not have: use "
+                f"objective: score"
+            )
+        found[name] = value
+        if not math.isfinite(value):
+            raise InputError(
+                f"the trial's inner {name} is {value}: its training diverged, or a fold is empty"
+            )
+    return found["score"] if "score" in found else (found["presence"], found["salience"])

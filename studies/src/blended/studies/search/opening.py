@@ -7,12 +7,13 @@ from filelock import FileLock
 
 from blended.data import InputError
 from blended.data.errors import unknown_name
-from blended.studies.search import space
+from blended.studies.search import selection, space
 from blended.studies.search.engines import make_pruner, make_sampler
 from blended.studies.search.place import Place
 from blended.studies.search.plan import MAX_EPOCHS, Plan
 from blended.studies.search.progress import PLAN, STOPPED
 from blended.studies.search.storage import explaining_locks
+from blended.studies.search.trial_store import TrialStore
 
 if TYPE_CHECKING:
     import optuna
@@ -24,7 +25,8 @@ MAY_CHANGE = {"budget", "reevaluate", "question"}
 def start(place: Place, plan: Plan, storage: "optuna.storages.BaseStorage") -> "optuna.Study":
     """Makes the study, or joins it if it is there and asks the same question.
 
-    Raises InputError for a study of this name with another space, base, corpus, ...
+    Raises InputError for a study of this name with another space, base, corpus, ..., and for one with trials
+    on other labels.
     """
     import optuna
 
@@ -33,7 +35,9 @@ def start(place: Place, plan: Plan, storage: "optuna.storages.BaseStorage") -> "
     with FileLock(place.lock), explaining_locks():
         known = optuna.get_all_study_names(storage)
         if place.name in known:
-            _check_same(Plan.model_validate_json(_stored(place, storage)), plan)
+            stored = Plan.model_validate_json(_stored(place, storage))
+            _check_same(stored, plan)
+            _check_corpus(place, stored, plan, optuna.load_study(study_name=place.name, storage=storage))
         study = optuna.create_study(
             storage=storage, study_name=place.name, directions=directions, load_if_exists=True
         )
@@ -128,12 +132,22 @@ def _check_same(stored: Plan, given: Plan) -> None:
             )
 
 
+def _check_corpus(place: Place, stored: Plan, given: Plan, study: "optuna.Study") -> None:
+    """Raises InputError where finished trials are of another version of the corpus than new ones would be."""
+    store = TrialStore(place.trials(stored.params.corpus))
+    versions = selection.corpus_versions(stored, study.get_trials(deepcopy=False), store)
+    if given.corpus_hash and (others := versions - {given.corpus_hash}):
+        raise selection.other_corpus(given, sorted(others)[0], given.corpus_hash)
+
+
 def _settings(plan: Plan) -> dict[str, str]:
     """Everything that determines the trials of a study, by path."""
     study = plan.study.model_dump(mode="json", by_alias=True)
     fixed = {f"{key}": json.dumps(value) for key, value in study.items() if key not in MAY_CHANGE}
-    params = plan.params.model_dump(mode="json", include={"corpus", "encoders", "imported"})
-    fixed |= {f"params.{key}": json.dumps(value) for key, value in params.items()}
+    fixed["params.corpus"] = json.dumps(plan.params.corpus)
+    # Only what a trial may use: another encoder in params.yaml changes nothing here.
+    features = plan.used_features().items()
+    fixed |= {f"the settings of {name}": json.dumps(value, sort_keys=True) for name, value in features}
     fixed["the base recipe"] = json.dumps(plan.base, sort_keys=True)
     fixed["budget.epochs"] = json.dumps(plan.study.budget.epochs)
     return fixed

@@ -3,9 +3,9 @@
 `inner` is what a study may choose by; `outer` is what it reports.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from blended.data import LabelSpace
@@ -15,14 +15,30 @@ Curve = dict[int, float]
 """Epoch, from 1 -> value after it; epochs without a value are left out."""
 
 
+NUMBERS = ("presence", "salience", "score")
+"""In the order in which Optuna's storage keeps them."""
+
+
+def mean_of(values: Sequence[float | int | None]) -> float | None:
+    """None where one is missing.
+
+    >>> mean_of([0.25, 0.75]), mean_of([None, 0.5])
+    (0.5, None)
+    """
+    there = [value for value in values if value is not None]
+    return sum(there) / len(there) if len(there) == len(values) else None
+
+
 class FoldNumbers(BaseModel):
-    """Of one fold, each in [0, 1]; for single-label and intensity tasks only the score is meaningful."""
+    """Of one fold, each in [0, 1]."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    presence: float
-    salience: float
+    presence: float | None = None
+    """None for tasks without blends, as is `salience`."""
+    salience: float | None = None
     score: float
+    """The headline of the task, such as the challenge score."""
 
 
 class Outcome(BaseModel):
@@ -53,9 +69,8 @@ class Outcome(BaseModel):
     @property
     def mean_inner(self) -> FoldNumbers:
         """What a search maximises: the unweighted mean over folds."""
-        rows = [(one.presence, one.salience, one.score) for one in self.inner.values()]
-        presence, salience, score = np.mean(rows, axis=0).tolist()
-        return FoldNumbers(presence=presence, salience=salience, score=score)
+        rows = [one.model_dump() for one in self.inner.values()]
+        return FoldNumbers.model_validate({name: mean_of([row[name] for row in rows]) for name in NUMBERS})
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, JsonValue
 
 from blended.data import InputError
 from blended.studies.params import Params, Recipe
-from blended.studies.search.space import Choices
+from blended.studies.search.space import Choices, probes
 from blended.studies.search.study_file import RECIPE, StudyFile
 from blended.studies.trial import TrialConfig, trial_config
 
@@ -30,6 +30,9 @@ class Plan(BaseModel):
     study: StudyFile
     params: Params
     """As params.yaml was; its corpus is the study's."""
+    corpus_hash: str = ""
+    """The version of the corpus, labels and folds included, that every trial is of; empty for studies that
+    were started before it was written down."""
 
     @cached_property
     def base(self) -> dict[str, Any]:
@@ -77,6 +80,17 @@ class Plan(BaseModel):
     def configs(self, chosen: Choices, seeds: tuple[int, ...]) -> list[TrialConfig]:
         """One per seed."""
         return [self.config(chosen, seed) for seed in seeds]
+
+    def used_features(self) -> dict[str, JsonValue]:
+        """Settings of the encoders and imported features that some trial may use, by name.
+
+        Raises what `config` raises.
+        """
+        shown = [self.config(chosen, self.seeds[0]) for _, _, chosen in probes(self.study.dimensions)]
+        encoders = {name: settings for config in shown for name, settings in config.encoders.items()}
+        names = sorted({name for config in shown for name in config.imported})
+        imported = {name: self.params.imported[name].model_dump(mode="json") for name in names}
+        return {**encoders, **imported}
 
 
 def _nested(path: str, value: Any) -> dict[str, Any]:

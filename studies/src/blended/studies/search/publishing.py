@@ -7,6 +7,7 @@ from filelock import FileLock
 from optuna.trial import FrozenTrial
 
 from blended.data import InputError
+from blended.data.digits import p_text
 from blended.studies import tracking
 from blended.studies.search import progress, selection, study_view
 from blended.studies.search.figures import study_figures
@@ -36,7 +37,9 @@ def publish(study: "optuna.Study", plan: Plan, store: TrialStore, uploader: Uplo
     trials = study.get_trials(deepcopy=False)
     check_answers(uploader.uri)
     with FileLock(uploader.spool.lock):
-        experiment_id = tracking.open_experiment(uploader.uri, uploader.experiment, uploader.root)
+        experiment_id = tracking.open_experiment(
+            uploader.uri, uploader.experiment, uploader.root, uploader.task
+        )
         client = MlflowClient(tracking_uri=uploader.uri)
         run_id = uploader.parent(client, experiment_id)
         now = _last_moment(trials)
@@ -44,7 +47,7 @@ def publish(study: "optuna.Study", plan: Plan, store: TrialStore, uploader: Uplo
         tags = {"mlflow.note.content": note(plan, trials, store), "state": _state(plan, trials)}
         client.log_batch(run_id, metrics=metrics, tags=[RunTag(*pair) for pair in tags.items()])
         _log_pictures(client, run_id, study, plan)
-        study_view.provision(client, experiment_id, plan)
+        study_view.provision(client, experiment_id, plan, uploader.task)
         if progress.next_step(plan, trials) == "done":
             client.set_terminated(run_id, end_time=now)
     return experiment_id
@@ -80,7 +83,7 @@ def _metrics(plan: Plan, trials: Sequence[FrozenTrial], store: TrialStore) -> di
     for key, estimate in nested.estimates.items():
         values |= {key: estimate.value, f"{key}_low": estimate.low, f"{key}_high": estimate.high}
     for choice in nested.choices:
-        values[f"fold{choice.fold}/score"] = choice.outer
+        values[f"fold{choice.fold}/outer_score"] = choice.outer
         values[f"fold{choice.fold}/chosen_trial"] = float(choice.number)
     for key, estimate in best.estimates.items():
         values[f"selected_on_these_folds/{key}"] = estimate.value
@@ -138,7 +141,7 @@ def _groups(path: str, trials: Sequence[FrozenTrial], store: TrialStore) -> Grou
 
 
 def _verdict(path: str, groups: Groups) -> str:
-    """`fusion.name: late leads early on inner folds; its lead on outer folds is ..., p 0.210: noise`."""
+    """`fusion.name: late leads early on inner folds; its lead on outer folds is ..., p = 0.210: noise`."""
     best, _, _ = groups[0]
     second, _, gap = groups[1]
     assert gap is not None
@@ -146,7 +149,7 @@ def _verdict(path: str, groups: Groups) -> str:
     best, second = short_value(best), short_value(second)
     return (
         f"**{path}: {best}** leads {second} on inner folds; its lead on outer folds is {gap.headline}, "
-        f"p {gap.p_holm:.3f}: **{said}**"
+        f"{p_text(gap.p_holm)}: **{said}**"
     )
 
 
@@ -155,7 +158,7 @@ def _group_table(path: str, groups: Groups) -> str:
     rows.append("|---|---|---|---|---|---|")
     for name, trial, gap in groups:
         behind = str(gap.headline) if gap else ""
-        verdict = f"{gap.p_holm:.3f}{' (noise)' if gap.is_noise else ''}" if gap else ""
+        verdict = f"{p_text(gap.p_holm)}{' (noise)' if gap.is_noise else ''}" if gap else ""
         inner, outer = progress.mean_score(trial), progress.mean_score(trial, "outer")
         rows.append(
             f"| {short_value(name)} | #{trial.number} | {inner:.3f} | {outer:.3f} | {behind} | {verdict} |"

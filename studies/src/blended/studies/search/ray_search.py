@@ -88,6 +88,10 @@ class StudySearch(OptunaSearch):
         else:
             result = None
         super().on_trial_complete(trial_id, result, error)
+        if not self.study.get_trials(deepcopy=False)[trial.number].state.is_finished():
+            # Ray only logs what Optuna refuses, such as a value that is no number, and forgets the trial.
+            trial.set_user_attr(FAILURE, {"error": f"Optuna takes no such result: {result}", "traceback": ""})
+            self.study.tell(trial.number, state=TrialState.FAIL)
 
     def _is_ended(self, trial_id: str) -> bool:
         if trial_id in self._completed_trials or trial_id not in self._ot_trials:

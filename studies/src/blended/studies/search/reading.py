@@ -38,6 +38,7 @@ def read_study(path: Path, params: Params) -> Plan:
     )
     _check_base(lines, plan)
     _check_space(lines, plan)
+    _check_seeds(lines, plan)
     if problems := list(dict.fromkeys(_recipe_problems(lines, plan))):
         raise InputError("\n".join(problems))
     return plan
@@ -69,6 +70,19 @@ def _check_space(lines: Lines, plan: Plan) -> None:
     except InputError as error:
         path = str(error).split(" is a range")[0].split(": its condition")[0]
         raise InputError(f"{lines.path}:{lines.line(_keys(study, path))}: {error}") from error
+
+
+def _check_seeds(lines: Lines, plan: Plan) -> None:
+    """A trial with a seed that it had before is the same stored training again."""
+    again = plan.study.reevaluate
+    if again is None or not (both := sorted(set(again.seeds) & set(plan.seeds))):
+        return
+    whose = "seeds has" if plan.study.seeds else "the base recipe has"
+    message = (
+        f"reevaluate.seeds must be fresh, but {whose} {', '.join(map(str, both))} too: the same trainings "
+        f"would be counted again. Give others, such as {max(*again.seeds, *plan.seeds) + 1}"
+    )
+    raise InputError(lines.error(["reevaluate", "seeds"], message))
 
 
 def _keys(study: StudyFile, path: str) -> list[int | str]:

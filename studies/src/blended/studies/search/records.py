@@ -8,7 +8,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from blended.studies.search import progress, space
 from blended.studies.search.objective import RESULT, SEED
-from blended.studies.search.outcome import Curve, Outcome
+from blended.studies.search.outcome import NUMBERS, Curve, Outcome, mean_of
 from blended.studies.search.plan import Plan
 from blended.studies.search.spool import Spool, TrialRecord
 from blended.studies.search.trial_store import TrialStore, together
@@ -79,11 +79,15 @@ def _metrics(trial: FrozenTrial, outcomes: Sequence[Outcome]) -> dict[str, float
     values: dict[str, float] = {}
     for name in set.intersection(*(set(one.metrics) for one in outcomes)):
         values[name] = sum(one.metrics[name] for one in outcomes) / len(outcomes)
-    for name, position in (("presence", 0), ("salience", 1), ("score", 2)):
+    for position, name in enumerate(NUMBERS):
         for part in ("inner", "outer"):
-            folds: dict[str, list[float]] = trial.user_attrs[RESULT][part]
-            values[f"{part}/{name}"] = sum(row[position] for row in folds.values()) / len(folds)
-            values |= {f"fold{fold}/{part}_{name}": row[position] for fold, row in folds.items()}
+            folds: dict[str, list[float | None]] = trial.user_attrs[RESULT][part]
+            mean = mean_of([row[position] for row in folds.values()])
+            if mean is None:
+                continue  # The task has no such measure.
+            values[f"{part}/{name}"] = mean
+            found = {f"fold{fold}/{part}_{name}": row[position] for fold, row in folds.items()}
+            values |= {key: value for key, value in found.items() if value is not None}
     return values
 
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from blended.data import InputError
 from blended.data.index import read_index
+from blended.eval.tasks import TASKS
 from blended.studies import provenance, tracking
 from blended.studies.folders import Folders
-from blended.studies.search import publishing, space
+from blended.studies.search import publishing, selection, space
 from blended.studies.search.background import BackgroundUpload
 from blended.studies.search.evaluation import check_features, evaluator_of
 from blended.studies.search.objective import Objective
@@ -36,17 +37,42 @@ Log = Callable[[str], None]
 
 
 def check_ready(plan: Plan, root: Path) -> None:
-    """Raises InputError before anything runs if features that a trial needs are not there."""
+    """Raises InputError before anything runs if features that a trial needs are not there, or the corpus has
+    no such objectives."""
+    corpus = plan.params.corpus
+    labels = read_index(Folders(root).index(corpus)).corpus.space
+    if plan.study.is_multi_objective and labels.task != "mixture":
+        raise InputError(
+            f"the study's objective is presence and salience, but {corpus!r} has no blends, so nothing has a "
+            f"salience: use objective: score, which is its {TASKS[labels.task].headline.words}"
+        )
     shown = {
         path: plan.config(chosen, plan.seeds[0]) for path, _, chosen in space.probes(plan.study.dimensions)
     }
     check_features(shown, Folders(root))
 
 
+def with_corpus(plan: Plan, root: Path) -> Plan:
+    """The plan, of the corpus as it is indexed now."""
+    index = read_index(Folders(root).index(plan.params.corpus))
+    return plan.model_copy(update={"corpus_hash": index.corpus_hash})
+
+
+def check_corpus(study: "optuna.Study", plan: Plan, place: Place) -> None:
+    """Raises InputError if finished trials are of another version of the corpus than is indexed now."""
+    store, now = TrialStore(place.trials(plan.params.corpus)), with_corpus(plan, place.root).corpus_hash
+    if others := selection.corpus_versions(plan, study.get_trials(deepcopy=False), store) - {now}:
+        raise selection.other_corpus(plan, sorted(others)[0], now)
+
+
 def work(
     study: "optuna.Study", plan: Plan, place: Place, *, device: str, log: Log, again: bool = False
 ) -> None:
-    """One worker until the study is done or stopped; its results go to MLflow in the background."""
+    """One worker until the study is done or stopped; its results go to MLflow in the background.
+
+    Raises InputError if the corpus has changed since the study was started.
+    """
+    check_corpus(study, plan, place)
     store, spool = TrialStore(place.trials(plan.params.corpus)), Spool(place.spool)
     evaluator = evaluator_of(plan, place, device)
     objective = Objective(plan, evaluator, store, again=again, where=_where(place.root, device))
@@ -64,9 +90,10 @@ def work(
 
 
 def work_on_ray(study: "optuna.Study", plan: Plan, place: Place, options: "RayOptions", *, log: Log) -> None:
-    """Drives a study on a cluster; its results go to MLflow in the background."""
+    """Drives a study on a cluster; its results go to MLflow in the background; raises as `work` does."""
     from blended.studies.search import ray_engine
 
+    check_corpus(study, plan, place)
     store, uploader = TrialStore(place.trials(plan.params.corpus)), make_uploader(plan, place)
 
     def spool_finished() -> None:
@@ -81,14 +108,16 @@ def make_uploader(plan: Plan, place: Place) -> Uploader:
     folders = Folders(place.root)
     corpus = plan.params.corpus
     commit = provenance.git_commit(place.root)
+    index = read_index(folders.index(corpus))
     tags = {
         "corpus": corpus,
-        "synthetic": str(read_index(folders.index(corpus)).corpus.synthetic).lower(),
+        "synthetic": str(index.corpus.synthetic).lower(),
         "dvc_hash": provenance.dvc_hash(place.root, folders.corpus(corpus)),
         "git_commit": commit.sha,
         "git_dirty": str(commit.dirty).lower(),
     }
-    return Uploader(plan, Spool(place.spool), place.root, tracking.default_uri(place.root), tags)
+    uri, task = tracking.default_uri(place.root), index.corpus.space.task
+    return Uploader(plan, Spool(place.spool), place.root, uri, tags, task)
 
 
 def sync(study: "optuna.Study", plan: Plan, place: Place, log: Log) -> str | None:

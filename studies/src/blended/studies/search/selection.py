@@ -19,8 +19,12 @@ from blended.eval.predictions import Predictions
 from blended.studies.search import measuring, progress
 from blended.studies.search.measuring import Difference
 from blended.studies.search.objective import RESULT, SEED
+from blended.studies.search.outcome import NUMBERS, mean_of
 from blended.studies.search.plan import Plan
 from blended.studies.search.trial_store import TrialStore
+
+CORPUS_HASH = "corpus_hash"
+"""The tag of an outcome that says which version of the corpus it is of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +65,9 @@ class Winner:
 
 
 def headline(plan: Plan, trials: Sequence[FrozenTrial], store: TrialStore) -> Headline:
-    """Nested selection over all finished trials; raises InputError if there are none."""
-    finished = _finished(plan, trials)
+    """Nested selection over all finished trials; raises InputError if there are none, and where they are of
+    several versions of the corpus."""
+    finished = _finished(plan, trials, store)
     choices = [best_for(fold, finished) for fold in _folds(finished)]
     by_number = {trial.number: trial for trial in finished}
     parts = [(choice.fold, predictions_of(by_number[choice.number], store)) for choice in choices]
@@ -71,9 +76,12 @@ def headline(plan: Plan, trials: Sequence[FrozenTrial], store: TrialStore) -> He
 
 
 def winner(plan: Plan, trials: Sequence[FrozenTrial], store: TrialStore) -> Winner:
-    """The best of the re-evaluated, by their fresh seeds alone; without any, the best trial."""
-    finished = _finished(plan, trials)
-    fresh = _fresh_scores(trials)
+    """The best of the re-evaluated, by their fresh seeds alone; without any, the best trial.
+
+    Raises InputError as `headline` does.
+    """
+    finished = _finished(plan, trials, store)
+    fresh = _fresh_scores(plan, trials)
     candidates = [trial for trial in finished if point(trial) in fresh] or finished
     best = max(
         candidates, key=lambda trial: (fresh.get(point(trial), progress.mean_score(trial)), -trial.number)
@@ -90,9 +98,14 @@ def winner(plan: Plan, trials: Sequence[FrozenTrial], store: TrialStore) -> Winn
 
 
 def front(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-    """Trials that no other beats in both inner presence and inner salience, by falling presence."""
+    """Trials that no other beats in both inner presence and inner salience, by falling presence.
+
+    None of a task without blends.
+    """
     finished = progress.complete(progress.searched(trials))
-    both = {trial.number: inner_means(trial)[:2] for trial in finished}
+    means = {trial.number: inner_means(trial) for trial in finished}
+    finished = [trial for trial in finished if "salience" in means[trial.number]]
+    both = {number: (one["presence"], one["salience"]) for number, one in means.items() if "salience" in one}
 
     def beaten(trial: FrozenTrial) -> bool:
         p, s = both[trial.number]
@@ -136,11 +149,11 @@ def space_of(trial: FrozenTrial, store: TrialStore) -> LabelSpace:
     return LabelSpace.from_dict(store.get(trial.user_attrs[RESULT]["identities"][0]).label_space)
 
 
-def inner_means(trial: FrozenTrial) -> tuple[float, float, float]:
-    """Presence, salience and score, mean over inner folds and seeds."""
+def inner_means(trial: FrozenTrial) -> dict[str, float]:
+    """Presence, salience and score, mean over inner folds and seeds; without blends the score alone."""
     rows = list(trial.user_attrs[RESULT]["inner"].values())
-    presence, salience, score = (sum(row[k] for row in rows) / len(rows) for k in range(3))
-    return presence, salience, score
+    found = {name: mean_of([row[place] for row in rows]) for place, name in enumerate(NUMBERS)}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def point(trial: FrozenTrial) -> str:
@@ -148,7 +161,37 @@ def point(trial: FrozenTrial) -> str:
     return repr(sorted(trial.params.items()))
 
 
-def _finished(plan: Plan, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+def corpus_versions(plan: Plan, trials: Sequence[FrozenTrial], store: TrialStore) -> set[str]:
+    """The hashes of the corpus, labels and folds included, that finished trials are of.
+
+    Of one whose result is not on this disk, nothing is known.
+    """
+    if plan.corpus_hash:
+        return {plan.corpus_hash}
+    finished = progress.complete(progress.counted(trials))
+    found = [
+        store.find(identity) for trial in finished for identity in trial.user_attrs[RESULT]["identities"]
+    ]
+    return {one.tags[CORPUS_HASH] for one in found if one is not None and CORPUS_HASH in one.tags}
+
+
+def check_one_corpus(plan: Plan, trials: Sequence[FrozenTrial], store: TrialStore) -> None:
+    """Raises InputError for a study whose trials are of several versions of the corpus."""
+    if len(versions := corpus_versions(plan, trials, store)) > 1:
+        raise other_corpus(plan, *sorted(versions)[:2])
+
+
+def other_corpus(plan: Plan, first: str, second: str) -> InputError:
+    """What is said where trials on two versions of a corpus would stand in one ranking."""
+    return InputError(
+        f"study {plan.name!r} has trials on another version of the corpus {plan.params.corpus!r} "
+        f"({first[:12]}) than {second[:12]}: labels, folds or clips have changed, so neither ranking nor "
+        f"winner would mean anything. Rename the study file to ask anew, or bring the other version back"
+    )
+
+
+def _finished(plan: Plan, trials: Sequence[FrozenTrial], store: TrialStore) -> list[FrozenTrial]:
+    check_one_corpus(plan, trials, store)
     finished = progress.ranked(trials)
     if not finished:
         raise InputError(
@@ -169,10 +212,11 @@ def best_for(fold: int, finished: Sequence[FrozenTrial]) -> FoldChoice:
     return FoldChoice(fold, best.number, numbers["inner"][key][2], numbers["outer"][key][2])
 
 
-def _fresh_scores(trials: Sequence[FrozenTrial]) -> dict[str, float]:
+def _fresh_scores(plan: Plan, trials: Sequence[FrozenTrial]) -> dict[str, float]:
     """Choices -> mean inner score over fresh seeds."""
     found: dict[str, list[float]] = {}
     for trial in progress.complete(progress.reevaluated(trials)):
-        assert SEED in trial.user_attrs
+        if int(trial.user_attrs[SEED]) in plan.seeds:
+            continue  # The same training again, of a study from before such seeds were refused.
         found.setdefault(point(trial), []).append(progress.mean_score(trial))
     return {key: sum(scores) / len(scores) for key, scores in found.items()}

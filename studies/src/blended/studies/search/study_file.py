@@ -114,8 +114,6 @@ class StudyFile(BaseModel):
                 f"two objectives cannot be pruned: set pruner: none or objective: score, "
                 f"got pruner {self.pruner.name}"
             )
-        if self.reevaluate and (both := set(self.reevaluate.seeds) & set(self.seeds)):
-            raise ValueError(f"reevaluate.seeds must be fresh, but seeds has {sorted(both)} too")
         return self
 
     @property

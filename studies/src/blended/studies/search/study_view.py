@@ -10,13 +10,12 @@ import time
 import zlib
 from typing import Any
 
+from blended.data.labels import Task
+from blended.eval.tasks import TASKS
+from blended.studies.saved_view import measure_columns
 from blended.studies.search.plan import Plan
 from blended.studies.search.study_file import RECIPE
 
-COLUMNS = (
-    *(f"metrics.`{name}`" for name in ("inner/score", "score", "score_low", "score_high")),
-    *(f"metrics.`{name}`" for name in ("presence_accuracy", "salience_accuracy")),
-)
 MAX_CHOICES = 6
 """Settings of the study shown as columns and axes."""
 
@@ -33,20 +32,21 @@ def view_address(server: str, experiment_id: str, study: str, *, charts: bool = 
     return f"{server}/#/experiments/{experiment_id}/runs?{query}"
 
 
-def provision(client: Any, experiment_id: str, plan: Plan) -> None:
+def provision(client: Any, experiment_id: str, plan: Plan, task: Task = "mixture") -> None:
     """Writes the view into the experiment, replacing an older one of this study."""
-    client.set_experiment_tag(experiment_id, f"mlflow.sharedViewState.{view_key(plan.name)}", view_tag(plan))
+    tag = view_tag(plan, task)
+    client.set_experiment_tag(experiment_id, f"mlflow.sharedViewState.{view_key(plan.name)}", tag)
 
 
-def view_tag(plan: Plan, *, created_ms: int | None = None) -> str:
+def view_tag(plan: Plan, task: Task = "mixture", *, created_ms: int | None = None) -> str:
     """The value of the tag."""
     now = created_ms if created_ms is not None else int(time.time() * 1000)
-    packed = base64.b64encode(zlib.compress(json.dumps(view_state(plan)).encode())).decode()
+    packed = base64.b64encode(zlib.compress(json.dumps(view_state(plan, task)).encode())).decode()
     name = f"Study {plan.name}: trials by score on inner folds"
     return json.dumps({"name": name, "createdAt": now, "updatedAt": now, "state": f"deflate;{packed}"})
 
 
-def view_state(plan: Plan) -> dict[str, Any]:
+def view_state(plan: Plan, task: Task = "mixture") -> dict[str, Any]:
     """Finished trials by falling inner score, which is what the study chose by; outer scores beside it."""
     chosen = [f"tags.`choice.{path}`" for path in _settings(plan)]
     tags = [f"tags.`{name}`" for name in ("state", "phase", "synthetic")]
@@ -56,7 +56,13 @@ def view_state(plan: Plan) -> dict[str, Any]:
         "orderByAsc": False,
         "startTime": "ALL",
         "lifecycleFilter": "Active",
-        "selectedColumns": ["attributes.`Run Name`", *COLUMNS, *chosen, *tags],
+        "selectedColumns": [
+            "attributes.`Run Name`",
+            "metrics.`inner/score`",
+            *measure_columns(task),
+            *chosen,
+            *tags,
+        ],
         "runsHidden": [],
         "runsHiddenMode": "FIRST_20_RUNS",
         "runsPinned": [],
@@ -66,32 +72,32 @@ def view_state(plan: Plan) -> dict[str, Any]:
             _section("parallel", "Settings against scores", 1),
             _section("scores", "Scores", 3),
         ],
-        "compareRunCharts": _charts(plan),
+        "compareRunCharts": _charts(plan, task),
         "isAccordionReordered": True,
         "hideEmptyCharts": True,
     }
 
 
-def _charts(plan: Plan) -> list[dict[str, Any]]:
-    """Parallel coordinates of all settings; presence against salience; inner against outer scores."""
+def _charts(plan: Plan, task: Task) -> list[dict[str, Any]]:
+    """Parallel coordinates of settings; of blends, presence against salience; inner against outer scores."""
     # MLflow leaves out of this chart every run that lacks one of its settings, so conditional ones stay out.
-    dimensions = plan.study.dimensions
+    dimensions, headline = plan.study.dimensions, TASKS[task].headline
+    axes = _axes("inner/presence", "inner/salience")
+    two = [_chart("SCATTER", "scores", "Presence and salience, inner folds", axes)]
     parallel = {
         "selectedParams": [p for p in _settings(plan) if p != RECIPE and not dimensions[p].when],
-        "selectedMetrics": ["inner/score", "score"],
+        "selectedMetrics": ["inner/score", headline.key],
         "showAllRuns": True,
     }
     return [
         _chart("PARALLEL", "parallel", "Settings, score on inner folds, score", parallel),
+        *(two if task == "mixture" else []),
+        _chart("SCATTER", "scores", "Chosen by, and reported", _axes("inner/score", headline.key)),
         _chart(
-            "SCATTER",
+            "BAR",
             "scores",
-            "Presence and salience, inner folds",
-            _axes("inner/presence", "inner/salience"),
-        ),
-        _chart("SCATTER", "scores", "Chosen by, and reported", _axes("inner/score", "score")),
-        _chart(
-            "BAR", "scores", "Score on outer folds", {"metricKey": "score", "selectedMetricKeys": ["score"]}
+            f"{headline.title} on outer folds",
+            {"metricKey": headline.key, "selectedMetricKeys": [headline.key]},
         ),
     ]
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from optuna.trial import FrozenTrial
 
 from blended.eval.intervals import Estimate
-from blended.eval.report.formats import Cell, Column, Table, to_csv, to_latex, to_markdown
+from blended.eval.report.formats import Cell, Column, Scale, Table, to_csv, to_latex, to_markdown
 from blended.studies.search import measuring, progress, selection
 from blended.studies.search.objective import RESULT, SEED
 from blended.studies.search.outcome import Outcome
@@ -23,11 +23,14 @@ def trial_table(plan: Plan, trials: Sequence[FrozenTrial], store: TrialStore) ->
     names = (
         [one.key for one in measuring.measures(selection.space_of(finished[0], store))] if finished else []
     )
-    heads = ["trial", "state", "phase", *settings, "inner presence", "inner salience", "inner score"]
-    columns = [Column(head) for head in (*heads, *names, "outer scores are")]
-    rows = [_row(trial, settings, names, store) for trial in progress.counted(trials)]
+    # Of a task without blends, the score alone.
+    inner = [*selection.inner_means(finished[0])] if finished else ["score"]
+    heads = ["trial", "state", "phase", *settings, *(f"inner {name}" for name in inner)]
+    scales: dict[str, Scale] = {**dict.fromkeys(settings, "free"), "inner score": "rank"}
+    columns = [Column(head, scale=scales.get(head, "share")) for head in (*heads, *names, "outer scores are")]
+    rows = [_row(trial, settings, inner, names, store) for trial in progress.counted(trials)]
     if progress.ranked(trials):
-        rows.append(_headline(plan, trials, store, settings))
+        rows.append(_headline(plan, trials, store, [None] * (len(settings) + len(inner) - 1)))
     return Table(
         name=plan.name,
         caption=f"Trials of the study {plan.name} on {plan.params.corpus}. {plan.study.question}".strip(),
@@ -37,26 +40,32 @@ def trial_table(plan: Plan, trials: Sequence[FrozenTrial], store: TrialStore) ->
     )
 
 
-def _row(trial: FrozenTrial, settings: Sequence[str], names: Sequence[str], store: TrialStore) -> list[Cell]:
+def _row(
+    trial: FrozenTrial,
+    settings: Sequence[str],
+    inner: Sequence[str],
+    names: Sequence[str],
+    store: TrialStore,
+) -> list[Cell]:
     state = STATES.get(trial.state, trial.state.name.lower())
     phase = "re-evaluation" if SEED in trial.user_attrs else "search"
     row: list[Cell] = [f"#{trial.number}", state, phase, *(trial.params.get(path) for path in settings)]
     if not progress.complete([trial]):
-        return [*row, *([None] * (3 + len(names) + 2))]
+        return [*row, *([None] * (len(inner) + len(names) + 2))]
     outcome = store.get(trial.user_attrs[RESULT]["identities"][0])
     measured = [_estimate(outcome, name) for name in names]
     identities = " ".join(trial.user_attrs[RESULT]["identities"])
-    return [*row, *selection.inner_means(trial), *measured, SELECTED, identities]
+    means = selection.inner_means(trial)
+    return [*row, *map(means.get, inner), *measured, SELECTED, identities]
 
 
 def _headline(
-    plan: Plan, trials: Sequence[FrozenTrial], store: TrialStore, settings: Sequence[str]
+    plan: Plan, trials: Sequence[FrozenTrial], store: TrialStore, nothing: Sequence[Cell]
 ) -> list[Cell]:
     nested = selection.headline(plan, trials, store)
     inner = sum(one.inner for one in nested.choices) / len(nested.choices)
     chosen = " ".join(f"{one.fold}:#{one.number}" for one in nested.choices)
-    nothing: list[Cell] = [None] * len(settings)
-    row: list[Cell] = ["per fold", "finished", "nested selection", *nothing, None, None, inner]
+    row: list[Cell] = ["per fold", "finished", "nested selection", *nothing, inner]
     return [*row, *nested.estimates.values(), "not selected on", chosen]
 
 

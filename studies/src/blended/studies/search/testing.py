@@ -45,6 +45,8 @@ class ToyEvaluator:
     epochs: int = 5
     fault: str = "none"
     """`raise`, `nan`, `memory`, `disk` or `kill` (of the process): what the faulty configuration does."""
+    corpus_hash: str = ""
+    """The version of the corpus that its results say they are of."""
 
     def identity(self, config: "TrialConfig") -> str:
         """Over the configuration."""
@@ -67,7 +69,9 @@ class ToyEvaluator:
         identity = self.identity(config)
         with (self.root / EVALUATED).open("a") as file:
             file.write(identity + "\n")
-        return Evaluated(_outcome(config, identity, score, curve), _predictions(score), SPACE)
+        outcome = _outcome(config, identity, score, curve)
+        tags = {**outcome.tags, "corpus_hash": self.corpus_hash} if self.corpus_hash else outcome.tags
+        return Evaluated(outcome.model_copy(update={"tags": tags}), _predictions(score), SPACE)
 
     def _misbehave(self, score: float) -> float:
         if self.fault == "raise":

@@ -14,6 +14,7 @@ from urllib.parse import urlparse
 
 from filelock import FileLock, Timeout
 
+from blended.data.labels import Task
 from blended.studies import tracking
 from blended.studies.search import study_view
 from blended.studies.search.plan import Plan
@@ -38,6 +39,8 @@ class Uploader:
     uri: str
     corpus_tags: dict[str, str]
     """What holds for all trials: commit, data hash, whether the corpus is synthetic."""
+    task: Task = "mixture"
+    """Of the corpus: which measures there are to show."""
 
     @property
     def experiment(self) -> str:
@@ -63,7 +66,7 @@ class Uploader:
         for name, value in PATIENCE.items():
             os.environ.setdefault(name, value)
         check_answers(self.uri)
-        experiment_id = tracking.open_experiment(self.uri, self.experiment, self.root)
+        experiment_id = tracking.open_experiment(self.uri, self.experiment, self.root, self.task)
         client = MlflowClient(tracking_uri=self.uri)
         parent = self.parent(client, experiment_id)
         done = 0
@@ -87,7 +90,7 @@ class Uploader:
         parameters = [Param(f"study.{key}", value) for key, value in settings.items()]
         for chunk in _in_batches(parameters, MAX_PARAMS):
             client.log_batch(run.info.run_id, params=chunk)
-        study_view.provision(client, experiment_id, self.plan)
+        study_view.provision(client, experiment_id, self.plan, self.task)
         return str(run.info.run_id)
 
     def _one(self, client: Any, experiment_id: str, parent: str, record: TrialRecord) -> None:

@@ -10,6 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from blended.data import Mixture
+from blended.data.digits import chance
 from blended.eval.figures.style import INK, MUTED, RULE, SMALL, WIDE_INCHES, drawing, footnote, new_figure
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999")
@@ -64,7 +65,9 @@ def bars(
     colours = [PRESENT if emotion in shares else ABSENT for emotion in emotions]
     axes.barh(places, probabilities, color=colours, height=0.7)
     for place, emotion in enumerate(emotions):
-        words = f"  {probabilities[place]:.2f}" + (f"   {shares[emotion]:g} %" if emotion in shares else "")
+        words = f"  {chance(probabilities[place])}" + (
+            f"   {shares[emotion]:g} %" if emotion in shares else ""
+        )
         weight = "bold" if emotion in shares else "normal"
         axes.text(probabilities[place], place, words, va="center", fontsize=SMALL, color=INK, weight=weight)
     axes.set_yticks(places, labels=[*emotions])

@@ -27,8 +27,13 @@ DRAWS = {
 VERDICTS = "filled: better than without; hollow: cannot be told apart; cross: worse"
 
 
-def enrolment_figure(points: Sequence[EnrolmentPoint], *, width_inches: float = WIDE_INCHES) -> Figure:
-    """A line per way of drawing clips, with intervals; dashed: the score without any calibration."""
+def enrolment_figure(
+    points: Sequence[EnrolmentPoint], measure: str = "score", *, width_inches: float = WIDE_INCHES
+) -> Figure:
+    """A line per way of drawing clips, with intervals; dashed: without any calibration.
+
+    `measure` is what the headline of the task is called.
+    """
     numbers = sorted({int(point.clips) for point in points if point.drawn}, key=int)
     place = {str(number): step for step, number in enumerate(numbers)} | {"all": len(numbers)}
     none = next(point for point in points if point.clips == "none")
@@ -49,7 +54,7 @@ def enrolment_figure(points: Sequence[EnrolmentPoint], *, width_inches: float = 
         axes.set_xticks(list(place.values()), list(place))
         verdicts = VERDICTS.replace("; ", "\n", 1) if narrow else VERDICTS
         axes.set_xlabel(f"clips of the person that scores are calibrated from\n{verdicts}")
-        axes.set_ylabel("score")
+        axes.set_ylabel(measure)
         axes.tick_params(axis="y", labelsize=SMALL, labelcolor=MUTED)
         axes.grid(axis="y", color=RULE, linewidth=0.6, alpha=0.7)
         for side in ("right", "top"):

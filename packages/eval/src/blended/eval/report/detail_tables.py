@@ -10,6 +10,7 @@ from blended.eval.figures.importance import pairs_in
 from blended.eval.intensities import IntensityEvaluation
 from blended.eval.reliance import Importance
 from blended.eval.report.formats import Cell, Column, Table
+from blended.eval.tasks import Measure
 
 HEADS = {
     "macro_presence": "Macro",
@@ -47,7 +48,10 @@ def emotions_table(name: str, found: Breakdown) -> Table:
 
 
 def groups_table(table: str, caption: str, head: str, groups: Mapping[str, GroupScores]) -> Table:
-    """The official accuracies of some groups of clips."""
+    """The official accuracies of some groups of clips; without those of blends where there are none."""
+    if not any(one.blends for one in groups.values()):
+        plain = tuple((key, one.clips, one.presence) for key, one in groups.items())
+        return Table(table, caption, _columns((head, "Clips", "Presence")), plain)
     rows = tuple((key, one.clips, one.blends, one.presence, one.salience) for key, one in groups.items())
     return Table(table, caption, _columns((head, *ACCURACIES)), rows)
 
@@ -69,11 +73,14 @@ def intensities_table(name: str, found: IntensityEvaluation) -> Table:
     return Table("emotions", f"Every emotion, {name}.", _columns(("Emotion", "Pearson", "CCC")), rows)
 
 
-def enrolment_table(name: str, points: Sequence[EnrolmentPoint]) -> Table:
-    """Score by number of clips that a person is calibrated from."""
-    columns = (*_columns(("Clips", "Drawn", "Draws", "Score")), Column("Gain over none", signed=True))
+def enrolment_table(name: str, points: Sequence[EnrolmentPoint], headline: Measure) -> Table:
+    """The headline of the task by number of clips that a person is calibrated from."""
+    columns = (*_columns(("Clips", "Drawn", "Draws", headline.title)), Column("Gain over none", signed=True))
     rows = tuple((one.clips, one.drawn or "-", one.repeats, one.score, one.gain) for one in points)
-    caption = f"Score by clips of a person that scores are calibrated from, {name} (transductive)."
+    caption = (
+        f"{headline.words.capitalize()} by clips of a person that scores are calibrated from, {name} "
+        f"(transductive)."
+    )
     return Table("enrolment", caption, columns, rows)
 
 

@@ -2,12 +2,16 @@
 
 import csv
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
+from blended.data import digits as digits_of
+from blended.data.digits import decimals, plain, significant
 from blended.eval.intervals import Estimate
 from blended.eval.published import Spread
 
 Cell = str | int | float | Estimate | Spread | None
+Scale = Literal["share", "free", "rank"]
 MINUS, DASH, NO_BREAK = "\N{MINUS SIGN}", "\N{EN DASH}", "\N{NO-BREAK SPACE}"
 
 _LATEX_ESCAPES = str.maketrans(
@@ -27,6 +31,11 @@ class Column:
     """Never written as zero."""
     long: bool = False
     """Too long for a page: in the CSV only."""
+    scale: Scale = "share"
+    """`share`: three decimals. `free`: of unknown scale, such as a learning rate. `rank`: what the rows
+    are ranked by. The latter two have as many digits as tell the rows of a table apart."""
+    digits: int = 3
+    """Significant ones of `free`, decimals of `rank`; the table sets it by its rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +50,29 @@ class Table:
     warning: str = ""
     """What must be said wherever the table goes; a page says it once, LaTeX in the caption."""
 
+    def __post_init__(self) -> None:
+        """Gives every column the digits that its rows need."""
+        found = tuple(replace(one, digits=self._digits(place)) for place, one in enumerate(self.columns))
+        object.__setattr__(self, "columns", found)
 
-def number(value: float, *, signed: bool = False) -> str:
-    """Three decimals, with a true minus sign.
+    def _digits(self, place: int) -> int:
+        column = self.columns[place]
+        values = [row[place] for row in self.rows]
+        given = [value.value if isinstance(value, Estimate) else value for value in values]
+        numbers = [value for value in given if isinstance(value, float)]
+        if column.scale == "share":
+            return column.digits
+        return significant(numbers) if column.scale == "free" else decimals(numbers)
 
-    >>> number(-0.0421, signed=True), number(0.5), number(0.0, signed=True)
-    ('−0.042', '0.500', '0.000')
+
+def number(value: float, *, signed: bool = False, digits: int = 3) -> str:
+    """So many decimals, with a true minus sign; only zero is printed as zero.
+
+    >>> number(-0.0421, signed=True), number(0.5), number(0.0, signed=True), number(-0.0003)
+    ('−0.042', '0.500', '0.000', '−0.0003')
     """
-    text = f"{value:+.3f}" if signed else f"{value:.3f}"
-    text = text.lstrip("+-") if float(text) == 0 else text
-    return text.replace("-", MINUS)
+    text = digits_of.signed(value, digits)
+    return (text if signed else text.lstrip("+")).replace("-", MINUS)
 
 
 def interval(estimate: Estimate, *, signed: bool = False) -> str:
@@ -67,14 +89,21 @@ def cell_text(cell: Cell, column: Column) -> str:
     if cell is None:
         return DASH
     if isinstance(cell, Estimate):
-        return f"{number(cell.value, signed=column.signed)} {interval(cell, signed=column.signed)}"
+        value = number(cell.value, signed=column.signed, digits=_decimals(column))
+        return f"{value} {interval(cell, signed=column.signed)}"
     if isinstance(cell, Spread):
         return number(cell.value) + (f" ± {number(cell.std)}" if cell.std is not None else "")
     if not isinstance(cell, float):
         return str(cell)
     if column.p_value and cell < 0.001:
         return "< 0.001"
-    return number(cell, signed=column.signed)
+    if column.scale == "free":
+        return plain(cell, column.digits).replace("-", MINUS)
+    return number(cell, signed=column.signed, digits=_decimals(column))
+
+
+def _decimals(column: Column) -> int:
+    return column.digits if column.scale == "rank" else 3
 
 
 def to_csv(table: Table) -> str:
@@ -156,7 +185,8 @@ def _alignment(table: Table, places: list[int]) -> str:
 
 def _latex_cell(cell: Cell, column: Column) -> str:
     if isinstance(cell, Estimate):
-        value, bounds = number(cell.value, signed=column.signed), interval(cell, signed=column.signed)
+        value = number(cell.value, signed=column.signed, digits=_decimals(column))
+        bounds = interval(cell, signed=column.signed)
         return rf"{_latex(value)} {{\footnotesize {_latex(bounds)}}}"
     return _latex(cell_text(cell, column))
 

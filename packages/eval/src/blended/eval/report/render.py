@@ -199,7 +199,7 @@ def _detail_tables(made: Contents) -> list[Table]:
         found += detail_tables.breakdown_tables(top.record.name, top.given.breakdown)
     if top.enrolment:
         name = next(run.name for run in made.standings.runs if run.name in report.enrolment)
-        found.append(detail_tables.enrolment_table(name, top.enrolment))
+        found.append(detail_tables.enrolment_table(name, top.enrolment, TASKS[top.record.task].headline))
     if top.importance is not None:
         found.append(detail_tables.importance_table(top.record.name, top.importance))
     if top.predictors is not None:

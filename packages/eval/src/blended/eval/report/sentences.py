@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from blended.data.digits import p_text
 from blended.eval.comparison import Comparison, Standings
 from blended.eval.figures import Confusion, TwoReadings
 from blended.eval.intervals import Estimate
@@ -90,15 +91,6 @@ def verdict(gap: Comparison) -> str:
     word = "more than noise" if gap.distinguishable else "within the noise"
     bounds = interval(gap.score, signed=True)
     return f"{word} (95\N{NO-BREAK SPACE}% interval of the difference {bounds}, {p_text(gap.p_holm)})"
-
-
-def p_text(p: float) -> str:
-    """A p-value that does not pretend to be zero.
-
-    >>> p_text(0.0002), p_text(0.0312)
-    ('p < 0.001', 'p = 0.031')
-    """
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
 def names(records: tuple[RunRecord, ...], most: int = 4) -> str:
@@ -204,9 +196,23 @@ def answers(confusion: Confusion) -> str:
     total = sum(kinds.values())
     if not total:
         return ""
-    percent = {kind: f"{100 * count / total:.0f}\N{NO-BREAK SPACE}%" for kind, count in kinds.items()}
+    percent = {kind: percent_text(count, total) for kind, count in kinds.items()}
     return (
         f"Of the {total} blends, {percent['found']} are decided for their pair, {percent['one']} for one of "
         f"the two emotions alone, {percent['related']} for a pair with one of them, and {percent['neither']} "
         f"for anything else."
     )
+
+
+def percent_text(count: int, total: int) -> str:
+    """Whole percent; neither none nor all where that is not so.
+
+    >>> percent_text(1, 3), percent_text(1, 1000), percent_text(999, 1000), percent_text(0, 9)
+    ('33\xa0%', 'under 1\xa0%', 'over 99\xa0%', '0\xa0%')
+    """
+    rounded = round(100 * count / total)
+    if count and not rounded:
+        return "under 1\N{NO-BREAK SPACE}%"
+    if count < total and rounded == 100:
+        return "over 99\N{NO-BREAK SPACE}%"
+    return f"{rounded}\N{NO-BREAK SPACE}%"

@@ -5,7 +5,7 @@ import numpy as np
 from blended.eval.comparison import Comparison, Standings
 from blended.eval.figures import Confusion, PairResult, TwoReadings, actor_results
 from blended.eval.report.clips import ClipResult
-from blended.eval.report.formats import Cell, Column, Table
+from blended.eval.report.formats import Cell, Column, Scale, Table
 from blended.eval.report.records import Report
 from blended.eval.run_record import RunRecord
 from blended.eval.tasks import TASKS
@@ -22,7 +22,10 @@ OF_BLENDS = (
 
 def measure_columns(standings: Standings, *, signed: bool = False) -> tuple[Column, ...]:
     """What runs of this task are measured by."""
-    return tuple(Column(one.title, signed=signed) for one in TASKS[standings.top.task].measures)
+    task = TASKS[standings.top.task]
+    # Runs are ranked by the headline, so two that differ must not look the same.
+    ranked: dict[str, Scale] = {} if signed else {task.headline.key: "rank"}
+    return tuple(Column(m.title, signed=signed, scale=ranked.get(m.key, "share")) for m in task.measures)
 
 
 def mark(standings: Standings, record: RunRecord) -> str:

@@ -35,6 +35,7 @@ from blended.eval.reliance import Importance, Weights
 from blended.eval.report.clips import ClipResult, check_probabilities, clip_results, worst_and_best
 from blended.eval.report.leaning import Draw, weight_figures
 from blended.eval.run_record import RunRecord
+from blended.eval.tasks import TASKS
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,7 +114,9 @@ def figures_of(run: TopRun) -> dict[str, Draw]:
         if given.points:
             found["ternary"] = lambda width: ternary_figure(given.points, width_inches=width)
     if run.enrolment:
-        found["enrolment"] = lambda width: enrolment_figure(run.enrolment, width_inches=width)
+        found["enrolment"] = lambda width: enrolment_figure(
+            run.enrolment, TASKS[run.record.task].headline.words, width_inches=width
+        )
     if (importance := run.importance) is not None:
         found["importance"] = lambda width: importance_figure(importance, width_inches=width)
     if (predictors := run.predictors) is not None:
