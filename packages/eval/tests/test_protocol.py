@@ -12,7 +12,7 @@ from blended.data.corpora.blemore import SPACE
 from blended.eval.decisions import DECISIONS, OF_STATES
 from blended.eval.evaluation import evaluate
 from blended.eval.evidence import Evidence
-from blended.eval.protocol import Protocol
+from blended.eval.protocol import Protocol, fit_decision
 
 LEARNED = ("thresholds", "bayes", "set-ratio")
 NEVER_BLENDS = ("argmax", "most-frequent-single")
@@ -315,3 +315,15 @@ def test_a_negative_seed_is_refused() -> None:
 )
 def test_the_label_carries_every_caveat(protocol: Protocol, label: str) -> None:
     assert protocol.label == label
+
+
+@pytest.mark.parametrize("name", [name for name in DECISIONS if name != "most-frequent-blend"])
+def test_one_clip_is_enough_to_fit_on_and_to_decide_and_none_is_refused(name: str) -> None:
+    rng = np.random.default_rng(0)
+    numbers, states = np.zeros(2, dtype=np.int64), rng.normal(size=(2, len(SPACE.states)))
+    both = Evidence(rng.normal(size=(2, 1, 6)), numbers, numbers, SPACE, states=states)
+    nobody = both.take(numbers[:0])
+    fitted = fit_decision(both.take(np.array([0])), [SPACE.states[0]], Protocol(name))
+    assert len(fitted.decide(both)) == 2 and fitted.decide(nobody) == []
+    with pytest.raises(InputError, match=f"no clip to fit the decision '{name}' on"):
+        fit_decision(nobody, [], Protocol(name))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import prod
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -62,7 +63,7 @@ class Evidence:
 
     def inputs(self) -> Float[ndarray, "clip feature"]:
         """What a learned decision sees: all scores of all models side by side, and those of states."""
-        flat = self.logits.reshape(len(self.logits), -1)
+        flat = self.logits.reshape(len(self.logits), prod(self.logits.shape[1:]))
         return flat if self.states is None else np.concatenate([flat, self.states], axis=1)
 
 

@@ -218,12 +218,16 @@ def fit_decision(
     """Fits what a protocol asks for on all the given clips, whose scores are `calibrated` already.
 
     `known` is kept for people who come later. Raises InputError for `identity`, which decides intensities
-    only.
+    only, and for no clips.
     """
     if protocol.decision not in DECISIONS:
         raise InputError(
             f"the decision {protocol.decision!r} is of intensities, not of mixtures: use one of "
             f"{', '.join(DECISIONS)}"
+        )
+    if not truth:
+        raise InputError(
+            f"no clip to fit the decision {protocol.decision!r} on: expected one or more beside those judged"
         )
     adjust = fit_probabilities(protocol.probabilities, scores, truth)
     options = FitOptions(protocol.seed, protocol.presence_weight)
