@@ -13,11 +13,13 @@ from tests.conftest import Command
 
 from blended.data.corpora import blemore
 from blended.data.labels import Mixture
+from blended.data.manifest import NAME as MANIFEST
 from blended.data.media import probe
 from blended.data.testing import write_clip
 from blended.eval.official import read_predictions
 from blended.studies import prediction
 from blended.studies.prediction_table import enrolled
+from blended.studies.run_files import close_run
 from blended.studies.windows import Windows
 
 FILES = ("pipeline.json", "decision.json", "final.safetensors")
@@ -89,6 +91,7 @@ def test_every_choice_of_a_decision_reaches_new_files(project: Path, blended: Co
 def test_a_pipeline_of_an_older_format_says_so(project: Path, blended: Command) -> None:
     path = artifacts(project, "linear-motion") / "pipeline.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "format": 1}))
+    (path.parent / MANIFEST).unlink()
     clip = next((project / TEST_CLIPS).glob("*.mp4"))
     refused(
         blended, "predict", clip, "--run", "linear-motion", "--root", project,
@@ -138,6 +141,7 @@ def test_a_changed_encoder_is_noted_and_an_unchanged_one_is_not(
     fields = json.loads(record.read_text())
     fields["encoders"]["logmel"]["version"] = "0.0.1+abc"
     record.write_text(json.dumps(fields))
+    close_run(record.parents[1])
     other = blended("predict", clip, "--run", "linear-logmel", "--root", project)
     flat = " ".join((other.out + other.err).split())
     assert "logmel was trained with blended-encoders 0.0.1+abc" in flat and "numbers may differ" in flat
@@ -284,6 +288,8 @@ def test_a_damaged_pipeline_is_refused(finished_project: Path, tmp_path: Path, b
         model = shutil.copytree(artifacts(finished_project, "linear-motion"), tmp_path / Path(name).stem)
         whole = (model / name).read_bytes()
         (model / name).write_bytes(whole[: len(whole) // 2])
+        refused(blended, "predict", clip, "--model", model, sentence=f"{name} is damaged: its SHA-256 is")
+        (model / MANIFEST).unlink()
         refused(blended, "predict", clip, "--model", model, sentence="is damaged or of another version")
 
 
@@ -309,8 +315,10 @@ def test_submit_refuses_what_it_cannot_submit(project: Path, tmp_path: Path, ble
     arguments = ("--root", project, "--out", out)
     refused(blended, "submit", "linear-moton", *arguments, sentence="did you mean 'linear-motion'")
     (artifacts(project, "linear-motion") / "test_predictions.parquet").unlink()
+    close_run(artifacts(project, "linear-motion").parent)
     refused(blended, "submit", "linear-motion", *arguments, sentence="has no answers for the test clips")
     predictions = artifacts(project, "linear-logmel") / "test_predictions.parquet"
     pl.read_parquet(predictions).head(17).write_parquet(predictions)
+    close_run(artifacts(project, "linear-logmel").parent)
     refused(blended, "submit", "linear-logmel", *arguments, sentence="'test_0018.mp4' is missing")
     assert not out.exists()

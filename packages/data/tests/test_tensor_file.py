@@ -10,8 +10,8 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import load_file
 
+from blended.data.checksums import append_seal, check_seal, is_sealed, seal
 from blended.data.errors import InputError
-from blended.data.seals import append_seal, check_seal, is_sealed, seal
 from blended.data.tensor_file import write_tensors
 
 TURNED = np.arange(12, dtype=np.float32).reshape(3, 4).T

@@ -22,10 +22,7 @@ from blended.eval.evidence import Evidence
 from blended.eval.intervals import Estimate
 from blended.eval.protocol import Protocol
 from blended.eval.reliance import Importance, Weights
-
-ENROLMENT, WITHOUT = "enrolment.csv", "without.json"
-IMPORTANCE, PREDICTORS, WEIGHTS = "importance.json", "predictors.json", "weights.json"
-FILES = (ENROLMENT, IMPORTANCE, PREDICTORS, WITHOUT, WEIGHTS)
+from blended.studies.run_files import ENROLMENT, EXTRAS, IMPORTANCE, PREDICTORS, WEIGHTS, WITHOUT
 
 CURVE_CLIPS, CURVE_REPEATS = (1, 2, 4, 8, 16), 2
 """Of a run's own curve, and draws of clips per number: every one is a cross-fitted decision.
@@ -60,7 +57,7 @@ def curve(evidence: Evidence, truth: Any, protocol: Protocol) -> list[EnrolmentP
 
 def write_extras(folder: Path, extras: Extras) -> None:
     """Writes what there is and removes what an earlier run left."""
-    for name in FILES:
+    for name in EXTRAS:
         (folder / name).unlink(missing_ok=True)
     if extras.enrolment:
         write_curve(folder / ENROLMENT, extras.enrolment)
@@ -79,7 +76,7 @@ def write_extras(folder: Path, extras: Extras) -> None:
 
 def extras_files(folder: Path) -> list[Path]:
     """What there is of them."""
-    return [folder / name for name in FILES if (folder / name).is_file()]
+    return [folder / name for name in EXTRAS if (folder / name).is_file()]
 
 
 def read_extras(folder: Path) -> Extras:

@@ -1,6 +1,5 @@
 """What a user may call a run: a recipe, a folder, an id of MLflow, or a registered model."""
 
-import json
 import re
 from pathlib import Path
 
@@ -8,7 +7,7 @@ from blended.data import InputError
 from blended.data.errors import unknown_name
 from blended.studies.folders import Folders
 from blended.studies.params import Params, read_params
-from blended.studies.runs import ARTIFACTS, RECORD
+from blended.studies.run_files import ARTIFACTS, RECORD
 from blended.studies.tracking import default_uri
 
 RUN_ID = re.compile(r"[0-9a-f]{32}")
@@ -24,7 +23,7 @@ def artifacts_of(run: str, folders: Folders) -> Path:
             return folder
     if RUN_ID.fullmatch(run):
         for record in folders.root.glob(f"runs/*/*/{ARTIFACTS}/{RECORD}"):
-            if json.loads(record.read_bytes())["run_id"] == run:
+            if f'"run_id": "{run}"' in record.read_text(encoding="utf-8", errors="replace"):
                 return record.parent
         raise InputError(f"no run below {folders.root.resolve()} has the id {run}: name a recipe or a folder")
     params = read_params(folders.params)

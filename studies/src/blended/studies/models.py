@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from blended.data import InputError
+from blended.data.manifest import write_manifest
 from blended.studies.pipeline import PipelineRecord
 from blended.studies.prediction_table import column_names
 
@@ -49,10 +50,11 @@ def log_pipeline(record: PipelineRecord, files: Sequence[Path], *, run_id: str, 
     )
     with tempfile.TemporaryDirectory() as folder:
         local = Path(folder) / "model"
+        listed = write_manifest(Path(folder), [path.name for path in files], files[0].parent)
         mlflow.pyfunc.save_model(
             path=local,
             python_model=str(MODEL_CODE),
-            artifacts={path.stem: str(path) for path in files},
+            artifacts={path.stem: str(path) for path in (*files, listed)},
             signature=_signature(record),
             input_example=_input_example(),
             pip_requirements=[f"{name}=={version}" for name, version in record.versions.items()],

@@ -4,7 +4,7 @@
     decision.json       the decision, fitted on the run's out-of-fold predictions
     final.safetensors   the final model
 
-They lie in a run's artifacts and, copied, in its MLflow model.
+They lie in a run's artifacts and, copied, in its MLflow model; in both with a manifest of their checksums.
 """
 
 import json
@@ -21,6 +21,7 @@ from torch import Tensor
 from blended.data import InputError, LabelSpace
 from blended.data.atomic import write_text
 from blended.data.index import Index
+from blended.data.manifest import check_manifest
 from blended.data.store import Identity
 from blended.encoders.code_versions import code_version
 from blended.encoders.table import encoder_config
@@ -30,9 +31,9 @@ from blended.eval.protocol import FittedDecision, calibrated
 from blended.eval.temperature import fit_temperature
 from blended.studies.params import with_name
 from blended.studies.provenance import Commit
+from blended.studies.run_files import DECISION, MODEL, PIPELINE, RECORD, is_checked
 from blended.studies.trial import TrialConfig, TrialResult
 
-PIPELINE, DECISION, MODEL = "pipeline.json", "decision.json", "final.safetensors"
 FILES = (PIPELINE, DECISION, MODEL)
 FORMAT = 2
 """Of pipeline.json; 1 stored a decision without its map of probabilities."""
@@ -89,6 +90,8 @@ class Pipeline:
     """Of the final model, as the fusion strategy wrote it."""
     decision: FittedDecision | None
     """Of evidence calibrated as in training; None for intensities, which are taken as they are."""
+    checked: bool
+    """Whether the files are known to be those that were written; those of before checksums are not."""
 
 
 def pipeline_record(
@@ -143,7 +146,8 @@ def write_pipeline(folder: Path, record: PipelineRecord, decision: FittedDecisio
 
 
 def read_pipeline(folder: Path) -> Pipeline:
-    """Reads what was stored; raises InputError for a folder without a complete pipeline."""
+    """Reads what was stored; raises InputError for a folder without a complete pipeline, and for one whose
+    files are not as they were written."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -152,6 +156,10 @@ def read_pipeline(folder: Path) -> Pipeline:
             f"{folder} holds no trained pipeline ({', '.join(missing)} not there): name the artifacts of a "
             f"run, or train it anew with `blended train RECIPE --again`"
         )
+    checked = is_checked(folder)
+    if checked:
+        recipe = folder.parent.name if (folder / RECORD).is_file() else "RECIPE"
+        check_manifest(folder, FILES, remedy=f"`blended train {recipe}` makes the run anew")
     try:
         fields = json.loads((folder / PIPELINE).read_bytes())
         _check_format(folder, fields)
@@ -165,7 +173,8 @@ def read_pipeline(folder: Path) -> Pipeline:
             f"the pipeline in {folder} is damaged or of another version ({str(error).splitlines()[0]}): "
             f"train the run anew with `blended train RECIPE --again`"
         ) from error
-    return Pipeline(folder, record, LabelSpace.from_dict(record.label_space), state, thaw(decision))
+    space = LabelSpace.from_dict(record.label_space)
+    return Pipeline(folder, record, space, state, thaw(decision), checked)
 
 
 def _check_format(folder: Path, fields: Mapping[str, object]) -> None:

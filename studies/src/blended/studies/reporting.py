@@ -1,7 +1,7 @@
 """Gathering everything that the report says: stored runs, trivial baselines, corpus, findings, frames."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -38,6 +38,7 @@ from blended.eval.tasks import TASKS
 from blended.studies.folders import Folders
 from blended.studies.params import Params
 from blended.studies.provenance import git_commit
+from blended.studies.run_files import ARTIFACTS, unchecked
 from blended.studies.runs import StoredRun, read_run
 from blended.studies.single_run import labelled, truth_of
 
@@ -48,13 +49,19 @@ TRAINING_PROTOCOL = (
 DISTRIBUTIONS = ("blended-studies", "torch", "mlflow", "dvc")
 
 
-def gather_report(params: Params, folders: Folders, *, show_people: bool = False) -> Report:
+def gather_report(
+    params: Params, folders: Folders, *, log: Callable[[str], None], show_people: bool = False
+) -> Report:
     """The report of all complete runs of the chosen corpus; pictures of real people only if asked for.
 
-    Raises InputError if a recipe has no run, or a run was made from another corpus than is indexed.
+    Says which runs are of before checksums. Raises InputError if a recipe has no run, a run was made from
+    another corpus than is indexed, or files are not as they were written.
     """
     index = read_index(folders.index(params.corpus))
     runs = _stored(params, folders, index)
+    for run in runs:
+        if not run.checked:
+            log(unchecked(folders.run(params.corpus, run.recipe) / ARTIFACTS, run.recipe))
     kept = _common_clips(runs)
     folder = folders.corpus(params.corpus)
     truth_of_test = held_out_truth(params.corpus, folder) if index.corpus.test else {}

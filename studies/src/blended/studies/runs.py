@@ -8,21 +8,27 @@ from typing import Any
 
 from blended.data import LabelSpace
 from blended.data.atomic import replacing, write_text
+from blended.data.manifest import NAME as MANIFEST
 from blended.data.tensor_file import write_tensors
 from blended.eval.predictions import Predictions, read_predictions, write_predictions
 from blended.eval.tasks import MEASURES, AnyEvaluation
 from blended.studies.extras import Extras, read_extras, write_extras
+from blended.studies.run_files import (
+    ARTIFACTS,
+    CHECKSUMS,
+    CONFUSION,
+    METRICS,
+    MODEL,
+    PICTURES,
+    PREDICTIONS,
+    RECORD,
+    TEST_PREDICTIONS,
+    close_run,
+    is_checked,
+    open_run,
+    read_record,
+)
 from blended.studies.trial import TrialConfig, TrialResult
-
-METRICS = "metrics.json"
-CONFUSION = "confusion.png"
-ARTIFACTS = "artifacts"
-PREDICTIONS = "predictions.parquet"
-TEST_PREDICTIONS = "test_predictions.parquet"
-MODEL = "final.safetensors"
-RECORD = "run.json"
-PICTURES = ("importance", "predictors", "gates", "encoder_weights", "attention")
-"""Figures that are kept beside a run's files; MLflow and the report have all of them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,6 +43,8 @@ class StoredRun:
     skipped: tuple[str, ...]
     run_id: str | None
     """Of the tracked run."""
+    checked: bool
+    """Whether its files have checksums; not of a run of before them."""
     train: Predictions
     test: Predictions | None
     extras: Extras = field(default_factory=Extras)
@@ -60,11 +68,10 @@ def _numbers(evaluation: AnyEvaluation) -> dict[str, Any]:
 
 
 def write_run(folder: Path, recipe: str, result: TrialResult, confusion_png: bytes) -> None:
-    """Everything but the record, which `finish_run` adds last."""
-    artifacts = folder / ARTIFACTS
-    record = artifacts / RECORD
+    """Everything but the record and the manifest, which `finish_run` adds last."""
     # A run without its record is not a run: removing it first keeps old numbers from new predictions.
-    record.unlink(missing_ok=True)
+    open_run(folder)
+    artifacts = folder / ARTIFACTS
     space = result.corpus.space
     write_predictions(artifacts / PREDICTIONS, result.train, space)
     write_extras(artifacts, result.extras)
@@ -90,7 +97,7 @@ def write_pictures(folder: Path, pictures: Mapping[str, bytes]) -> None:
 
 
 def finish_run(folder: Path, recipe: str, result: TrialResult, run_id: str) -> None:
-    """Writes the record that makes the run complete."""
+    """Writes the record, and the manifest that makes the run complete."""
     fields = {
         "recipe": recipe,
         "config": result.config.model_dump(mode="json"),
@@ -99,20 +106,14 @@ def finish_run(folder: Path, recipe: str, result: TrialResult, run_id: str) -> N
         "modalities": list(result.modalities),
         "skipped": list(result.skipped),
         "run_id": run_id,
+        CHECKSUMS: MANIFEST,
     }
     write_text(folder / ARTIFACTS / RECORD, json.dumps(fields, indent=1) + "\n")
-
-
-def read_record(folder: Path) -> Mapping[str, Any] | None:
-    """The record of a complete run; None if there is none, or if a file of it is gone."""
-    parts = (METRICS, CONFUSION, *(f"{ARTIFACTS}/{name}" for name in (RECORD, PREDICTIONS, MODEL)))
-    if not all((folder / part).is_file() for part in parts):
-        return None
-    return json.loads((folder / ARTIFACTS / RECORD).read_text(encoding="utf-8"))
+    close_run(folder)
 
 
 def read_run(folder: Path, space: LabelSpace) -> StoredRun | None:
-    """A complete run; None if there is none."""
+    """A complete run; None if there is none. Raises DamagedError as `read_record` does."""
     fields = read_record(folder)
     if fields is None:
         return None
@@ -126,6 +127,7 @@ def read_run(folder: Path, space: LabelSpace) -> StoredRun | None:
         modalities=tuple(fields["modalities"]),
         skipped=tuple(fields["skipped"]),
         run_id=fields["run_id"],
+        checked=is_checked(artifacts),
         train=read_predictions(artifacts / PREDICTIONS, space),
         test=read_predictions(test, space) if test.is_file() else None,
         extras=read_extras(artifacts),

@@ -1,6 +1,6 @@
 """From a stored run to the file that the organisers take."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from blended.data import InputError, Mixture
@@ -8,16 +8,20 @@ from blended.data.index import Index, read_index
 from blended.eval.submission import read_submission, submission, validate_submission, write_submission
 from blended.studies.folders import Folders
 from blended.studies.locating import artifacts_of
+from blended.studies.run_files import unchecked
 from blended.studies.runs import StoredRun, read_run
 
 
-def submit_run(run: str, folders: Folders, out: Path) -> int:
+def submit_run(run: str, folders: Folders, out: Path, log: Callable[[str], None]) -> int:
     """Writes a run's test decisions to `out` and reads them back; returns the number of clips.
 
-    Raises InputError for a run without test decisions or of another version of the corpus, and for
-    decisions that break a rule of the challenge.
+    Says where the run is of before checksums. Raises InputError for a run without test decisions, of another
+    version of the corpus or with damaged files, and for decisions that break a rule of the challenge.
     """
-    stored, index = _stored(artifacts_of(run, folders).parent, folders)
+    artifacts = artifacts_of(run, folders)
+    stored, index = _stored(artifacts.parent, folders)
+    if not stored.checked:
+        log(unchecked(artifacts, stored.recipe))
     names = {clip.id: clip.path.name for clip in index.corpus.test}
     mapping = submission({names.get(clip_id, clip_id): m for clip_id, m in _decided(stored, index).items()})
     validate_submission(mapping, names.values(), index.corpus.space)

@@ -1,6 +1,5 @@
 """What is measured on one media file: its bytes, its tracks and how loud it is."""
 
-import hashlib
 import math
 from collections.abc import Container
 from dataclasses import dataclass, replace
@@ -9,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from blended.data.checksums import file_sha256
 from blended.data.media import MediaError
 from blended.data.media.audio import Heard, hear
 from blended.data.media.boxes import check_boxes
@@ -155,12 +155,6 @@ def _heard(inspected: Measurement, heard: Heard) -> Measurement:
         clipped_share=float(np.count_nonzero(np.abs(values) >= FULL_SCALE) / len(values)),
         voiced_share=voiced_share(values, LISTEN_HZ),
     )
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hex; reads a part at a time."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def content_key(sha256: str, path: Path) -> str:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from blended.data.atomic import replacing
-from blended.data.seals import BLANK_SEAL, SEAL_KEY, seal
+from blended.data.checksums import BLANK_SEAL, SEAL_KEY, seal
 
 METADATA = "__metadata__"
 _LENGTH_BYTES = 8

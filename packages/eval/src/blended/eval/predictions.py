@@ -11,6 +11,7 @@ from numpy import ndarray
 
 from blended.data import InputError, LabelSpace, Mixture, Scores
 from blended.data.atomic import replacing
+from blended.data.checksums import BLANK_SEAL, SEAL_KEY, DamagedError, check_seal, is_sealed, seal
 from blended.eval.evidence import Evidence, gather
 
 TYPES = {"fold": pl.Int64(), "truth": pl.String()}
@@ -81,14 +82,22 @@ def write_predictions(path: Path, predictions: Predictions, space: LabelSpace) -
         columns["truth"] = [mixture.to_json() if mixture else None for mixture in predictions.truth]
     types = {name: kind for name, kind in TYPES.items() if name in columns}
     with replacing(path) as temporary:
-        pl.DataFrame(columns, schema_overrides=types).write_parquet(temporary)
+        table = pl.DataFrame(columns, schema_overrides=types)
+        table.write_parquet(temporary, metadata={SEAL_KEY: BLANK_SEAL})
+        seal(temporary)
 
 
 def read_predictions(path: Path, space: LabelSpace) -> Predictions:
-    """Reads what `write_predictions` wrote; raises InputError for a missing file or column."""
+    """Reads what `write_predictions` wrote; raises InputError for a missing file or column, and for a file
+    that is damaged. Files of before checksums have no seal."""
     if not path.is_file():
         raise InputError(f"{path} does not exist: train the run again")
-    table = pl.read_parquet(path)
+    if is_sealed(path):
+        check_seal(path)
+    try:
+        table = pl.read_parquet(path)
+    except pl.exceptions.PolarsError as error:
+        raise DamagedError(f"{path} is damaged ({error}): train the run again") from error
     labels = _truth_columns(space) if space.task == "intensities" else ["decided", "truth"]
     expected = ["filename", "actor", "fold", *(f"p_{e}" for e in space.emotions), *labels]
     if missing := [column for column in expected if column not in table.columns]:

@@ -24,12 +24,13 @@ def compare(
         to_csv,
         to_latex,
     )
+    from blended.studies.commands.progress import say
     from blended.studies.folders import Folders
     from blended.studies.params import read_params
     from blended.studies.reporting import gather_report
 
     folders = Folders(root)
-    report = gather_report(read_params(folders.params), folders, show_people=show_people)
+    report = gather_report(read_params(folders.params), folders, log=say, show_people=show_people)
     write_text(folders.report / "table.md", render_markdown(report))
     for name, table in report_tables(report).items():
         write_text(folders.report / "tables" / f"{name}.csv", to_csv(table))

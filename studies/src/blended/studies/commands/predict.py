@@ -55,6 +55,7 @@ def predict(
     predictor = open_predictor(
         _folder(run, model, root), device=device, weights=files, weights_folder=weights_folder(folder)
     )
+    _warn(predictor)
     enrolment = enrolled(predictor, enrol_from)
     predictions, failures = _predict_all(predictor, paths, enrolment, windows, always=timeline)
     if video_out or png_out:
@@ -72,6 +73,15 @@ def _folder(run: str, model: Path | None, root: Path) -> Path:
     if bool(run) == (model is not None):
         raise InputError("say which model decides: either --run RECIPE (or a run id) or --model FOLDER")
     return model if model is not None else pipeline_folder(run, Folders(root))
+
+
+def _warn(predictor: "Predictor") -> None:
+    from blended.studies.commands.progress import say
+    from blended.studies.run_files import unchecked
+
+    pipeline = predictor.pipeline
+    if not pipeline.checked:
+        say(unchecked(pipeline.folder, pipeline.record.recipe))
 
 
 def _predict_all(

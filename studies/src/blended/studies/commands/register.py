@@ -15,14 +15,19 @@ def register(
     """Register a run's pipeline under an alias; its model card becomes the version's description."""
     from blended.data.atomic import write_text
     from blended.studies import model_card, models
+    from blended.studies.commands.progress import say
     from blended.studies.folders import Folders
     from blended.studies.locating import artifacts_of
     from blended.studies.pipeline import read_pipeline
+    from blended.studies.run_files import unchecked
     from blended.studies.tracking import default_uri
 
     folders = Folders(root)
     artifacts = artifacts_of(run, folders)
-    record = read_pipeline(artifacts).record
+    pipeline = read_pipeline(artifacts)
+    record = pipeline.record
+    if not pipeline.checked:
+        say(unchecked(artifacts, record.recipe))
     named = name or f"blended-{record.config.corpus}"
     card = model_card.gather_card(artifacts, folders)
     # Beside the artifacts and not among them: these are an output of the pipeline, hashed as they are.

@@ -15,16 +15,21 @@ def runs(root: Annotated[Path, typer.Option(help="Folder of params.yaml.")] = Pa
     from blended.data.digits import decimals
     from blended.data.errors import InputError
     from blended.eval.tasks import TASKS
+    from blended.studies.commands.progress import say
     from blended.studies.folders import Folders
     from blended.studies.params import read_params
-    from blended.studies.runs import METRICS
+    from blended.studies.run_files import ARTIFACTS, METRICS, is_checked, read_record, unchecked
 
     folders = Folders(root)
     params = read_params(folders.params)
+    found = {name: folders.run(params.corpus, name) for name in params.recipes}
+    there = {name: folder for name, folder in found.items() if read_record(folder) is not None}
+    for name, folder in there.items():
+        if not is_checked(folder / ARTIFACTS):
+            say(unchecked(folder / ARTIFACTS, name))
     rows = [
-        (name, json.loads(path.read_text(encoding="utf-8"))["cross_fold"])
-        for name in params.recipes
-        if (path := folders.run(params.corpus, name) / METRICS).is_file()
+        (name, json.loads((folder / METRICS).read_text(encoding="utf-8"))["cross_fold"])
+        for name, folder in there.items()
     ]
     # Older runs of single labels have the measures of mixtures too: the most particular task comes first.
     fitting = [one for one in TASKS.values() if all(one.headline.key in row for _, row in rows)]

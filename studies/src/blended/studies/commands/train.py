@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,7 +32,6 @@ def train(
     from blended.studies.identity import identity as identity_of_trial
     from blended.studies.params import read_params
     from blended.studies.predictors import named_predictors
-    from blended.studies.runs import read_record
     from blended.studies.single_run import with_curve
 
     folders = Folders(root)
@@ -45,8 +44,7 @@ def train(
     stores = trial.open_stores(config, index, folders)
     trial.check_trained(stores, params)
     identity = identity_of_trial(config, index, stores)
-    record = read_record(folder)
-    if record is not None and record["identity"] == identity and not again:
+    if not again and _is_kept(folder, identity, say):
         say(f"{recipe}: config, corpus, features and code are those of the existing run; kept")
         return
     started = time.monotonic()
@@ -58,6 +56,23 @@ def train(
     shutil.rmtree(checkpoints, ignore_errors=True)
     words = TASKS[result.corpus.space.task].headline.words
     typer.echo(f"{recipe}: {result.cross_fold.protocol.label}: {words} {result.headline}")
+
+
+def _is_kept(folder: Path, identity: str, say: Callable[[str], None]) -> bool:
+    """Whether the run is there, of the same identity, and every file of it as it was written."""
+    from blended.studies.run_files import ARTIFACTS, is_checked, record_unchecked, run_faults
+
+    if faults := run_faults(folder):
+        for fault in faults:
+            say(f"{fault}: the run is made anew")
+        return False
+    record = record_unchecked(folder)
+    if record is None or record["identity"] != identity:
+        return False
+    if not is_checked(folder / ARTIFACTS):
+        say(f"{folder} was made before checksums, so that its files may be damaged: the run is made anew")
+        return False
+    return True
 
 
 def _keep(
@@ -72,7 +87,7 @@ def _keep(
     """Writes the run's files, tracks it, and then writes the record that makes it complete."""
     from blended.eval.figures import run_figure
     from blended.eval.figures.saving import png
-    from blended.studies import models, pipeline, provenance, runs, tracking
+    from blended.studies import models, pipeline, provenance, run_files, runs, tracking
     from blended.studies.extras import extras_files
     from blended.studies.single_run import run_pictures
 
@@ -81,12 +96,12 @@ def _keep(
     runs.write_run(folder, recipe, result, png(picture))
     commit = provenance.git_commit(folders.root)
     record = pipeline.pipeline_record(result, recipe, index, commit, made)
-    files = pipeline.write_pipeline(folder / runs.ARTIFACTS, record, result.decision)
-    artifacts = [folder / runs.CONFUSION, folder / runs.METRICS]
-    artifacts += [folder / runs.ARTIFACTS / name for name in (runs.PREDICTIONS, runs.MODEL)]
-    artifacts += extras_files(folder / runs.ARTIFACTS)
+    files = pipeline.write_pipeline(folder / run_files.ARTIFACTS, record, result.decision)
+    artifacts = [folder / run_files.CONFUSION, folder / run_files.METRICS]
+    artifacts += [folder / run_files.ARTIFACTS / name for name in (run_files.PREDICTIONS, run_files.MODEL)]
+    artifacts += extras_files(folder / run_files.ARTIFACTS)
     pictures = run_pictures(result, recipe)
-    runs.write_pictures(folder / runs.ARTIFACTS, pictures)
+    runs.write_pictures(folder / run_files.ARTIFACTS, pictures)
     run_id = tracking.log_trial(
         result,
         recipe=recipe,

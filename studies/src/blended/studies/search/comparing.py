@@ -62,12 +62,13 @@ def _trial(name: str, number: str, trials: "list[FrozenTrial]") -> "FrozenTrial"
 def _recipe(name: str, root: Path) -> tuple[Predictions, LabelSpace] | None:
     """Of a recipe's run on disk, if there is one."""
     from blended.data.index import read_index
-    from blended.studies.runs import ARTIFACTS, PREDICTIONS
+    from blended.studies.run_files import ARTIFACTS, PREDICTIONS, read_record
 
     folders = Folders(root)
     corpus = read_params(folders.params).corpus
-    path = folders.run(corpus, name) / ARTIFACTS / PREDICTIONS
-    if not path.is_file():
+    folder = folders.run(corpus, name)
+    if read_record(folder) is None:
         return None
+    path = folder / ARTIFACTS / PREDICTIONS
     space = read_index(folders.index(corpus)).corpus.space
     return read_predictions(path, space), space

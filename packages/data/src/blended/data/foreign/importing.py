@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from blended.data.atomic import write_text
+from blended.data.checksums import file_sha256
 from blended.data.errors import InputError
 from blended.data.features import Features
 from blended.data.foreign.config import ImportedConfig
 from blended.data.foreign.sources import Given, Source, open_source
-from blended.data.measurement import file_sha256
 from blended.data.store import FeatureStore, Identity, StoreWriter, locked, write_shard
 
 LAYER = "output"

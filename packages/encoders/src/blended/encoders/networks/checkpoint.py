@@ -15,8 +15,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from blended.data.checksums import check_seal, is_sealed
 from blended.data.errors import InputError, some
-from blended.data.seals import check_seal, is_sealed
 
 STATE_KEYS = ("model", "module", "state_dict")
 """Where the official training scripts put the parameters, in this order; else they lie at the top level."""

@@ -1,4 +1,4 @@
-"""Files that carry their own checksum: a seal.
+"""Whether a file is as it was written: SHA-256 of files, and seals, with which a file carries its own.
 
 A seal is `blended-sha256:` and the SHA-256 of the file, in which the seal itself reads as zeros. It goes
 where a format keeps text: the metadata of safetensors and Parquet, an entry of JSON, or behind the array of a
@@ -20,6 +20,12 @@ _PREFIX = b"blended-sha256:"
 _SEAL = re.compile(re.escape(_PREFIX) + rb"[0-9a-f]{64}")
 BLANK_SEAL = (_PREFIX + b"0" * 64).decode()
 """What a writer puts where the seal will be."""
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hex; reads a part at a time."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class DamagedError(InputError):
