@@ -145,7 +145,7 @@ def measure(trials: int = 40) -> dict[str, float]:
         sqlalchemy.event.listen(storage.engine, "before_cursor_execute", count)
         study, plan = join(place, storage)
         store, spool = TrialStore(place.trials("demo")), Spool(place.spool)
-        objective = Objective(plan, ToyEvaluator(root, epochs=EPOCHS), store)
+        objective = Objective(plan, ToyEvaluator(root, epochs=EPOCHS), store, log=print)
         Worker(study, objective, place, finished=lambda trial: None, log=print).work()
         reconcile(plan, study.get_trials(), store, spool)
         tracking = _tracking_seconds(Uploader(plan, spool, root, default_uri(root), {}))

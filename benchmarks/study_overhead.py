@@ -62,7 +62,7 @@ def work(root: Path, name: str, seconds_per_epoch: float) -> float:
     place = Place(root, name)
     study, plan = join(place, open_storage(place))
     store, spool = TrialStore(place.trials("demo")), Spool(place.spool)
-    objective = Objective(plan, ToyEvaluator(root, seconds_per_epoch=seconds_per_epoch), store)
+    objective = Objective(plan, ToyEvaluator(root, seconds_per_epoch=seconds_per_epoch), store, log=print)
     started = time.monotonic()
     with BackgroundUpload(Uploader(plan, spool, root, default_uri(root), {}), print):
         Worker(

@@ -214,8 +214,23 @@ def test_a_writer_finds_a_cut_shard_by_itself(tmp_path: Path):
 def test_a_damaged_index_is_named(tmp_path: Path):
     fill(tmp_path / "toy")
     (tmp_path / "toy" / "index.parquet").write_bytes(b"PAR1 no more")
-    with pytest.raises(InputError, match=r"index\.parquet is damaged .*delete it and run the extraction"):
+    with pytest.raises(InputError, match=r"index\.parquet is damaged .*run the extraction again, which"):
         FeatureStore(tmp_path / "toy")
+
+
+def test_one_flipped_bit_anywhere_is_found_by_readers_and_writers(tmp_path: Path):
+    fill(tmp_path / "toy")
+    before = contents(tmp_path / "toy")
+    for name, written in (("index.parquet", []), ("shard-00001.safetensors", ["shard-00001.safetensors"])):
+        path = tmp_path / "toy" / name
+        whole = path.read_bytes()
+        for place in range(0, len(whole), max(1, len(whole) // 40)):
+            path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+            if name == "index.parquet":
+                with pytest.raises(InputError, match=r"index\.parquet is damaged"):
+                    FeatureStore(tmp_path / "toy")
+            assert fill(tmp_path / "toy") == written, (name, place)
+            assert contents(tmp_path / "toy") == before
 
 
 def test_wrong_names_are_answered(tmp_path: Path):

@@ -87,18 +87,24 @@ class Bench:
         )
 
     def worker(
-        self, evaluator: ToyEvaluator, *, again: bool = False, url: str | None = None, heartbeat: int = 60
+        self,
+        evaluator: ToyEvaluator,
+        *,
+        again: bool = False,
+        url: str | None = None,
+        heartbeat: int = 60,
+        log: Callable[[str], None] = lambda message: None,
     ) -> Worker:
         storage = open_storage(self.place, url, heartbeat_seconds=heartbeat, grace_seconds=2 * heartbeat)
         study, plan = join(self.place, storage)
-        objective = Objective(plan, evaluator, self.store, again=again, where={"device": "cpu"})
+        objective = Objective(plan, evaluator, self.store, log=log, again=again, where={"device": "cpu"})
         spool = self.spool
         return Worker(
             study,
             objective,
             self.place,
             finished=lambda trial: spool.put(record_of(plan, trial, self.store)),
-            log=lambda message: None,
+            log=log,
         )
 
     def trials(self, url: str | None = None) -> list[optuna.trial.FrozenTrial]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -12,6 +13,7 @@ from optuna.trial import TrialState
 from studies.tests.search.conftest import GRID, JOIN_SECONDS, SEARCH, Bench, MakeBench
 
 from blended.data import InputError
+from blended.data.checksums import DamagedError
 from blended.studies.search import progress, storage
 from blended.studies.search.objective import FAILURE, RESULT
 from blended.studies.search.records import reconcile
@@ -179,9 +181,50 @@ def test_a_half_written_result_is_computed_again(bench: MakeBench) -> None:
     toy.worker(ToyEvaluator(toy.root)).work()
     first = toy.trials()[0].user_attrs[RESULT]["identities"][0]
     (toy.store.path(first) / "outcome.json").write_text('{"identity": "')
-    assert toy.store.find(first) is None
+    with pytest.raises(
+        DamagedError, match=r"outcome\.json is damaged: it is no JSON .* `blended study resume`"
+    ):
+        toy.store.get(first)
     other = bench(GRID, name="other")
     other.start()
-    other.worker(ToyEvaluator(other.root)).work()
+    said: list[str] = []
+    other.worker(ToyEvaluator(other.root), log=said.append).work()
+    assert sum("outcome.json is damaged" in one for one in said) == 1
     assert (toy.root / EVALUATED).read_text().split().count(first) == 2
     assert toy.store.get(first).identity == first
+
+
+@pytest.mark.parametrize("name", ["outcome.json", "predictions.parquet"])
+def test_one_flipped_bit_of_a_result_is_refused_and_computed_again(bench: MakeBench, name: str) -> None:
+    toy = bench(GRID)
+    toy.start()
+    worker = toy.worker(ToyEvaluator(toy.root))
+    worker.work()
+    first = toy.trials()[0]
+    identity = first.user_attrs[RESULT]["identities"][0]
+    path = toy.store.path(identity) / name
+    whole = path.read_bytes()
+    path.write_bytes(whole[:200] + bytes([whole[200] ^ 1]) + whole[201:])
+    for read in (toy.store.get, toy.store.find):
+        with pytest.raises(DamagedError, match=rf"{re.escape(name)} is damaged"):
+            read(identity)
+    said: list[str] = []
+    again = toy.worker(ToyEvaluator(toy.root), log=said.append)
+    again.objective.restore(first)
+    assert "is damaged" in said[0] and said[1:] == ["trial 0: its result is computed again"]
+    assert path.read_bytes() == whole
+    again.objective.restore(first)
+    assert len(said) == 2, "what is whole is left alone"
+
+
+def test_a_damaged_record_never_reaches_mlflow(bench: MakeBench) -> None:
+    toy = bench(GRID)
+    study = toy.start()
+    toy.worker(ToyEvaluator(toy.root)).work()
+    path = sorted(toy.spool.pending.glob("[!.]*.json"))[0]
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b"0.", b"0.9", 1))
+    with pytest.raises(DamagedError, match=path.name):
+        [*toy.spool.waiting()]
+    reconcile(toy.plan, study.get_trials(), toy.store, toy.spool)
+    assert path.read_bytes() == whole and len([*toy.spool.waiting()]) == 6

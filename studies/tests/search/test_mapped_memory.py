@@ -28,7 +28,7 @@ def private_bytes(folder: Path) -> int:
 
 
 def test_what_one_worker_pooled_another_maps(tmp_path: Path) -> None:
-    ours, others = MappedMemory(tmp_path), MappedMemory(tmp_path)
+    ours, others = MappedMemory(tmp_path, print), MappedMemory(tmp_path, print)
     assert KEY not in ours
     ours[KEY] = values()
     assert KEY in others
@@ -40,7 +40,7 @@ def test_what_one_worker_pooled_another_maps(tmp_path: Path) -> None:
 
 
 def test_nobody_can_change_what_others_map(tmp_path: Path) -> None:
-    ours, others = MappedMemory(tmp_path), MappedMemory(tmp_path)
+    ours, others = MappedMemory(tmp_path, print), MappedMemory(tmp_path, print)
     ours[KEY] = values()
     assert KEY in others
     ours[KEY].zero_()
@@ -49,14 +49,29 @@ def test_nobody_can_change_what_others_map(tmp_path: Path) -> None:
 
 
 def test_what_is_no_matrix_stays_in_the_process(tmp_path: Path) -> None:
-    ours, others = MappedMemory(tmp_path), MappedMemory(tmp_path)
+    ours, others = MappedMemory(tmp_path, print), MappedMemory(tmp_path, print)
     ours["sequences",] = object()
     assert ("sequences",) in ours and ("sequences",) not in others
     assert KEY not in ours, "another key is another file"
 
 
 def test_who_edits_the_pooling_gets_new_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ours = MappedMemory(tmp_path)
+    ours = MappedMemory(tmp_path, print)
     ours[KEY] = values()
     monkeypatch.setattr(mapped_memory, "pooling_version", lambda: "another")
-    assert KEY not in MappedMemory(tmp_path)
+    assert KEY not in MappedMemory(tmp_path, print)
+
+
+def test_a_damaged_matrix_is_said_and_pooled_anew(tmp_path: Path) -> None:
+    said: list[str] = []
+    MappedMemory(tmp_path, said.append)[KEY] = values()
+    (path,) = tmp_path.iterdir()
+    content = bytearray(path.read_bytes())
+    content[1000] ^= 1
+    path.write_bytes(content)
+    another = MappedMemory(tmp_path, said.append)
+    assert KEY not in another
+    assert len(said) == 1 and f"{path} is damaged" in said[0] and said[0].endswith("it is pooled anew")
+    another[KEY] = values()
+    third = MappedMemory(tmp_path, said.append)
+    assert KEY in third and torch.equal(third[KEY], values()) and len(said) == 1

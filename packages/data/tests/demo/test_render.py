@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -75,6 +76,7 @@ def test_files_are_those_of_the_description(undisturbed: dict[str, str]) -> None
         "ceiling.json",
         "DATACARD.md",
         ".config.json",
+        "manifest.json",
     }
     media = {take.path for take in takes(SMALL)}
     assert set(undisturbed) == beside | media
@@ -169,6 +171,19 @@ def test_killed_and_continued_is_the_same_as_undisturbed(tmp_path: Path, undistu
     assert contents(folder) == undisturbed
     assert len(finished) >= 10
     assert all(path.stat().st_mtime_ns == written for path, written in finished.items())
+
+
+def test_what_is_damaged_or_missing_is_rendered_anew(corpus: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(corpus, tmp_path / "corpus"))
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    first, second, *_ = sorted(folder.glob("train/*.mp4"))
+    first.write_bytes(before[first][:-1] + bytes([before[first][-1] ^ 1]))
+    second.unlink()
+    said: list[str] = []
+    render(SMALL, folder, workers=1, log=said.append)
+    assert [line.endswith("it is rendered anew") for line in said[:2]] == [True, True]
+    assert "is damaged" in said[0] and str(first) in said[0] and f"{second} is missing" in said[1]
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
 def test_a_folder_of_another_corpus_is_refused(corpus: Path, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from blended.studies.commands import (
     submit,
     train,
     ui,
+    verify,
 )
 
 app = typer.Typer(
@@ -43,6 +44,7 @@ app.command("predict")(predict.predict)
 app.command("submit")(submit.submit)
 app.command("register")(register.register)
 app.command("runs")(runs.runs)
+app.command("verify")(verify.verify)
 app.command("ui")(ui.ui)
 
 

@@ -5,6 +5,7 @@ They are cached as arrays that are mapped into memory: `data/cache/media/<identi
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from filelock import FileLock
 from blended.data import Clip, InputError
 from blended.data.atomic import replacing_folder
 from blended.data.index import Index
+from blended.data.manifest import faults_of, write_manifest
 from blended.fusion.clip_media import VERSION, ClipPreparation, PreparedClip, prepared_clip
 from blended.fusion.media import Media
 
@@ -42,10 +44,14 @@ def gather_media(
     """
     folder = cache / "media" / identity(index, preparation)
     with FileLock(folder.with_suffix(".lock")):
+        if folder.is_dir() and (faults := faults_of(folder)):
+            log(f"{faults[0]}: all clips are prepared anew")
+            shutil.rmtree(folder)
         if not folder.is_dir():
             log(f"preparing {len(index.corpus.clips)} clips in {folder}")
             with replacing_folder(folder) as made:
                 _prepare(index.corpus.clips, preparation, made, progress, workers)
+                write_manifest(made, [f"{name}.npy" for name in ARRAYS])
     place = {clip.id: row for row, clip in enumerate(index.corpus.clips)}
     rows = np.array([place[clip.id] for clip in clips])
     pictures, sound, has_pictures, has_sound = (

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from blended.data import Clip, Corpus, InputError, Mixture
 from blended.data.corpora import ceiling, groups, held_out_truth
 from blended.data.corpora.emotion_names import EMOTION_NAMES
-from blended.data.index import Index, read_index
+from blended.data.index import Index, check_beside, read_index
 from blended.data.media import read_frames
 from blended.eval.decisions import trivial_decisions
 from blended.eval.evaluation import measure
@@ -58,6 +58,7 @@ def gather_report(
     another corpus than is indexed, or files are not as they were written.
     """
     index = read_index(folders.index(params.corpus))
+    check_beside(folders.index(params.corpus))
     runs = _stored(params, folders, index)
     for run in runs:
         if not run.checked:

@@ -8,10 +8,14 @@ A folder of files that belong together has a manifest instead (`manifest.py`).
 """
 
 import hashlib
+import json
 import mmap
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from blended.data.atomic import replacing
 from blended.data.errors import InputError
 
 SEAL_KEY = "seal"
@@ -65,6 +69,36 @@ def check_seal(path: Path) -> None:
     if wrong := [text for text in found.values() if text != here]:
         said, is_ = (text.removeprefix(_PREFIX).decode()[:12] for text in (wrong[0], here))
         raise DamagedError(f"{path} is damaged: its SHA-256 is {is_}, its seal says {said}")
+
+
+def check_seal_if_any(path: Path) -> None:
+    """The same for files that may be of others, or of before checksums: those have no seal."""
+    if _seals(path):
+        check_seal(path)
+
+
+def write_sealed_json(path: Path, fields: Mapping[str, object]) -> None:
+    """Writes an object as JSON, with its seal as a further entry."""
+    with replacing(path) as temporary:
+        text = json.dumps({**fields, SEAL_KEY: BLANK_SEAL}, indent=1)
+        temporary.write_text(f"{text}\n", encoding="utf-8")
+        seal(temporary)
+
+
+def read_sealed_json(path: Path) -> dict[str, Any]:
+    """What `write_sealed_json` wrote, without the seal, which files of before checksums do not have.
+
+    Raises DamagedError for what is no object, and for a file that its seal does not fit.
+    """
+    check_seal_if_any(path)
+    try:
+        fields = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise DamagedError(f"{path} is damaged: it is no JSON ({error})") from error
+    if not isinstance(fields, dict):
+        raise DamagedError(f"{path} is damaged: it holds {str(fields)[:40]!r}, expected an object")
+    fields.pop(SEAL_KEY, None)
+    return fields
 
 
 def _seals(path: Path) -> dict[int, bytes]:

@@ -7,13 +7,21 @@ encoded.
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import polars as pl
 
 from blended.data.atomic import replacing
+from blended.data.checksums import (
+    BLANK_SEAL,
+    SEAL_KEY,
+    DamagedError,
+    check_seal_if_any,
+    file_sha256,
+    seal,
+)
 from blended.data.clip import Clip, Corpus
 from blended.data.errors import InputError
 from blended.data.finding import Finding
@@ -35,6 +43,9 @@ SCHEMA: dict[str, pl.DataType] = {
 """Columns of the table. `path` is relative to the corpus folder, `mixture` and `soft` are JSON or null."""
 
 METADATA = ("corpus", "synthetic", "has_media", "label_space", "remarks", "corpus_hash", "folder")
+BESIDE = "beside"
+"""The entry of metadata with the checksums of the files that are written with an index."""
+REMEDY = "`blended data index` writes it anew"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,10 +97,11 @@ def corpus_hash(corpus: Corpus, table: pl.DataFrame) -> str:
     return hashlib.sha256(json.dumps([corpus.label_hash(), media]).encode()).hexdigest()
 
 
-def write_index(index: Index, path: Path) -> None:
+def write_index(index: Index, path: Path, others: Iterable[Path] = ()) -> None:
     """Writes the index as Parquet; the corpus folder is stored relative to the file's own.
 
-    Raises InputError for a corpus with an actor in two folds.
+    `others` are files of its folder whose checksums it keeps (`check_beside`). Raises InputError for a corpus
+    with an actor in two folds.
     """
     index.corpus.forbid_leaks()
     metadata = {
@@ -100,23 +112,43 @@ def write_index(index: Index, path: Path) -> None:
         "label_space": json.dumps(index.corpus.space.to_dict()),
         "corpus_hash": index.corpus_hash,
         "folder": Path(os.path.relpath(index.folder, path.parent)).as_posix(),
+        BESIDE: json.dumps({other.name: file_sha256(other) for other in others}),
+        SEAL_KEY: BLANK_SEAL,
     }
     with replacing(path) as temporary:
         index.table.write_parquet(temporary, metadata=metadata)
+        seal(temporary)
+
+
+def beside(path: Path) -> dict[Path, str]:
+    """The files that were written with an index, and the SHA-256 that each had; none of before checksums."""
+    listed = json.loads(pl.read_parquet_metadata(path).get(BESIDE, "{}"))
+    return {path.with_name(name): sha256 for name, sha256 in listed.items()}
+
+
+def check_beside(path: Path) -> None:
+    """Raises DamagedError for files beside an index that are not as they were when it was written."""
+    listed = beside(path).items()
+    wrong = [str(one) for one, sha256 in listed if not one.is_file() or file_sha256(one) != sha256]
+    if wrong:
+        raise DamagedError(f"{', '.join(wrong)} damaged or missing: {REMEDY}")
 
 
 def read_index(path: Path, folder: Path | None = None) -> Index:
     """The inverse of `write_index`.
 
     `folder` replaces the stored corpus folder where the media have been moved. Whether they are there is not
-    checked. Raises InputError for a file that is missing or no index, whose hash does not fit its rows, or
-    that has an actor in two folds.
+    checked. Raises InputError for a file that is missing, damaged or no index, whose hash does not fit its
+    rows, or that has an actor in two folds.
     """
     if not path.is_file():
         raise InputError(f"{path} does not exist, expected the index of a corpus: run `blended data index`")
     try:
+        check_seal_if_any(path)
         metadata = pl.read_parquet_metadata(path)
         table = pl.read_parquet(path)
+    except DamagedError as damage:
+        raise DamagedError(f"{damage}: {REMEDY}") from damage
     except pl.exceptions.PolarsError as error:
         raise InputError(f"{path} is not a Parquet file ({error}): index the corpus again") from error
     missing = [name for name in METADATA if name not in metadata]

@@ -6,15 +6,12 @@ Names are relative to the folder. A folder whose writer was killed has no manife
 changed since has a manifest that says which. The manifest is sealed itself.
 """
 
-import json
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from blended.data.atomic import replacing
-from blended.data.checksums import BLANK_SEAL, SEAL_KEY, DamagedError, check_seal, file_sha256, seal
+from blended.data.checksums import DamagedError, check_seal, file_sha256, read_sealed_json, write_sealed_json
 from blended.data.errors import InputError
 
 NAME = "manifest.json"
@@ -36,12 +33,8 @@ class Fault:
 def write_manifest(folder: Path, names: Iterable[str], files: Path | None = None) -> Path:
     """Hashes files of a folder, or those of the same names in `files`; returns the manifest's path."""
     made = {name: file_sha256((files or folder) / name) for name in sorted(names)}
-    path = folder / NAME
-    with replacing(path) as temporary:
-        text = json.dumps({"format": FORMAT, "files": made, SEAL_KEY: BLANK_SEAL}, indent=1)
-        temporary.write_text(f"{text}\n", encoding="utf-8")
-        seal(temporary)
-    return path
+    write_sealed_json(folder / NAME, {"format": FORMAT, "files": made})
+    return folder / NAME
 
 
 def faults_of(folder: Path, names: Iterable[str] | None = None, strangers: Iterable[str] = ()) -> list[Fault]:
@@ -62,6 +55,11 @@ def faults_of(folder: Path, names: Iterable[str] | None = None, strangers: Itera
     return [fault for fault in found if fault is not None]
 
 
+def files_of(folder: Path) -> list[Path]:
+    """The files that a folder's manifest lists, whether they are there or not, and the manifest."""
+    return [*(Path(os.path.normpath(folder / name)) for name in _listed(folder / NAME)), folder / NAME]
+
+
 def check_manifest(folder: Path, names: Iterable[str] | None = None, *, remedy: str) -> None:
     """Raises DamagedError that names every file that is not as it was written, and what to do."""
     if faults := faults_of(folder, names):
@@ -69,7 +67,7 @@ def check_manifest(folder: Path, names: Iterable[str] | None = None, *, remedy: 
 
 
 def _listed(path: Path) -> dict[str, str]:
-    fields: dict[str, Any] = json.loads(path.read_bytes())
+    fields = read_sealed_json(path)
     if fields["format"] != FORMAT:
         raise InputError(
             f"{path} has format {fields['format']!r}, expected {FORMAT}: use the version of blended that "

@@ -12,11 +12,12 @@ from pathlib import Path
 import polars as pl
 
 from blended.data.atomic import replacing
+from blended.data.checksums import BLANK_SEAL, SEAL_KEY, DamagedError, check_seal, seal
 from blended.data.errors import InputError
 from blended.data.measurement import Measurement, content_key
 
 CACHE_NAME = "measurements.parquet"
-VERSION = "3"
+VERSION = "4"
 """Of what is measured: a cache of another version is not read."""
 
 SAVE_EVERY_SECONDS = 2.0
@@ -100,7 +101,8 @@ class MeasurementCache:
         added = pl.DataFrame(rows, schema=_SCHEMA, orient="row")
         self.table = pl.concat([self.table.join(added, on="path", how="anti"), added]).sort("path")
         with replacing(self.path) as temporary:
-            self.table.write_parquet(temporary, metadata={"version": VERSION})
+            self.table.write_parquet(temporary, metadata={"version": VERSION, SEAL_KEY: BLANK_SEAL})
+            seal(temporary)
         self.unsaved.clear()
         self.saved_at = time.monotonic()
 
@@ -111,7 +113,10 @@ def load_cache(folder: Path) -> MeasurementCache:
     table = pl.DataFrame(schema=_SCHEMA)
     try:
         if path.is_file() and pl.read_parquet_metadata(path).get("version") == VERSION:
+            check_seal(path)
             table = pl.read_parquet(path).select(list(_SCHEMA))
+    except DamagedError as damage:
+        raise DamagedError(f"{damage}: delete it and run again") from damage
     except pl.exceptions.PolarsError as error:
         raise InputError(f"{path} is no cache of measurements ({error}): delete it and run again") from error
     states: dict[str, State] = {}

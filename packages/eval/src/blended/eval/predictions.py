@@ -11,7 +11,7 @@ from numpy import ndarray
 
 from blended.data import InputError, LabelSpace, Mixture, Scores
 from blended.data.atomic import replacing
-from blended.data.checksums import BLANK_SEAL, SEAL_KEY, DamagedError, check_seal, is_sealed, seal
+from blended.data.checksums import BLANK_SEAL, SEAL_KEY, DamagedError, check_seal_if_any, seal
 from blended.eval.evidence import Evidence, gather
 
 TYPES = {"fold": pl.Int64(), "truth": pl.String()}
@@ -92,8 +92,7 @@ def read_predictions(path: Path, space: LabelSpace) -> Predictions:
     that is damaged. Files of before checksums have no seal."""
     if not path.is_file():
         raise InputError(f"{path} does not exist: train the run again")
-    if is_sealed(path):
-        check_seal(path)
+    check_seal_if_any(path)
     try:
         table = pl.read_parquet(path)
     except pl.exceptions.PolarsError as error:

@@ -105,9 +105,10 @@ def index(root: Root = Path(), workers: Workers = CORES) -> None:
     made = _measured(folders, params.corpus, workers)
     findings = check(made)
     judge(findings, max_failures=params.max_failures)
-    write_findings(folders.findings(params.corpus), findings)
-    write_splits(made.corpus.clips, folders.splits(params.corpus))
-    write_index(made, folders.index(params.corpus))
+    beside = (folders.findings(params.corpus), folders.splits(params.corpus))
+    write_findings(beside[0], findings)
+    write_splits(made.corpus.clips, beside[1])
+    write_index(made, folders.index(params.corpus), beside)
 
 
 def _measured(folders: "Folders", name: str, workers: int) -> "Index":

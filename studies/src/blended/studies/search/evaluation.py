@@ -120,10 +120,10 @@ def _nobody(epoch: int, score: float, folds: Mapping[int, float]) -> None:
     """Of a trial that trains nothing, but whose inner scores are asked for."""
 
 
-def evaluator_of(plan: Plan, place: Place, device: str) -> TrialEvaluator:
-    """What evaluates the trials of a study in one process, whoever runs it."""
-    trainings = TrainingStore(place.trainings(plan.params.corpus)) if plan.shares_trainings else None
-    memory = MappedMemory(place.pooled)
+def evaluator_of(plan: Plan, place: Place, device: str, log: Callable[[str], None]) -> TrialEvaluator:
+    """What evaluates a study's trials in one process, whoever runs it; `log` is told of damaged files."""
+    trainings = TrainingStore(place.trainings(plan.params.corpus), log) if plan.shares_trainings else None
+    memory = MappedMemory(place.pooled, log)
     return TrialEvaluator(Folders(place.root), device, _silent, place.checkpoints, memory, trainings, plan)
 
 

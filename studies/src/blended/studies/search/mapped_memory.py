@@ -5,6 +5,7 @@ on the file system that all machines see, so one of them pools and the others ma
 """
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 
 from blended.data.atomic import replacing
+from blended.data.checksums import DamagedError, append_seal, check_seal
 from blended.encoders.code_versions import pooling_version
 from blended.studies.gathering import Memory
 
@@ -20,10 +22,11 @@ from blended.studies.gathering import Memory
 class MappedMemory(Memory):
     """A `Memory` whose matrices are backed by files; what is not a matrix stays in this process."""
 
-    def __init__(self, folder: Path) -> None:
-        """`folder` may be deleted whenever nobody works."""
+    def __init__(self, folder: Path, log: Callable[[str], None]) -> None:
+        """`folder` may be deleted whenever nobody works; `log` is told of damaged files in it."""
         super().__init__()
         self.folder = folder
+        self.log = log
         self._made_by = pooling_version()
 
     def __contains__(self, key: object) -> bool:
@@ -32,6 +35,11 @@ class MappedMemory(Memory):
             return True
         path = self._path(key)
         if not path.is_file():
+            return False
+        try:
+            check_seal(path)
+        except DamagedError as damage:
+            self.log(f"{damage}: it is pooled anew")
             return False
         super().__setitem__(_as_key(key), _mapped(path))
         return True
@@ -44,6 +52,7 @@ class MappedMemory(Memory):
         path = self._path(key)
         with replacing(path) as temporary:
             np.save(temporary, value.numpy(), allow_pickle=False)
+            append_seal(temporary)
         super().__setitem__(key, _mapped(path))
 
     @property

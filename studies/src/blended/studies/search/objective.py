@@ -4,10 +4,11 @@ import math
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from blended.data import InputError
+from blended.data.checksums import DamagedError
 from blended.studies.search import space
 from blended.studies.search.outcome import NUMBERS, Evaluated, FoldNumbers, Outcome, mean_of
 from blended.studies.search.plan import Plan
@@ -15,6 +16,7 @@ from blended.studies.search.trial_store import TrialStore
 
 if TYPE_CHECKING:
     import optuna
+    from optuna.trial import FrozenTrial
 
     from blended.studies.trial import TrialConfig
 
@@ -73,6 +75,9 @@ class Objective:
     plan: Plan
     evaluate: Evaluator
     store: TrialStore
+    _: KW_ONLY
+    log: Callable[[str], None]
+    """Told of results that are damaged."""
     again: bool = False
     """Whether to compute what is already in the store."""
     where: dict[str, str] = field(default_factory=dict[str, str])
@@ -117,13 +122,34 @@ class Objective:
 
     def outcome(self, config: "TrialConfig", watch: Watch) -> Outcome:
         """Of one configuration on one seed."""
-        identity = self.evaluate.identity(config)
-        found = None if self.again else self.store.find(identity)
+        found = None if self.again else self._stored(self.evaluate.identity(config))
         if found is not None:
             return found
         evaluated = self.evaluate(config, watch)
         values(self.plan, [evaluated.outcome])  # What is no number is not stored.
         return self.store.put(evaluated)
+
+    def restore(self, trial: "FrozenTrial") -> None:
+        """Computes again which of a finished trial's results is damaged or gone, if it would be the same."""
+        chosen = space.from_params(self.plan.study.dimensions, trial.params)
+        fresh, known = trial.user_attrs.get(SEED), trial.user_attrs.get(RESULT, {}).get("identities", ())
+        seeds = self.plan.seeds if fresh is None else (int(fresh),)
+        for config, identity in zip(self.plan.configs(chosen, seeds), known, strict=False):
+            # Of other code or data it is another result: whoever reads the old one is told that it is gone.
+            if self._stored(identity) is None and self.evaluate.identity(config) == identity:
+                self.log(f"trial {trial.number}: its result is computed again")
+                self.store.put(self.evaluate(config, _nobody))
+
+    def _stored(self, identity: str) -> Outcome | None:
+        try:
+            return self.store.find(identity)
+        except DamagedError as damage:
+            self.log(str(damage))
+            return None
+
+
+def _nobody(epoch: int, score: float) -> None:
+    """Of a trial that has ended."""
 
 
 def _compare_units(trial: "optuna.Trial", outcomes: Sequence[Outcome]) -> None:

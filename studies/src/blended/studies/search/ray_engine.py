@@ -52,9 +52,10 @@ class RayOptions:
 
 def real_evaluator(plan: Plan, place: Place, device: str) -> Evaluator:
     """Trains."""
+    from blended.studies.commands.progress import say
     from blended.studies.search.evaluation import evaluator_of
 
-    return evaluator_of(plan, place, device)
+    return evaluator_of(plan, place, device, say)
 
 
 def run(
@@ -204,13 +205,15 @@ def one_trial(
     """
     from ray import tune
 
+    from blended.studies.commands.progress import say
     from blended.studies.search.objective import Objective
     from blended.studies.search.ray_search import ENDED, FAILED, FRESH
 
     plan, place = Plan.model_validate_json(plan_json), Place(Path(root), name)
     if (root, name) not in _EVALUATORS:
         _EVALUATORS[root, name] = make(plan, place, device)
-    objective = Objective(plan, _EVALUATORS[root, name], TrialStore(place.trials(plan.params.corpus)))
+    store = TrialStore(place.trials(plan.params.corpus))
+    objective = Objective(plan, _EVALUATORS[root, name], store, log=say)
     pruning = Pruning(_reporter(plan), lambda: False, _every(plan, config.get(FRESH)))
     try:
         chosen = space.from_params(plan.study.dimensions, config["params"])

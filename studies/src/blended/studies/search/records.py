@@ -57,7 +57,8 @@ def record_of(plan: Plan, trial: FrozenTrial, store: TrialStore) -> TrialRecord:
 
 
 def reconcile(plan: Plan, trials: Sequence[FrozenTrial], store: TrialStore, spool: Spool) -> None:
-    """Spools every ended trial that a killed worker did not get to spool."""
+    """Spools every ended trial that a killed worker did not get to spool, or whose record is damaged."""
+    spool.discard_damaged()
     for trial in progress.counted(trials):
         if trial.state in STATES and not spool.knows(key_of(trial)):
             spool.put(record_of(plan, trial, store))

@@ -13,7 +13,7 @@ from blended.data.index import read_index
 from blended.eval.tasks import TASKS
 from blended.studies import provenance, tracking
 from blended.studies.folders import Folders
-from blended.studies.search import publishing, selection, space
+from blended.studies.search import progress, publishing, selection, space
 from blended.studies.search.background import BackgroundUpload
 from blended.studies.search.evaluation import check_features, evaluator_of
 from blended.studies.search.objective import Objective
@@ -74,8 +74,10 @@ def work(
     """
     check_corpus(study, plan, place)
     store, spool = TrialStore(place.trials(plan.params.corpus)), Spool(place.spool)
-    evaluator = evaluator_of(plan, place, device)
-    objective = Objective(plan, evaluator, store, again=again, where=_where(place.root, device))
+    evaluator = evaluator_of(plan, place, device, log)
+    objective = Objective(plan, evaluator, store, log=log, again=again, where=_where(place.root, device))
+    for trial in progress.complete(study.get_trials(deepcopy=False)):
+        objective.restore(trial)
     uploader = make_uploader(plan, place)
 
     def finished(trial: "FrozenTrial") -> None:

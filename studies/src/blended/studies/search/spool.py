@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from blended.data.atomic import write_text
+from blended.data.checksums import DamagedError, read_sealed_json, write_sealed_json
 from blended.studies.search.outcome import Curve
 
 
@@ -60,7 +60,7 @@ class Spool:
     def put(self, record: TrialRecord) -> None:
         """Keeps a record for uploading, unless it has arrived before."""
         if not self.knows(record.key):
-            write_text(self.pending / f"{record.key}.json", record.model_dump_json(indent=1) + "\n")
+            write_sealed_json(self.pending / f"{record.key}.json", record.model_dump(mode="json"))
 
     def knows(self, key: str) -> bool:
         """Whether a record waits or has arrived."""
@@ -71,10 +71,20 @@ class Spool:
         read: list[TrialRecord] = []
         for path in self.pending.glob("[!.]*.json"):
             try:
-                read.append(TrialRecord.model_validate_json(path.read_bytes()))
+                read.append(TrialRecord.model_validate(read_sealed_json(path)))
             except FileNotFoundError:
                 continue  # Another process has just uploaded it.
         return iter(sorted(read, key=lambda record: record.number))
+
+    def discard_damaged(self) -> None:
+        """Removes records that are not as they were written; whoever reconciles writes them anew."""
+        for path in self.pending.glob("[!.]*.json"):
+            try:
+                read_sealed_json(path)
+            except DamagedError:
+                path.unlink(missing_ok=True)
+            except FileNotFoundError:
+                continue  # Another process has just uploaded it.
 
     def arrived(self, key: str) -> None:
         """Marks a record as uploaded."""

@@ -150,16 +150,18 @@ def toy_worker(place: Place, evaluator: ToyEvaluator, url: str | None, dies_at: 
     """
     broken = {"checkpoint": trial_store, "log": spool}
     if dies_at:
-        setattr(broken[dies_at], "write_text", _die)  # noqa: B010 - modules have no such attribute to pyright
+        setattr(broken[dies_at], "write_sealed_json", _die)  # noqa: B010 - modules have no such attribute to pyright
     study, plan = join(place, open_storage(place, url, heartbeat_seconds=1, grace_seconds=2))
     store, waiting = trial_store.TrialStore(place.trials(plan.params.corpus)), spool.Spool(place.spool)
 
     def finished(trial: FrozenTrial) -> None:
         waiting.put(record_of(plan, trial, store))
 
-    Worker(
-        study, Objective(plan, evaluator, store), place, finished=finished, log=lambda message: None
-    ).work()
+    def quiet(message: str) -> None:
+        """Of a process that nobody listens to."""
+
+    objective = Objective(plan, evaluator, store, log=quiet)
+    Worker(study, objective, place, finished=finished, log=quiet).work()
 
 
 def _die(*_: object) -> None:

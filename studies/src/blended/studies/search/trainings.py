@@ -14,6 +14,7 @@ from filelock import FileLock
 from pydantic import BaseModel, ConfigDict
 
 from blended.data import InputError
+from blended.data.checksums import DamagedError, check_seal
 from blended.data.tensor_file import write_tensors
 from blended.fusion.strategies import Fused
 from blended.studies.search.outcome import Curve
@@ -50,6 +51,8 @@ class TrainingStore:
     """The trainings of all studies on a corpus."""
 
     folder: Path
+    log: Callable[[str], None]
+    """Told of damaged files."""
 
     def path(self, identity: str) -> Path:
         """Where a training lies or would lie; `identity` is that of `identity.training_identity`."""
@@ -62,11 +65,23 @@ class TrainingStore:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         with FileLock(self.folder / f".{identity}.lock"):
-            if self.path(identity).is_file():
+            if self._is_whole(identity):
                 return self._read(identity)
             made = train()
             self._write(identity, made)
             return made
+
+    def _is_whole(self, identity: str) -> bool:
+        """Whether it is there, and as it was written."""
+        path = self.path(identity)
+        if not path.is_file():
+            return False
+        try:
+            check_seal(path)
+        except DamagedError as damage:
+            self.log(f"{damage}: it is trained anew")
+            return False
+        return True
 
     def _write(self, identity: str, made: Trained) -> None:
         given = {name: getattr(made.fused, name) for name in ARRAYS}

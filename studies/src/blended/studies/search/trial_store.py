@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from blended.data import InputError, LabelSpace
-from blended.data.atomic import write_text
+from blended.data.checksums import DamagedError, check_seal_if_any, read_sealed_json, write_sealed_json
 from blended.eval.predictions import Predictions, read_predictions, write_predictions
 from blended.studies.search.outcome import Evaluated, Outcome
 
@@ -26,12 +26,18 @@ class TrialStore:
         return self.folder / identity
 
     def find(self, identity: str) -> Outcome | None:
-        """A complete outcome; None if there is none, or if it was written by another version."""
-        path = self.path(identity) / OUTCOME
-        if not path.is_file() or not (self.path(identity) / PREDICTIONS).is_file():
+        """A complete outcome; None if there is none, or if it was written by another version.
+
+        Raises DamagedError for one whose files are not as they were written.
+        """
+        path, predictions = self.path(identity) / OUTCOME, self.path(identity) / PREDICTIONS
+        if not path.is_file() or not predictions.is_file():
             return None
         try:
-            return Outcome.model_validate_json(path.read_bytes())
+            check_seal_if_any(predictions)
+            return Outcome.model_validate(read_sealed_json(path))
+        except DamagedError as damage:
+            raise DamagedError(f"{damage}: `blended study resume` of its study computes it anew") from damage
         except ValidationError:
             return None  # It is computed again and replaced.
 
@@ -41,11 +47,11 @@ class TrialStore:
         # Removed first: old numbers must not stand beside new predictions, even for a moment.
         (folder / OUTCOME).unlink(missing_ok=True)
         write_predictions(folder / PREDICTIONS, evaluated.predictions, evaluated.space)
-        write_text(folder / OUTCOME, evaluated.outcome.model_dump_json(indent=1) + "\n")
+        write_sealed_json(folder / OUTCOME, evaluated.outcome.model_dump(mode="json"))
         return evaluated.outcome
 
     def get(self, identity: str) -> Outcome:
-        """Raises InputError for an outcome that is not there."""
+        """Raises InputError for an outcome that is not there, or damaged."""
         found = self.find(identity)
         if found is None:
             raise InputError(

@@ -20,9 +20,15 @@ from blended.data.demo.performance import Performance, perform
 from blended.data.demo.script import PICTURE_STREAM, SOUND_STREAM, Take, actor_names, random, takes
 from blended.data.demo.voice import synthesise
 from blended.data.errors import InputError
+from blended.data.manifest import NAME as MANIFEST
+from blended.data.manifest import faults_of, write_manifest
 
 IDENTITY = ".config.json"
 """Says which corpus a folder holds, from before the first clip is written."""
+
+LABELS = ("test_actors.csv", "apart/test_metadata.csv", "train_metadata.csv")
+DESCRIBED = ("DATACARD.md", "ceiling.json", *LABELS)
+"""What is written beside the clips."""
 
 CLIPS_PER_BATCH = 9
 """Clips of one actor that a process renders at a time; they share what does not change."""
@@ -40,8 +46,9 @@ def render(
 ) -> None:
     """Renders the corpus of `config` into `folder`; labels are written last.
 
-    After an interruption, a second call continues with the clips that are missing; the result does not
-    depend on that nor on `workers`. `progress` is called with (clips done, clips in all).
+    After an interruption, a second call continues with the clips that are missing, and renders anew what is
+    damaged; the result does not depend on that nor on `workers`. `progress` is called with (clips done, clips
+    in all).
 
     Raises InputError if `folder` holds anything else than (a part of) this very corpus.
     """
@@ -49,6 +56,7 @@ def render(
         raise InputError(f"workers={workers}: at least one process must render; use workers=1")
     _claim(config, folder)
     planned = takes(config)
+    _remove_damaged(folder, log)
     missing = [take for take in planned if not (folder / take.path).exists()]
     done = len(planned) - len(missing)
     log(f"{GENERATOR}: {len(planned)} clips, {done} already there, {workers} process(es)")
@@ -58,6 +66,7 @@ def render(
         done += count
         report(done, len(planned))
     _describe(config, folder, planned)
+    write_manifest(folder, [IDENTITY, *DESCRIBED, *(take.path for take in planned)])
     log(f"{GENERATOR}: complete in {folder}")
 
 
@@ -83,6 +92,14 @@ def _claim(config: DemoConfig, folder: Path) -> None:
     write_text(path, _identity(config))
     for leftover in folder.rglob(".*.tmp.*"):
         leftover.unlink(missing_ok=True)
+
+
+def _remove_damaged(folder: Path, log: Callable[[str], None]) -> None:
+    """Of a corpus that was complete, whatever is not as it was written."""
+    if (folder / MANIFEST).is_file():
+        for fault in faults_of(folder):
+            log(f"{fault}: it is rendered anew")
+            fault.path.unlink(missing_ok=True)
 
 
 def _batches(config: DemoConfig, folder: Path, missing: list[Take]) -> list[Batch]:

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from blended.data.atomic import write_text
-from blended.data.checksums import file_sha256
+from blended.data.checksums import file_sha256, write_sealed_json
 from blended.data.errors import InputError
 from blended.data.features import Features
 from blended.data.foreign.config import ImportedConfig
@@ -191,10 +190,7 @@ def _write_provenance(
         "sha256": checksum,
         "columns": [*columns],
     }
-    text = json.dumps(fields, indent=1) + "\n"
-    path = folder / PROVENANCE_NAME
-    if not path.is_file() or path.read_text(encoding="utf-8") != text:
-        write_text(path, text)
+    write_sealed_json(folder / PROVENANCE_NAME, fields)
 
 
 def _check_failures(failures: Mapping[str, str], max_failures: int, source: Path) -> None:

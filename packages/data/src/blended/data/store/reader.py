@@ -9,7 +9,9 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from safetensors import SafetensorError
 
+from blended.data.checksums import DamagedError, check_seal_if_any
 from blended.data.errors import InputError, unknown_name
 from blended.data.features import Features
 from blended.data.store.identity import Identity
@@ -82,7 +84,10 @@ class FeatureStore:
         missing, damaged or was replaced by one of another identity since the store was opened.
         """
         row = self.row(clip_id, layer)
-        values = self._shard(row.shard).get_tensor(row.tensor)
+        try:
+            values = self._shard(row.shard).get_tensor(row.tensor)
+        except SafetensorError as error:
+            raise damaged(self.folder / row.shard, str(error)) from error
         if row.tensor not in self._checked:
             if checksum(values) != row.checksum:
                 raise damaged(self.folder / row.shard, f"the checksum of {row.tensor!r} is wrong")
@@ -131,8 +136,11 @@ def _read_index(folder: Path) -> pa.Table:
             f"stopped and names clips that cannot be read"
         )
     try:
+        check_seal_if_any(index)
         return pq.read_table(index)
+    except DamagedError as damage:
+        raise DamagedError(f"{damage}: run the extraction again, which rebuilds it") from damage
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(
-            f"{index} is damaged ({error}): delete it and run the extraction again, which rebuilds it"
+            f"{index} is damaged ({error}): run the extraction again, which rebuilds it"
         ) from error

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
+from blended.data.checksums import check_seal, is_sealed
 from blended.data.errors import InputError
 from blended.data.features import Features
 from blended.data.store.identity import Identity
@@ -138,6 +139,24 @@ def damaged(path: Path, reason: str) -> InputError:
 def read_record(path: Path) -> ShardRecord:
     """What the shard says about itself; raises InputError if it is missing, damaged or not a shard."""
     return record_of(open_shard(path), path)
+
+
+def checked_record(path: Path) -> ShardRecord:
+    """The same, after every byte was looked at; raises InputError for one that is not as it was written."""
+    if is_sealed(path):
+        check_seal(path)
+        return read_record(path)
+    # Of before seals: the values have checksums, the header has none.
+    handle = open_shard(path)
+    record = record_of(handle, path)
+    for row in record.rows:
+        try:
+            values = handle.get_tensor(row.tensor)
+        except SafetensorError as error:
+            raise damaged(path, str(error)) from error
+        if checksum(values) != row.checksum:
+            raise damaged(path, f"the checksum of {row.tensor!r} is wrong")
+    return record
 
 
 def record_of(handle: Any, path: Path) -> ShardRecord:

@@ -15,9 +15,10 @@ import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
 from blended.data.atomic import replacing
+from blended.data.checksums import BLANK_SEAL, SEAL_KEY, DamagedError, check_seal, seal
 from blended.data.errors import InputError
 from blended.data.store.identity import Identity
-from blended.data.store.shard import Row, ShardRecord, read_record
+from blended.data.store.shard import Row, ShardRecord, checked_record, read_record
 
 INDEX_NAME = "index.parquet"
 INDEX_SCHEMA = pa.schema(
@@ -66,7 +67,8 @@ class StoreWriter:
     """The plan of a store and what of it is on disk. Use it with the store's lock held.
 
     Creating one removes whatever is not part of the plan: temporary files of a killed run, shards of
-    another identity or of another slicing, damaged shards and, while anything is missing, the index.
+    another identity or of another slicing, shards with a byte that is not as it was written, and the index
+    while anything is missing or where it is damaged itself.
     """
 
     def __init__(
@@ -99,7 +101,7 @@ class StoreWriter:
             if path.name.startswith("."):
                 continue  # A temporary file; removed below.
             try:
-                record = read_record(path)
+                record = checked_record(path)
             except InputError as error:
                 stale.append(str(error))
             else:
@@ -112,8 +114,12 @@ class StoreWriter:
             log(f"{self.folder}: {len(stale)} shards are computed again; the first: {stale[0]}")
         for temporary in self.folder.glob(".*.tmp.*"):
             temporary.unlink()
+        index = self.folder / INDEX_NAME
         if self.pending():
-            (self.folder / INDEX_NAME).unlink(missing_ok=True)
+            index.unlink(missing_ok=True)
+        elif index.is_file() and (damage := _damage(index)):
+            log(f"{damage}: it is put together again")
+            index.unlink()
 
     def records(self) -> list[ShardRecord]:
         """What the finished shards say about themselves, in the order of the plan."""
@@ -149,6 +155,7 @@ class StoreWriter:
                 "identity": self.identity.to_json(),
                 "failures": json.dumps(failures),
                 "num_clips": str(sum(len(shard.clips) for shard in self.plan)),
+                SEAL_KEY: BLANK_SEAL,
             }
             if notes := self.notes():
                 metadata["notes"] = json.dumps(notes)
@@ -157,4 +164,14 @@ class StoreWriter:
             table = pa.table(columns, schema=INDEX_SCHEMA.with_metadata(metadata))
             with replacing(index) as temporary:
                 pq.write_table(table, temporary)
+                seal(temporary)
         return failures
+
+
+def _damage(index: Path) -> str:
+    """In words; an index of before checksums, which has no seal, is put together again too."""
+    try:
+        check_seal(index)
+    except DamagedError as damage:
+        return str(damage)
+    return ""

@@ -15,7 +15,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from blended.data.checksums import check_seal, is_sealed
+from blended.data.checksums import check_seal_if_any
 from blended.data.errors import InputError, some
 
 STATE_KEYS = ("model", "module", "state_dict")
@@ -179,8 +179,7 @@ def _state_in(content: object, path: Path) -> Mapping[str, Tensor]:
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
-    if is_sealed(path):  # Those that we wrote; others have none.
-        check_seal(path)
+    check_seal_if_any(path)
     try:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dictionary
