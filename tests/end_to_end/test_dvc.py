@@ -95,6 +95,41 @@ def test_a_second_repro_runs_nothing(checkout: Path) -> None:
 
 
 @pytest.mark.slow
+def test_damage_is_computed_again_and_never_becomes_the_record(checkout: Path) -> None:
+    """One flipped bit in what each stage leaves: DVC writes down what is whole, and every number stays."""
+    artifacts = checkout / "runs/demo/short/artifacts"
+    before = {path: path.read_bytes() for path in checkout.glob("runs/**/*") if path.is_file()}
+    locked = (checkout / "dvc.lock").read_text()
+    truncated = artifacts / "predictions.parquet"
+    truncated.write_bytes(truncated.read_bytes()[:-1])
+    for name in (
+        "runs/demo/short/artifacts/final.safetensors",
+        "data/features/demo/logmel/shard-00001.safetensors",
+        "data/index/demo.parquet",
+        next(iter(sorted(checkout.glob("data/corpora/demo/train/*.mp4")))).relative_to(checkout),
+    ):
+        content = bytearray((checkout / name).read_bytes())
+        content[len(content) // 2] ^= 1
+        # Written anew: the file that DVC keeps may be the same one.
+        (checkout / name).unlink()
+        (checkout / name).write_bytes(content)
+    output = call(checkout, "dvc", "repro")
+    said = " ".join(output.split())
+    for name in ("final.safetensors is damaged", "predictions.parquet is damaged", "it is rendered anew"):
+        assert name in said, output
+    assert "1 shards are computed again" in said and "kept" not in said
+    made = {path: path.read_bytes() for path in checkout.glob("runs/**/*") if path.is_file()}
+    changed = {path for path, content in made.items() if before.get(path) != content}
+    assert changed == {artifacts / "run.json", artifacts / "manifest.json"}, "which run of MLflow's it is"
+    call(checkout, "blended", "verify")
+    now = (checkout / "dvc.lock").read_text()
+    changed_lines = [line for line in now.splitlines() if line not in locked]
+    assert len(changed_lines) <= 4, "the record of the run, and the folder that it lies in"
+    assert stages_run(call(checkout, "dvc", "repro")) == set()
+    call(checkout, "git", "commit", "--quiet", "--all", "--message", "whole again")
+
+
+@pytest.mark.slow
 def test_one_recipe_reruns_alone_and_metrics_plots_and_experiments_work(checkout: Path) -> None:
     params = checkout / "params.yaml"
     params.write_text(params.read_text().replace("max_epochs: 4", "max_epochs: 5"))

@@ -15,11 +15,13 @@ from blended.data.checksums import DamagedError, check_seal, file_sha256, is_sea
 from blended.data.errors import InputError
 from blended.data.manifest import NAME as MANIFEST
 from blended.data.manifest import faults_of, files_of
+from blended.studies.databases import broken, contradicted_runs, contradicted_trials, results_of
 from blended.studies.folders import Folders
-from blended.studies.run_files import ARTIFACTS, PIPELINE, RECORD, run_faults
+from blended.studies.run_files import ARTIFACTS, METRICS, PIPELINE, RECORD, run_faults
 
 BEFORE = "was made before checksums: nobody can say whether it is whole"
 CHECKPOINT = "training.safetensors"
+STUDIES = "runs/studies/*/study.db"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +98,15 @@ def _indexes(folders: Folders, names: Chosen) -> Iterator[Looked]:
 
 
 def _recordings(folders: Folders, names: Chosen) -> Iterator[Looked]:
+    """By the manifest of a corpus that was rendered, by the index of one that was imported."""
     from blended.data.index import read_index
 
+    rendered = sorted(path.parent for path in folders.corpus("x").parent.glob(f"*/{MANIFEST}"))
+    for folder in rendered:
+        yield from _folder(folder, faults_of(folder), names.command(folder.name, "blended data prepare"))
     for path in sorted(folders.index("x").parent.glob("*.parquet")):
+        if folders.corpus(path.stem) in rendered:
+            continue
         try:
             index = read_index(path)
         except InputError:
@@ -197,46 +205,46 @@ def _study_results(folders: Folders, _: Chosen) -> Iterator[Looked]:
 def _studies_by_result(folders: Folders) -> dict[str, str]:
     """Identity of a result -> a study that has it, as far as databases can be read."""
     found: dict[str, str] = {}
-    query = "SELECT value_json FROM trial_user_attributes WHERE key = 'result'"
-    for path in sorted(folders.root.glob("runs/studies/*/study.db")):
+    for path in sorted(folders.root.glob(STUDIES)):
         try:
-            with _reading(path) as database:
-                for (text,) in database.execute(query):
-                    found |= dict.fromkeys(json.loads(text).get("identities", ()), path.parent.name)
+            for _, _, kept in results_of(path):
+                found |= dict.fromkeys(kept.get("identities", ()), path.parent.name)
         except (sqlite3.Error, ValueError, AttributeError):
             continue  # Said of the database.
     return found
 
 
 def _databases(folders: Folders, _: Chosen) -> Iterator[Looked]:
-    for path in sorted(folders.root.glob("runs/studies/*/study.db")):
-        yield _database(path, f"mv {path} {path}.damaged  # `blended study run` finds its results again")
+    for path in sorted(folders.root.glob(STUDIES)):
+        anew = f"mv {path} {path}.damaged  # `blended study run` finds its results again"
+        yield from _database(path, anew, lambda path=path, anew=anew: _wrong_trials(path, anew, folders))
     path = folders.root / "mlflow" / "mlflow.db"
     if path.is_file():
-        yield _database(path, f"mv {path} {path}.damaged  # `blended train RECIPE --again` tracks anew")
+        anew = f"mv {path} {path}.damaged  # `blended train RECIPE --again` tracks anew"
+        yield from _database(path, anew, lambda: _wrong_runs(path, folders))
 
 
-def _database(path: Path, remedy: str) -> Looked:
+def _database(path: Path, remedy: str, wrong: Callable[[], list[Looked]]) -> Iterator[Looked]:
+    """Of a database that is whole, its numbers; else what SQLite says."""
     try:
-        with _reading(path) as database:
-            answers = [str(row[0]) for row in database.execute("PRAGMA integrity_check")]
-    except sqlite3.Error as error:
-        answers = [str(error)]
-    problem = "" if answers == ["ok"] else f"is damaged: SQLite says {answers[0].splitlines()[-1]!r}"
-    return Looked(path, path.stat().st_size, problem, remedy)
+        problem = broken(path)
+        found = [] if problem else wrong()
+    except (sqlite3.Error, ValueError, KeyError, TypeError) as error:
+        problem, found = f"is damaged: {error}", []
+    yield from found or [Looked(path, _size(path), problem, remedy)]
 
 
-class _reading:  # noqa: N801 - reads as a statement
-    """A database that is opened to be read, and closed."""
+def _wrong_trials(path: Path, remedy: str, folders: Folders) -> list[Looked]:
+    results = folders.root.glob("runs/[!.]*/trials/")
+    numbers = [number for folder in results for number in contradicted_trials(path, folder)]
+    said = "is damaged: it has other numbers of trial {} than its stored result"
+    return [Looked(path, _size(path), said.format(number), remedy) for number in numbers]
 
-    def __init__(self, path: Path) -> None:
-        self.database = sqlite3.connect(f"file:{path.resolve()}?mode=ro", uri=True)
 
-    def __enter__(self) -> sqlite3.Connection:
-        return self.database
-
-    def __exit__(self, *_: object) -> None:
-        self.database.close()
+def _wrong_runs(path: Path, folders: Folders) -> list[Looked]:
+    said = f"is damaged: it has other numbers of {{}} than {METRICS}"
+    runs = contradicted_runs(path, folders.root)
+    return [Looked(path, _size(path), said.format(run), f"blended train {run.name} --again") for run in runs]
 
 
 def _models(folders: Folders, _: Chosen) -> Iterator[Looked]:
@@ -265,8 +273,9 @@ def _caches(folders: Folders, _: Chosen) -> Iterator[Looked]:
 
 
 PARTS: dict[str, Callable[[Folders, Chosen], Iterator[Looked]]] = {
-    "corpus index": _indexes,
+    # First of all, since their remedies come first: an index of damaged recordings would be believed.
     "recordings": _recordings,
+    "corpus index": _indexes,
     "features": _features,
     "runs": _runs,
     "checkpoints": _checkpoints,
