@@ -20,10 +20,12 @@ from blended.eval.calibration import CALIBRATIONS
 from blended.eval.decisions import DECISIONS
 from blended.eval.evaluation import Evaluation, evaluate
 from blended.eval.evidence import Evidence, gather
-from blended.eval.intervals import Estimate, actor_bootstrap, difference, resample
+from blended.eval.intervals import Estimate, Spread, score_estimates, score_spread
 from blended.eval.metrics import correctness
 from blended.eval.protocol import Protocol
 from blended.eval.scorefile import read_scores
+
+NUM_SAMPLES = 10_000
 
 
 def load(folder: Path) -> tuple[Evidence, list[Mixture]]:
@@ -45,30 +47,39 @@ def chosen_inside(tried: list[Evaluation], evidence: Evidence, truth: list[Mixtu
     best = np.argmax([inner_scores(one) for one in tried], axis=0)
     variant_of_fold = dict(zip(np.unique(evidence.folds).tolist(), best.tolist(), strict=True))
     decided = [tried[variant_of_fold[int(fold)]].decided[row] for row, fold in enumerate(evidence.folds)]
-    return actor_bootstrap(correctness(truth, decided), evidence.actors, evidence.folds, seed=0).score
+    return score_estimates(correctness(truth, decided), evidence.actors, evidence.folds).score
+
+
+def drawn_scores(spreads: list[Spread]) -> np.ndarray:
+    """[sample, system]: scores of other actors like these, drawn with replacement."""
+    num_actors = len(spreads[0].parts)
+    drawn = np.random.default_rng(0).multinomial(num_actors, np.full(num_actors, 1 / num_actors), NUM_SAMPLES)
+    return np.stack([one.values[2] + (drawn - 1) @ one.parts[:, 2] for one in spreads], axis=1)
 
 
 def compare(calibrate: str, evidence: Evidence, truth: list[Mixture]) -> None:
     """Every variant under one calibration; what the winner owes to luck."""
     results = {name: evaluate(evidence, truth, Protocol(name, calibrate)) for name in TRIED}
-    draws = {
-        name: resample(one.compared, evidence.actors, evidence.folds, seed=0, num_resamples=10_000)[:, 2]
-        for name, one in results.items()
+    spreads = {
+        name: score_spread(one.compared, evidence.actors, evidence.folds) for name, one in results.items()
     }
     print(f"\n| calibrate {calibrate} | presence | salience | score | minus bayes | inner | inner > bayes |")
     print("|---|---|---|---|---|---|---|")
     for name, one in results.items():
-        gap = difference(draws[name].tolist(), draws["bayes"].tolist())
+        gap = spreads[name].minus(spreads["bayes"]).estimates[2]
         inner, theirs = inner_scores(one), inner_scores(results["bayes"])
         wins, of = sum(a > b for a, b in zip(inner, theirs, strict=True)), len(inner)
         cells = (one.estimates.presence, one.estimates.salience, one.estimates.score, gap)
         print(f"| {name} | {' | '.join(map(str, cells))} | {np.mean(inner):.3f} | {wins}/{of} |")
-    table = np.stack(list(draws.values()), axis=1)
+    table = drawn_scores(list(spreads.values()))
     points = [one.estimates.score.value for one in results.values()]
     winners = table.argmax(axis=1)
     luck = float(np.mean(table[np.arange(len(table)), winners] - np.array(points)[winners]))
     first = float(np.mean(winners == np.argmax(points)))
-    print(f"\nThe best of {len(TRIED)} leads {first:.0%} of resamples; a leader is flattered by {luck:.3f}.")
+    print(
+        f"\nThe best of {len(TRIED)} leads {first:.0%} of samples of actors; a leader is flattered by "
+        f"{luck:.3f}."
+    )
     print(f"Chosen on inner folds instead: {chosen_inside(list(results.values()), evidence, truth)}.")
 
 

@@ -6,7 +6,7 @@ FOLDER: a project in which `make repro` has run. `main` compares strategies; `mi
 dropout brings when a modality is missing, where a hidden layer or attention could make use of it.
 
 Rendered clips: synthetic, says nothing about people. All features are standardised per actor (transductive),
-decisions are `set-ratio`, cross-fold. Intervals: 95 %, actors resampled within folds, seeds averaged.
+decisions are `set-ratio`, cross-fold. Intervals: 95 %, over actors, seeds averaged.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from blended.data.index import read_index
 from blended.data.store import FeatureStore
 from blended.encoders.threads import one_thread
 from blended.eval.evaluation import evaluate
-from blended.eval.intervals import difference, resample
+from blended.eval.intervals import Spread, mean_of, score_spread
 from blended.eval.metrics import correctness
 from blended.eval.protocol import Protocol
 from blended.eval.tasks import mixtures
@@ -41,7 +41,6 @@ PROTOCOL = Protocol("set-ratio", features_per_actor=True)
 Orderings = tuple[tuple[str, str], ...]
 TIMED = ("ang", "disg")
 """Told apart by what comes first, face or voice, and by nothing else."""
-NUM_RESAMPLES = 10_000
 FEW_EPOCHS = 15
 
 
@@ -130,25 +129,23 @@ def _changes(name: str, fused: Fused, orderings: Orderings) -> dict[str, np.ndar
 
 
 def _report(corpus: Corpus, predicted: dict[str, list[np.ndarray]], orderings: Orderings) -> None:
-    samples = {
-        name: np.mean([_resampled(corpus, one) for one in given], axis=0) for name, given in predicted.items()
-    }
+    spreads = {name: mean_of([_spread(corpus, one) for one in given]) for name, given in predicted.items()}
     print(f"\n| system | presence | salience | score | AUC {' / '.join(TIMED)} |\n|---|---|---|---|---|")
     for name, given in predicted.items():
-        cells = [_cell(column) for column in samples[name].T]
+        cells = [str(one) for one in spreads[name].estimates]
         aucs = [_timing(corpus, one) for one in given]
         print(f"| {name} | {' | '.join(cells)} | {np.mean(aucs):.3f} ({min(aucs):.3f} to {max(aucs):.3f}) |")
     print("\n| first | second | score, first - second |\n|---|---|---|")
     for first, second in orderings:
-        print(f"| {first} | {second} | {difference(samples[first][:, 2], samples[second][:, 2])} |")
+        print(f"| {first} | {second} | {spreads[first].minus(spreads[second]).estimates[2]} |")
 
 
-def _resampled(corpus: Corpus, probabilities: np.ndarray) -> np.ndarray:
-    """[resample, (presence, salience, score)]; the same actors are drawn for every system."""
+def _spread(corpus: Corpus, probabilities: np.ndarray) -> Spread:
+    """Presence, salience and score of one system."""
     evidence = PartScores(corpus.train, probabilities).predictions().evidence(corpus.space)
     truth = mixtures(corpus.train, corpus.space)
     compared = correctness(truth, evaluate(evidence, truth, PROTOCOL).decided)
-    return resample(compared, evidence.actors, evidence.folds, seed=0, num_resamples=NUM_RESAMPLES)
+    return score_spread(compared, evidence.actors, evidence.folds)
 
 
 def _timing(corpus: Corpus, probabilities: np.ndarray) -> float:
@@ -158,11 +155,6 @@ def _timing(corpus: Corpus, probabilities: np.ndarray) -> float:
     rows = [row for row, name in enumerate(names) if name in TIMED]
     truth = [names[row] == TIMED[0] for row in rows]
     return float(roc_auc_score(truth, probabilities[rows, first] - probabilities[rows, second]))
-
-
-def _cell(values: np.ndarray) -> str:
-    low, high = np.percentile(values, [2.5, 97.5])
-    return f"{values.mean():.3f} [{low:.3f}, {high:.3f}]"
 
 
 if __name__ == "__main__":

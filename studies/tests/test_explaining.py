@@ -105,7 +105,7 @@ def test_the_predictor_that_tells_is_found(early: TrialResult) -> None:
     told, *others = extras.predictors.items()
     assert told[0] == f"prosody: {TELLING}" and len(others) == len(COLUMNS) - 1
     overall = told[1][ALL]
-    assert isinstance(overall, Estimate) and overall.low > 0.25
+    assert isinstance(overall, Estimate) and overall.span[0] > 0.25
     for name, by_pair in others:
         assert isinstance(cell := by_pair[ALL], Estimate) and abs(cell.value) < 0.1, name
     pairs = {f"{a}+{b}" for a, b in (sorted(s.emotions) for s in BLENDED.states if s.is_blend)}

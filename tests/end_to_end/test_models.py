@@ -74,7 +74,7 @@ def test_the_card_says_what_a_user_must_know(registered: Path) -> None:
         "90 labelled clips",
         "5 actor-disjoint folds",
         "set-ratio, cross-fold",
-        "95 %, actors resampled",
+        "95 %, over actors",
         "| presence | 5 |",
         "says nothing about what a person truly feels",
         "informed consent",

@@ -90,23 +90,22 @@ def test_a_decided_blend_is_wrong() -> None:
     assert found == recall.Recalls(0.0, 0.0)
 
 
-def test_the_bootstrap_is_that_of_a_plain_loop() -> None:
+def test_the_recall_of_every_actor_is_that_of_a_plain_loop() -> None:
+    """Emotion by emotion: share of the fold's clips of it, times the distance from the folds' middle."""
     truth, decided, actors, folds = singles(1)
-    found = recall.recall_bootstrap(truth, decided, actors, folds, seed=0, num_resamples=4000)
-    rng = np.random.default_rng(9)
-    plain: list[tuple[float, float]] = []
-    for _ in range(400):
-        per_fold: list[tuple[float, float]] = []
-        for fold in (0, 1):
-            drawn = rng.choice(np.unique(actors[folds == fold]), size=4)
-            rows = np.concatenate([np.flatnonzero(actors == actor) for actor in drawn])
-            one = recall.recalls([truth[row] for row in rows], [decided[row] for row in rows])
-            per_fold.append((one.unweighted, one.weighted))
-        plain.append(((per_fold[0][0] + per_fold[1][0]) / 2, (per_fold[0][1] + per_fold[1][1]) / 2))
-    low, high = np.percentile(plain, [2.5, 97.5], axis=0)
-    for number, estimate in enumerate((found.unweighted, found.weighted)):
-        assert (estimate.low, estimate.high) == pytest.approx((low[number], high[number]), abs=0.02)
-        assert estimate.low <= estimate.value <= estimate.high
+    found = recall.recall_spread(truth, decided, actors, folds)
+    right = np.array([t == d for t, d in zip(truth, decided, strict=True)])
+    names = np.array(named(truth))
+    expected = np.zeros((8, 2))
+    for emotion in (*sorted(set(names.tolist())), None):
+        of_it = np.ones(len(names), dtype=bool) if emotion is None else names == emotion
+        middle = np.mean([right[of_it & (folds == fold)].mean() for fold in (0, 1)])
+        for actor in range(8):
+            own = of_it & (actors == actor)
+            share = own.sum() / (of_it & (folds == actor % 2)).sum()
+            far = share * (right[own].mean() - middle) / np.sqrt(1 - share / 2) if own.any() else 0.0
+            expected[actor, int(emotion is None)] += far / 2 / (4 if emotion else 1)
+    np.testing.assert_allclose(found.parts, expected, atol=1e-12)
     halves = [
         recall.recalls(
             [truth[k] for k in np.flatnonzero(folds == fold)],
@@ -114,14 +113,50 @@ def test_the_bootstrap_is_that_of_a_plain_loop() -> None:
         )
         for fold in (0, 1)
     ]
-    assert found.unweighted.value == pytest.approx((halves[0].unweighted + halves[1].unweighted) / 2)
+    assert found.values[0] == pytest.approx((halves[0].unweighted + halves[1].unweighted) / 2)
+    assert found.values[1] == pytest.approx((halves[0].weighted + halves[1].weighted) / 2)
 
 
-def test_ten_thousand_resamples_take_under_a_second() -> None:
-    truth, decided, actors, folds = singles(2, 2400)
-    start = time.perf_counter()
-    recall.recall_bootstrap(truth, decided, actors, folds, seed=0)
-    assert time.perf_counter() - start < 1
+def test_the_interval_is_around_what_is_printed_where_few_show_an_emotion() -> None:
+    """Twelve people, two of whom show the hard emotion: a sample without them is of another measure."""
+    ang, sad = Mixture.single("ang"), Mixture.single("sad")
+    truth = [ang] * 48 + [sad] * 8
+    decided = [sad if k % 8 == 7 else ang for k in range(48)] + [sad, sad, ang, ang, ang, sad, ang, ang]
+    actors = np.array([*np.repeat(np.arange(12), 4), 0, 0, 0, 0, 6, 6, 6, 6])
+    for folds in (np.zeros(56, dtype=int), actors % 3, actors):
+        found = recall.recall_estimates(truth, decided, actors, folds).unweighted
+        low, high = found.ends or (0, 0)
+        assert low < found.value - 0.02 and high > found.value + 0.02
+        assert 0.4 < (high - found.value) / (found.value - low) < 2.5
+
+
+def test_left_out_one_by_one_with_an_actor_who_lacks_an_emotion() -> None:
+    truth, decided, actors, _ = singles(2)
+    found = recall.recall_spread(truth, decided, actors, actors)
+    by_actor = [
+        recall.recalls(
+            [truth[k] for k in np.flatnonzero(actors == actor)],
+            [decided[k] for k in np.flatnonzero(actors == actor)],
+        ).unweighted
+        for actor in range(8)
+    ]
+    assert found.values[0] == pytest.approx(np.mean(by_actor)), "each over the emotions of that actor"
+    low, high = found.estimates[0].ends or (0, 0)
+    assert low < found.values[0] < high
+    # Where nobody lacks one, every actor is one number: the textbook's t.
+    same = [k for k in range(240) if actors[k]]
+    whole = recall.recall_spread(
+        [truth[k] for k in same], [decided[k] for k in same], actors[same], actors[same]
+    )
+    if all(len({named(truth)[k] for k in same if actors[k] == a}) == 4 for a in range(1, 8)):
+        assert whole.errors[0] == pytest.approx(np.std(by_actor[1:], ddof=1) / np.sqrt(7))
+
+
+def test_ten_thousand_clips_take_under_half_a_second() -> None:
+    truth, decided, actors, folds = singles(2, 10_000)
+    start = time.process_time()
+    recall.recall_estimates(truth, decided, actors, folds)
+    assert time.process_time() - start < 0.5
 
 
 def test_what_is_refused() -> None:

@@ -2,14 +2,16 @@
 
 import itertools
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import ttest_rel
 
 from blended.data import InputError, Mixture
-from blended.eval.comparison import compare, holm, standings
+from blended.eval.comparison import Answers, compare, compare_all, holm, standings
 from blended.eval.evaluation import Evaluation
-from blended.eval.intervals import actor_bootstrap
+from blended.eval.intervals import ScoreEstimates, score_spread
 from blended.eval.metrics import correctness
 from blended.eval.protocol import Protocol
 from blended.eval.run_record import RunRecord, rank
@@ -33,35 +35,27 @@ def make_run(
     decided = [true if rng.random() < skill else rng.choice(STATES) for true in TRUTH]
     compared = correctness(TRUTH, decided)
     numbers = np.unique(ACTORS, return_inverse=True)[1]
-    estimates = actor_bootstrap(compared, numbers, FOLDS, seed=0, num_resamples=200)
-    evaluation = Evaluation(Protocol("thresholds", tune=tune), decided, compared, [], estimates)
+    spread = score_spread(compared, numbers, FOLDS)
+    found = ScoreEstimates(*spread.estimates)
+    evaluation = Evaluation(Protocol("thresholds", tune=tune), decided, compared, [], found, spread.basis)
     ids = tuple(f"clip_{row}" for row in range(NUM))
     return RunRecord(name, "linear", ("logmel",), modalities, TRUTH, ids, ACTORS, FOLDS, evaluation)
 
 
-def plain_draws(record: RunRecord, seed: int, num_resamples: int) -> list[float]:
-    """Scores of resamples with loops; the draws themselves are those of numpy's multinomial."""
-    rng = np.random.default_rng(seed)
-    presence, salience = np.zeros(num_resamples), np.zeros(num_resamples)
-    for fold in sorted(set(FOLDS.tolist())):
-        actors = sorted(set(ACTORS[fold == FOLDS].tolist()))
-        drawn = rng.multinomial(len(actors), [1 / len(actors)] * len(actors), size=num_resamples)
-        for number in range(num_resamples):
-            rows = [
-                row
-                for actor, times in zip(actors, drawn[number], strict=True)
-                for row in np.flatnonzero(actor == ACTORS).tolist() * int(times)
-            ]
-            compared = record.of_mixtures()[1].compared
-            blends = [row for row in rows if TRUTH[row].is_blend]
-            presence[number] += np.mean([compared.presence[row] for row in rows]) / 5
-            salience[number] += np.mean([compared.salience[row] for row in blends]) / 5
-    return ((presence + salience) / 2).tolist()
+def plain_scores(record: RunRecord) -> list[float]:
+    """Of every actor, who has as many clips as any other, with loops."""
+    compared, scores = record.of_mixtures()[1].compared, []
+    for actor in sorted(set(ACTORS.tolist())):
+        rows = [row for row in range(NUM) if ACTORS[row] == actor]
+        presence = sum(bool(compared.presence[row]) for row in rows) / len(rows)
+        blends = [row for row in rows if TRUTH[row].is_blend]
+        scores.append((presence + sum(bool(compared.salience[row]) for row in blends) / len(blends)) / 2)
+    return scores
 
 
 def test_a_run_does_not_differ_from_itself() -> None:
     run = make_run("one", 0.5)
-    same = compare(run, run, num_resamples=500)
+    same = compare(run, run)
     assert len(same.differences) == 3
     for estimate in same.differences:
         assert (estimate.value, estimate.low, estimate.high) == (0, 0, 0)
@@ -69,19 +63,60 @@ def test_a_run_does_not_differ_from_itself() -> None:
     assert not same.distinguishable
 
 
-def test_paired_difference_is_that_of_loops() -> None:
+def test_paired_difference_is_the_paired_t_test() -> None:
+    """Ten actors of equal clips, two a fold."""
     first, second = make_run("first", 0.6), make_run("second", 0.5)
-    gaps = np.array(plain_draws(first, 3, 60)) - np.array(plain_draws(second, 3, 60))
-    found = compare(first, second, seed=3, num_resamples=60)
-    assert [found.score.low, found.score.high] == pytest.approx(np.percentile(gaps, [2.5, 97.5]), abs=1e-12)
+    expected = ttest_rel(plain_scores(first), plain_scores(second))
+    found = compare(first, second)
+    assert found.score.ends == pytest.approx(list(expected.confidence_interval()))
     assert found.score.value == pytest.approx(first.score - second.score)
-    below, above = (1 + sum(g <= 1e-12 for g in gaps)) / 61, (1 + sum(g >= -1e-12 for g in gaps)) / 61
-    assert found.p == pytest.approx(min(1, 2 * min(below, above)))
+    assert found.p == pytest.approx(expected.pvalue)
+    assert str(found.basis) == "10 actors, pooled over 5 folds"
+
+
+def guesses(name: str, seed: int, num_actors: int, folds: np.ndarray | None = None) -> Answers:
+    """Ten clips of every actor, answered at random."""
+    rng = random.Random(f"guess {seed}")
+    decided = [rng.choice(STATES) for _ in range(10 * num_actors)]
+    truth = [STATES[row % len(STATES)] for row in range(10 * num_actors)]
+    actors = np.repeat(np.arange(num_actors), 10)
+    ids = tuple(map(str, range(len(truth))))
+    return Answers(name, "mixture", truth, decided, ids, actors, actors if folds is None else folds)
+
+
+def test_guesses_left_out_one_by_one_are_noise() -> None:
+    """Six folds of one actor, ten clips each: what was once 0.051 [0.051, 0.051], p 0.0002."""
+    apart = 0
+    for seed in range(200):
+        found = compare(guesses("a", 2 * seed, 6), guesses("b", 2 * seed + 1, 6))
+        low, high = found.score.ends or (0, 0)
+        assert high - low > 0.02, "no width is no news"
+        apart += found.distinguishable
+    assert apart / 200 <= 0.085
+
+
+def test_one_actor_tells_nothing_apart() -> None:
+    good, bad = guesses("a", 0, 1), guesses("b", 1, 1)
+    found = compare(replace(good, decided=good.truth), bad)
+    assert found.score.value > 0.5 and found.score.ends is None
+    assert (found.p, found.distinguishable) == (1.0, False)
+    assert "one says nothing about others" in str(found.basis)
+
+
+def test_few_actors_who_agree_are_told_apart_only_where_they_are_enough() -> None:
+    """Right for everybody against wrong for everybody: the sign test's 1 in 2 to the n."""
+    for num_actors in (2, 4, 5, 12):
+        right = guesses("a", 0, num_actors)
+        right = replace(right, decided=right.truth)
+        wrong = replace(right, name="b", decided=[Mixture.single("neu")] * len(right.truth))
+        found = compare(right, wrong)
+        assert found.score.value == 1 and found.p == pytest.approx(0.5**num_actors)
+        assert found.distinguishable == (num_actors > 4)
 
 
 def test_reversed_comparison_swaps_the_ends() -> None:
     first, second = make_run("first", 0.6), make_run("second", 0.5)
-    forth, back = compare(first, second, num_resamples=200), compare(second, first, num_resamples=200)
+    forth, back = compare(first, second), compare(second, first)
     for one, other in zip(forth.reversed().differences, back.differences, strict=True):
         assert [one.value, one.low, one.high] == pytest.approx([other.value, other.low, other.high])
     assert forth.p == pytest.approx(back.p)
@@ -118,7 +153,7 @@ def test_ranking_is_by_score_then_name() -> None:
 
 def test_nobody_wins_inside_the_noise() -> None:
     close = [make_run("a", 0.6), make_run("b", 0.6, ("audio", "video")), make_run("far", 0.1, ("video",))]
-    found = standings([*close, make_run("constant", 0.0, ())], num_resamples=1000)
+    found = standings([*close, make_run("constant", 0.0, ())])
     assert {run.name for run in (found.top, *found.tied)} == {"a", "b"}
     assert [record.name for record in found.baselines] == ["constant"]
     assert found.between(found.top.name, "constant").distinguishable
@@ -127,7 +162,7 @@ def test_nobody_wins_inside_the_noise() -> None:
 def test_family_is_corrected_as_one() -> None:
     modalities = [("audio",), ("video",), ("audio", "video"), ("audio",), ()]
     runs = [make_run(f"run-{n}", 0.5 - 0.03 * n, kind) for n, kind in enumerate(modalities)]
-    found = standings(runs, num_resamples=500)
+    found = standings(runs)
     family = list(found.comparisons.values())
     assert [one.p_holm for one in family] == holm([one.p for one in family])
     pairs = {frozenset(pair) for pair in found.comparisons}
@@ -155,3 +190,12 @@ def test_refuses_what_cannot_be_compared() -> None:
         make_run("optimist", 0.5, tune="in-fold")
     with pytest.raises(InputError, match=r"expected one entry per clip in each"):
         RunRecord("short", "linear", (), ("audio",), TRUTH[1:], run.clip_ids, ACTORS, FOLDS, run.cross_fold)
+
+
+def test_refuses_what_the_corpus_says_otherwise_by_now() -> None:
+    one, other = guesses("one", 0, 4), guesses("other", 1, 4)
+    changed = replace(other, truth=other.truth[::-1])
+    with pytest.raises(InputError, match=r"'one' and 'other' were evaluated on other labels or actors"):
+        compare(one, changed)
+    with pytest.raises(InputError, match=r"the corpus was changed between them"):
+        compare_all([one, replace(other, actors=other.actors + 1)], [("one", "other")])

@@ -36,8 +36,8 @@ def test_the_ends_are_the_protocols_and_more_clips_are_better() -> None:
     assert everything.score.value == evaluate(evidence, truth, protocol).estimates.score.value
     assert (none.gain.value, none.gain.low, none.gain.high) == (0, 0, 0)
     assert none.score.value < one.score.value < many.score.value
-    assert many.gain.low > 0 and many.gain.value == pytest.approx(many.score.value - none.score.value)
-    assert all(point.score.low <= point.score.value <= point.score.high for point in points)
+    assert many.gain.span[0] > 0 and many.gain.value == pytest.approx(many.score.value - none.score.value)
+    assert all(point.score.span[0] < point.score.value < point.score.span[1] for point in points)
 
 
 def test_the_mean_is_over_draws_and_the_seed_repeats_it() -> None:

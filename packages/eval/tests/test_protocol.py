@@ -139,7 +139,7 @@ def test_with_permuted_labels_the_score_falls_to_chance(decision: str) -> None:
         for name in ("most-frequent-single", "most-frequent-blend")
     )
     learned = evaluate(evidence, truth, Protocol(decision)).estimates.score
-    assert learned.low > 0.3
+    assert learned.span[0] > 0.3
     chance = evaluate(evidence, nonsense, Protocol(decision)).estimates.score
     assert chance.value < trivial + 0.04
 

@@ -13,7 +13,7 @@ import pytest
 
 from blended.data import Clip, Corpus, InputError, LabelSpace, Mixture
 from blended.eval.evaluation import Evaluation
-from blended.eval.intervals import actor_bootstrap
+from blended.eval.intervals import ScoreEstimates, score_spread
 from blended.eval.metrics import correctness
 from blended.eval.protocol import Protocol
 from blended.eval.report import (
@@ -55,8 +55,9 @@ def evaluation(name: str, skill: float, tune: str = "cross-fold") -> Evaluation:
     decided = [true if rng.random() < skill else rng.choice(SPACE.states) for true in TRUTH]
     compared = correctness(TRUTH, decided)
     numbers = np.unique(ACTORS, return_inverse=True)[1]
-    estimates = actor_bootstrap(compared, numbers, FOLDS, seed=0, num_resamples=100)
-    return Evaluation(Protocol("thresholds", tune=tune), decided, compared, [], estimates)
+    spread = score_spread(compared, numbers, FOLDS)
+    found = ScoreEstimates(*spread.estimates)
+    return Evaluation(Protocol("thresholds", tune=tune), decided, compared, [], found, spread.basis)
 
 
 def make_run(name: str, skill: float, modalities: tuple[str, ...]) -> RunRecord:
@@ -91,7 +92,6 @@ REPORT = Report(
     frames=(ExampleFrame(ONE_PIXEL, "A1, anger"),),
     probabilities={"late-twin": PROBABILITIES, NASTY: PROBABILITIES},
     emotion_names={"ang": "anger"},
-    num_resamples=200,
 )
 REAL = replace(REPORT, corpus=replace(FACTS, name="blemore", synthetic=False), frames=())
 
@@ -242,8 +242,9 @@ def test_a_corpus_without_blends_and_a_single_run() -> None:
     compared = correctness(truth, truth)
     actors, folds = ACTORS[rows], FOLDS[rows]
     numbers = np.unique(actors, return_inverse=True)[1]
-    estimates = actor_bootstrap(compared, numbers, folds, seed=0, num_resamples=10)
-    perfect = Evaluation(Protocol("thresholds"), truth, compared, [], estimates)
+    spread = score_spread(compared, numbers, folds)
+    found = ScoreEstimates(*spread.estimates)
+    perfect = Evaluation(Protocol("thresholds"), truth, compared, [], found, spread.basis)
     ids = tuple(f"clip_{row}" for row in rows)
     run = RunRecord("only", "linear", ("clip",), ("video",), truth, ids, actors, folds, perfect)
     bare = replace(REAL, space=single, records=(run,), ceilings={}, unreadable=())

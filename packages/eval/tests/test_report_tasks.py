@@ -63,7 +63,7 @@ def made(task: str) -> Report:
     facts = CorpusFacts("toy", "0123456789abcdef", False, NUM, 0, 8, 2)
     return Report(
         "Toy", facts, space, tuple(records), Provenance("abc", "make repro"), "Epochs: inner folds.",
-        probabilities=probabilities, num_resamples=200,
+        probabilities=probabilities,
     )  # fmt: skip
 
 

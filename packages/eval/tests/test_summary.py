@@ -13,7 +13,7 @@ from blended.eval.summary import summary
 
 KEYS = {
     "folds", "presence_accuracy", "salience_accuracy", "score", "presence_interval", "salience_interval",
-    "score_interval", "decision", "tune", "calibrate", "seed", "blended_version",
+    "score_interval", "intervals_over", "decision", "tune", "calibrate", "seed", "blended_version",
 }  # fmt: skip
 FOLD_KEYS = {"fold", "clips", "presence_accuracy", "salience_accuracy"}
 
@@ -58,6 +58,7 @@ def test_score_and_intervals_are_consistent() -> None:
         low, high = interval
         value = read[name if name == "score" else f"{name}_accuracy"]
         assert 0 <= low <= value <= high <= 1
+    assert read["intervals_over"] == "4 actors, pooled over 2 folds"
 
 
 def test_what_is_not_the_default_is_named() -> None:

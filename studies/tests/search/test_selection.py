@@ -1,7 +1,9 @@
 """Nothing is chosen by what is reported; the winner is written so that it gives the same trial again."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import optuna
 import pytest
 from hypothesis import given, settings
@@ -11,6 +13,13 @@ from optuna.trial import FrozenTrial, TrialState
 from studies.tests.search.conftest import GRID, PARAMS, MakeBench
 
 from blended.data import InputError
+from blended.data.corpora.blemore import SPACE as BLEMORE
+from blended.eval.comparison import compare, holm, standings
+from blended.eval.evaluation import measure
+from blended.eval.intervals import Basis
+from blended.eval.predictions import Predictions
+from blended.eval.protocol import Protocol
+from blended.eval.run_record import RunRecord
 from blended.studies.commands.study_tables import show_status
 from blended.studies.params import Params, read_params
 from blended.studies.search import measuring, progress, selection, table
@@ -186,16 +195,58 @@ def test_states_are_counted(bench: MakeBench) -> None:
     assert {trial.state for trial in toy.trials()} == {TrialState.COMPLETE, TrialState.FAIL}
 
 
-def test_one_actor_a_fold_tells_nothing(bench: MakeBench) -> None:
-    """Nothing is resampled then: an interval without width must not pass for certainty."""
+def guesses(seed: int, num_actors: int) -> Predictions:
+    """Ten clips of every actor, who is a fold, answered at random."""
+    rng = np.random.default_rng(seed)
+    num_clips = 10 * num_actors
+    shares = rng.dirichlet(np.ones(6), size=num_clips)
+    people = [number // 10 for number in range(num_clips)]
+    states = BLEMORE.states
+    return Predictions(
+        clip_ids=tuple(map(str, range(num_clips))),
+        actors=tuple(f"A{number}" for number in people),
+        folds=tuple(people),
+        probabilities=shares,
+        decided=tuple(states[number] for number in rng.integers(0, len(states), num_clips)),
+        truth=tuple(states[number % len(states)] for number in range(num_clips)),
+    )
+
+
+def record(name: str, given: Predictions) -> RunRecord:
+    """The same as a run of a report."""
+    truth, folds = [one for one in given.truth if one], np.array(given.folds)
+    evaluation = measure(given.evidence(BLEMORE), truth, [*given.decided], Protocol("thresholds"))
+    actors = np.array(given.actors)
+    return RunRecord(name, "linear", ("a",), ("audio",), truth, given.clip_ids, actors, folds, evaluation)
+
+
+def test_guesses_left_out_one_by_one_are_noise_for_studies_and_report_alike() -> None:
+    """Six folds of one actor: the report once said 0.051 [0.051, 0.051], p 0.0002, and a study p 1.0."""
+    apart = 0
+    for seed in range(0, 100, 2):
+        one, other = guesses(seed, 6), guesses(seed + 1, 6)
+        found = compare(measuring.answers("a", one, BLEMORE), measuring.answers("b", other, BLEMORE))
+        low, high = found.score.ends or (0, 0)
+        assert high - low > 0.02
+        apart += found.distinguishable
+        shown = standings([record("a", one), record("b", other)]).between("a", "b")
+        assert (shown.differences, shown.p) == (found.differences, found.p)
+        assert measuring.estimates(one, BLEMORE)["score"] == record("a", one).headline
+    assert apart <= 7, "of 50, at a rate of 5 %"
+
+
+def test_one_actor_in_all_is_told_apart_from_nothing() -> None:
+    one, other = (replace(guesses(seed, 2), actors=("A0",) * 20) for seed in (0, 1))
+    found = compare(measuring.answers("a", one, BLEMORE), measuring.answers("b", other, BLEMORE))
+    assert (found.p, found.score.ends) == (1.0, None)
+    assert str(measuring.basis(one)) == str(found.basis) == str(Basis(1, 2))
+
+
+def test_leads_of_a_setting_are_one_family(bench: MakeBench) -> None:
     toy = bench(GRID)
     toy.start()
     toy.worker(ToyEvaluator(toy.root)).work()
-    best, *_, worst = progress.ranked(toy.trials())
-    space = selection.space_of(best, toy.store)
-    pair = [selection.predictions_of(trial, toy.store) for trial in (best, worst)]
-    first = [pair[0].folds.index(fold) for fold in (0, 1, 2)]
-    actors = {pair[0].actors[row] for row in first}
-    rows = [row for row, actor in enumerate(pair[0].actors) if actor in actors]
-    alone = [one.take(rows) for one in pair]
-    assert measuring.difference("a", alone[0], "b", alone[1], space).p == 1.0
+    groups = selection.by_group(toy.trials(), toy.store, "fusion.name")
+    gaps = [gap for _, _, gap in groups if gap]
+    assert len(gaps) == len(groups) - 1
+    assert [gap.p_holm for gap in gaps] == holm([gap.p for gap in gaps])

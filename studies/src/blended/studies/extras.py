@@ -98,8 +98,8 @@ def _importance(path: Path) -> Importance | None:
     return {key: {pair: Estimate(*drop) for pair, drop in row.items()} for key, row in rows.items()}
 
 
-def _numbers(drop: Estimate | float) -> list[float]:
-    return [drop.value, drop.low, drop.high] if isinstance(drop, Estimate) else [drop, drop, drop]
+def _numbers(drop: Estimate | float) -> list[float | None]:
+    return [drop.value, drop.low, drop.high] if isinstance(drop, Estimate) else [drop, None, None]
 
 
 def _json(path: Path) -> Any:

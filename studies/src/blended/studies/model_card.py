@@ -137,16 +137,20 @@ def _data(record: PipelineRecord, index: Index) -> str:
 
 def _scores(record: PipelineRecord) -> str:
     rows = [
-        f"| {name.replace('_', ' ')} | {value:.3f} | {low:.3f} to {high:.3f} |"
+        f"| {name.replace('_', ' ')} | {value:.3f} | {_ends(low, high)} |"
         for name, (value, low, high) in record.scores.items()
     ]
     warning = f"\n\n{_transductive(record)}" if record.transductive else ""
     return (
         f"## Scores\nProtocol: {record.protocol}. Every clip is judged by a model that saw no clip of its "
         "actor's fold; numbers of epochs and the decision were fitted on other folds. The stored model is "
-        "fitted on all folds and was not measured itself.\n\n| | mean over folds | 95 %, actors resampled |\n"
+        "fitted on all folds and was not measured itself.\n\n| | mean over folds | 95 %, over actors |\n"
         "|---|---|---|\n" + "\n".join(rows) + warning
     )
+
+
+def _ends(low: float | None, high: float | None) -> str:
+    return "none" if low is None or high is None else f"{low:.3f} to {high:.3f}"
 
 
 def _transductive(record: PipelineRecord) -> str:

@@ -63,8 +63,9 @@ class PipelineRecord(BaseModel):
     """Median over the actors trained on."""
     protocol: str
     """How the scores came about, in words."""
-    scores: dict[str, tuple[float, float, float]]
-    """Measure by key, such as presence_accuracy: value, low and high end of the 95 % interval."""
+    scores: dict[str, tuple[float, float | None, float | None]]
+    """Measure by key, such as presence_accuracy: value, low and high end of the 95 % interval; null
+    where there is none."""
     identity: str
     """Of the trial; equal identities give equal numbers."""
     corpus_hash: str
@@ -134,7 +135,7 @@ def _temperature(result: TrialResult) -> float:
     return fit_temperature(scores.mean_probabilities(), targets)
 
 
-def _triple(estimate: Estimate) -> tuple[float, float, float]:
+def _triple(estimate: Estimate) -> tuple[float, float | None, float | None]:
     return estimate.value, estimate.low, estimate.high
 
 

@@ -19,7 +19,7 @@ from blended.data.media import read_frames
 from blended.eval.decisions import trivial_decisions
 from blended.eval.evaluation import measure
 from blended.eval.figures.picture import picture_png
-from blended.eval.intervals import ScoreEstimates, actor_bootstrap
+from blended.eval.intervals import ScoreEstimates, score_estimates
 from blended.eval.metrics import correctness
 from blended.eval.predictions import Predictions
 from blended.eval.protocol import Protocol
@@ -186,12 +186,12 @@ def _evaluate(predictions: Predictions, corpus: Corpus, protocol: Protocol) -> A
 
 
 def _test_estimates(test: Predictions | None, truth: Mapping[str, Mixture]) -> ScoreEstimates | None:
-    """The held-out partition's score, where its truth is known; actors resampled."""
+    """The held-out partition's score, where its truth is known."""
     if test is None or not truth:
         return None
     compared = correctness([truth[clip_id] for clip_id in test.clip_ids], test.decided)
     actors = np.unique(np.array(test.actors), return_inverse=True)[1].astype(np.int64)
-    return actor_bootstrap(compared, actors, np.zeros_like(actors), seed=0)
+    return score_estimates(compared, actors, np.zeros_like(actors))
 
 
 def _facts(index: Index) -> CorpusFacts:

@@ -16,9 +16,6 @@ from blended.eval.tasks import TASKS, Truth
 from blended.studies.extras import curve
 from blended.studies.trial import TrialResult
 
-NUM_RESAMPLES = 1000
-"""Of the intervals in a run's own figures: enough to look at."""
-
 
 def with_curve(result: TrialResult) -> TrialResult:
     """The result with its score against clips of a person, where scores are calibrated per actor."""
@@ -41,7 +38,6 @@ def run_pictures(result: TrialResult, recipe: str) -> dict[str, bytes]:
         importance=result.extras.importance,
         predictors=result.extras.predictors,
         weights=result.extras.weights,
-        num_resamples=NUM_RESAMPLES,
     )
     figures = {name: draw(WIDE_INCHES) for name, draw in figures_of(taken).items()}
     noted = {n: footnote(f, "rendered clips") if result.corpus.synthetic else f for n, f in figures.items()}

@@ -140,11 +140,16 @@ def _metrics(result: TrialResult) -> dict[str, float]:
 
 
 def _named(prefix: str, estimates: Mapping[str, Estimate]) -> dict[str, float]:
-    return {
-        f"{prefix}{name}{end}": value
-        for name, estimate in estimates.items()
-        for end, value in (("", estimate.value), ("_low", estimate.low), ("_high", estimate.high))
-    }
+    named: dict[str, float] = {}
+    for name, estimate in estimates.items():
+        named |= with_ends(f"{prefix}{name}", estimate)
+    return named
+
+
+def with_ends(name: str, estimate: Estimate) -> dict[str, float]:
+    """The value and, where there is an interval, its ends: `score`, `score_low`, `score_high`."""
+    ends = {} if estimate.ends is None else {f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+    return {name: estimate.value, **{key: end for key, end in ends.items() if end is not None}}
 
 
 def _baseline_metrics(baselines: Mapping[str, Evaluation]) -> dict[str, float]:
@@ -162,7 +167,7 @@ def _note(result: TrialResult) -> str:
     numbers = ", ".join(f"{one.words} {result.cross_fold.measured[one.key]}" for one in shown)
     return (
         f"{warning}{result.cross_fold.protocol.label}; means over {len(result.cross_fold.folds)} folds with "
-        f"95 % intervals, actors resampled within folds: {numbers}."
+        f"95 % intervals over {result.cross_fold.basis}: {numbers}."
     )
 
 

@@ -1,45 +1,72 @@
-"""Which run is best, and whether the difference is more than noise.
+"""Whether the difference of two systems is more than noise, and which run is best.
 
-Runs of one corpus are judged on the same clips, so they are compared pairwise on the same resampled
-actors. All comparisons that a report makes are one family; their p-values are corrected together
-(Holm, "A simple sequentially rejective multiple test procedure", 1979).
+Systems of one corpus are judged on the same clips, so they are compared actor by actor (`intervals`),
+whoever asks: the report, studies, notebooks. All comparisons that are shown together are one family; their
+p-values are corrected together (Holm, "A simple sequentially rejective multiple test procedure", 1979).
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Int
 from numpy import ndarray
 
 from blended.data import InputError
-from blended.eval.intervals import NUM_RESAMPLES, Estimate, difference
+from blended.data.labels import Task
+from blended.eval.intervals import Basis, Estimate, Spread
 from blended.eval.run_record import RunRecord, rank
-from blended.eval.tasks import TASKS
+from blended.eval.tasks import TASKS, Truth
 
 SIGNIFICANCE = 0.05
 """A corrected p-value below it tells two runs apart."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Answers:
+    """What one system answered, and no more: what can be compared."""
+
+    name: str
+    """Unique among those compared."""
+    task: Task
+    truth: Truth
+    """One per clip."""
+    decided: Truth
+    """Likewise."""
+    clip_ids: tuple[str, ...]
+    actors: ndarray
+    """[clip]: who is seen, a name or a number."""
+    folds: Int[ndarray, "clip"]
+
+
+Judged = Answers | RunRecord
+
+
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """First run minus second run, on the same resampled actors."""
+    """First minus second, actor by actor."""
 
     first: str
     second: str
+    task: Task
+    basis: Basis
+    """What intervals are over."""
     differences: tuple[Estimate, ...]
     """Of every measure of the task, in its order, with 95 % intervals."""
-    headline: int
-    """Which of them runs are told apart by."""
     p: float
-    """Two-sided, for the headline."""
+    """Two-sided, for the headline; 1 where nothing can be said, as of one actor."""
     p_holm: float
     """`p` corrected for all comparisons of its family."""
 
     @property
     def score(self) -> Estimate:
         """The difference of the headline, such as the challenge score."""
-        return self.differences[self.headline]
+        return self.differences[TASKS[self.task].headline_place]
+
+    @property
+    def named(self) -> tuple[tuple[str, Estimate], ...]:
+        """Every measure in words, and its difference."""
+        return tuple(zip((one.words for one in TASKS[self.task].measures), self.differences, strict=True))
 
     @property
     def distinguishable(self) -> bool:
@@ -91,9 +118,7 @@ class Standings:
         return self.comparisons[second, first].reversed()
 
 
-def standings(
-    records: Sequence[RunRecord], *, seed: int = 0, num_resamples: int = NUM_RESAMPLES
-) -> Standings:
+def standings(records: Sequence[RunRecord]) -> Standings:
     """Ranks runs and compares the top with every other run, and multimodal with unimodal.
 
     Raises InputError for no trained run, a repeated name, or runs that cover different clips or folds.
@@ -110,15 +135,28 @@ def standings(
         assert multimodal and unimodal
         if {multimodal.name, unimodal.name} not in [set(pair) for pair in pairs]:
             pairs.append((multimodal.name, unimodal.name))
-    return replace(table, comparisons=_family(records, pairs, seed, num_resamples))
+    found = compare_all(records, pairs)
+    return replace(table, comparisons=dict(zip(pairs, found, strict=True)))
 
 
-def compare(
-    first: RunRecord, second: RunRecord, *, seed: int = 0, num_resamples: int = NUM_RESAMPLES
-) -> Comparison:
-    """One comparison by itself: nothing to correct."""
+def compare(first: Judged, second: Judged) -> Comparison:
+    """One comparison by itself: nothing to correct.
+
+    Raises InputError for answers to other clips, folds, labels or people.
+    """
     _check_same_clips(first, second)
-    return _comparison(first, second, _draws(first, seed, num_resamples), _draws(second, seed, num_resamples))
+    return _comparison(first, second, _spread(first), _spread(second))
+
+
+def compare_all(judged: Sequence[Judged], pairs: Sequence[tuple[str, str]]) -> list[Comparison]:
+    """First minus second of every pair of names, as one family; raises as `compare` does."""
+    for one in judged[1:]:
+        _check_same_clips(judged[0], one)
+    by_name = {one.name: one for one in judged}
+    spreads = {name: _spread(by_name[name]) for name in {name for pair in pairs for name in pair}}
+    found = [_comparison(by_name[a], by_name[b], spreads[a], spreads[b]) for a, b in pairs]
+    corrected = holm([comparison.p for comparison in found])
+    return [replace(comparison, p_holm=p) for comparison, p in zip(found, corrected, strict=True)]
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -137,54 +175,27 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def negated(estimate: Estimate) -> Estimate:
     """The estimate of the opposite difference."""
     # Adding zero turns -0.0, which would be printed with its sign, into 0.0.
-    return Estimate(0.0 - estimate.value, 0.0 - estimate.high, 0.0 - estimate.low)
+    low, high = (None if end is None else 0.0 - end for end in (estimate.high, estimate.low))
+    return Estimate(0.0 - estimate.value, low, high)
 
 
-def _family(
-    records: Sequence[RunRecord], pairs: Sequence[tuple[str, str]], seed: int, num_resamples: int
-) -> dict[tuple[str, str], Comparison]:
-    by_name = {record.name: record for record in records}
-    draws = {name: _draws(by_name[name], seed, num_resamples) for name in {n for pair in pairs for n in pair}}
-    found = [_comparison(by_name[a], by_name[b], draws[a], draws[b]) for a, b in pairs]
-    corrected = holm([comparison.p for comparison in found])
-    return {
-        pair: replace(comparison, p_holm=p)
-        for pair, comparison, p in zip(pairs, found, corrected, strict=True)
-    }
+def _spread(judged: Judged) -> Spread:
+    numbers = np.unique(judged.actors, return_inverse=True)[1].astype(np.int64)
+    return TASKS[judged.task].spread(judged.truth, judged.decided, numbers, judged.folds)
 
 
-def _draws(record: RunRecord, seed: int, num_resamples: int) -> Float[ndarray, "resample metric"]:
-    numbers = np.unique(record.actors, return_inverse=True)[1]
-    return TASKS[record.task].resample(
-        record.truth,
-        record.cross_fold.decided,
-        numbers,
-        record.folds,
-        seed=seed,
-        num_resamples=num_resamples,
-    )
+def _comparison(first: Judged, second: Judged, first_spread: Spread, second_spread: Spread) -> Comparison:
+    gap = first_spread.minus(second_spread)
+    differences, p = gap.estimates, gap.p_values[TASKS[first.task].headline_place]
+    if _alike(first.decided, second.decided):
+        differences, p = tuple(Estimate(0.0, 0.0, 0.0) for _ in differences), 1.0
+    return Comparison(first.name, second.name, first.task, gap.basis, differences, p=p, p_holm=p)
 
 
-def _comparison(
-    first: RunRecord, second: RunRecord, first_draws: ndarray, second_draws: ndarray
-) -> Comparison:
-    points = [a.value - b.value for a, b in zip(first.estimates, second.estimates, strict=True)]
-    # The value is the difference of the two published values; resamples give its interval.
-    estimates = tuple(
-        replace(difference(first_draws[:, k].tolist(), second_draws[:, k].tolist()), value=point)
-        for k, point in enumerate(points)
-    )
-    place = TASKS[first.task].headline_place
-    p = _two_sided_p(first_draws[:, place] - second_draws[:, place])
-    return Comparison(first.name, second.name, estimates, place, p=p, p_holm=p)
-
-
-def _two_sided_p(gaps: Float[ndarray, "resample"]) -> float:
-    """Twice the smaller share of resamples on either side of zero, counting the data themselves as one."""
-    # Means over folds of equal counts may differ in the last bit.
-    gaps = gaps.round(12)
-    below, above = (1 + (gaps <= 0).sum()) / (1 + len(gaps)), (1 + (gaps >= 0).sum()) / (1 + len(gaps))
-    return float(min(1.0, 2 * min(below, above)))
+def _alike(first: Truth, second: Truth) -> bool:
+    if isinstance(first, list) or isinstance(second, list):
+        return first == second
+    return np.array_equal(first, second, equal_nan=True)
 
 
 def _check(records: Sequence[RunRecord]) -> None:
@@ -199,7 +210,7 @@ def _check(records: Sequence[RunRecord]) -> None:
         _check_same_clips(records[0], record)
 
 
-def _check_same_clips(first: RunRecord, second: RunRecord) -> None:
+def _check_same_clips(first: Judged, second: Judged) -> None:
     if first.task != second.task:
         raise InputError(
             f"runs {first.name!r} and {second.name!r} are of the tasks {first.task!r} and {second.task!r}; "
@@ -209,4 +220,9 @@ def _check_same_clips(first: RunRecord, second: RunRecord) -> None:
         raise InputError(
             f"runs {first.name!r} and {second.name!r} were not evaluated on the same clips and folds in the "
             f"same order ({len(first.clip_ids)} and {len(second.clip_ids)} clips); differences must be paired"
+        )
+    if not (np.array_equal(first.actors, second.actors) and _alike(first.truth, second.truth)):
+        raise InputError(
+            f"runs {first.name!r} and {second.name!r} were evaluated on other labels or actors of the "
+            f"same clips: the corpus was changed between them, so run the older one again"
         )

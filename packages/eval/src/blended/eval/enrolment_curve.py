@@ -10,8 +10,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
-from numpy import ndarray
 
 from blended.data import InputError, Mixture
 from blended.data.atomic import replacing
@@ -19,14 +17,14 @@ from blended.data.labels import set_name
 from blended.eval.calibration import MIN_ENROL_CLIPS
 from blended.eval.evaluation import Evaluation, evaluate
 from blended.eval.evidence import Evidence
-from blended.eval.intervals import Estimate
+from blended.eval.intervals import Estimate, Spread, mean_of
 from blended.eval.protocol import Protocol
 from blended.eval.tasks import TASKS
 
 CLIPS = (1, 2, 4, 8, 12, 16, 24)
 REPEATS = 5
-NUM_RESAMPLES = 2000
-"""Per draw of clips."""
+SCORE = 2
+"""Of the measures of mixtures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +38,10 @@ class EnrolmentPoint:
     repeats: int
     """Draws of clips."""
     score: Estimate
-    """The headline of the task, such as the challenge score: mean over draws; the interval holds the luck of
-    the draw and that of the actors."""
+    """The headline of the task, such as the challenge score: mean over draws, which differ from actor to
+    actor, so that their luck is in the interval over actors."""
     gain: Estimate
-    """Score minus that of `none`, actors resampled together."""
+    """Score minus that of `none`, actor by actor."""
 
 
 def enrolment_curve(
@@ -70,17 +68,18 @@ def enrolment_curve(
         raise InputError(f"no actor has {too_many[0]} clips beside the one judged: give at most {most}")
     whole = {"enrol_clips": None, "enrol_minimum": MIN_ENROL_CLIPS}
     none = evaluate(evidence, truth, replace(protocol, calibrate="none", **whole))
-    zero = _samples(evidence, truth, [none], seed)
-    points = [_point("none", "", [none], evidence, truth, zero, seed)]
+    zero = _spread(evidence, truth, [none])
+    at_zero = zero.estimates[TASKS[evidence.space.task].headline_place]
+    points = [EnrolmentPoint("none", "", 1, at_zero, Estimate(0.0, 0.0, 0.0))]
     sets = [set_name(mixture.emotions) for mixture in truth]
     for drawn, groups in (("any", None), ("few sets", sets)):
         for k in ks:
             rules = replace(protocol, calibrate="actor", enrol_clips=k, enrol_minimum=MIN_ENROL_CLIPS)
             seeds = range(seed, seed + repeats)
             results = [evaluate(evidence, truth, replace(rules, seed=one), groups=groups) for one in seeds]
-            points.append(_point(str(k), drawn, results, evidence, truth, zero, seed))
+            points.append(_point(str(k), drawn, results, evidence, truth, zero))
     every = evaluate(evidence, truth, replace(protocol, calibrate="actor", **whole))
-    return [*points, _point("all", "", [every], evidence, truth, zero, seed)]
+    return [*points, _point("all", "", [every], evidence, truth, zero)]
 
 
 def write_curve(path: Path, points: Sequence[EnrolmentPoint]) -> None:
@@ -123,31 +122,13 @@ def _point(
     results: Sequence[Evaluation],
     evidence: Evidence,
     truth: Sequence[Mixture],
-    zero: Float[ndarray, "1 sample"],
-    seed: int,
+    zero: Spread,
 ) -> EnrolmentPoint:
-    samples = _samples(evidence, truth, results, seed)
-    headline = TASKS[evidence.space.task].headline.key
-    value = float(np.mean([result.measured[headline].value for result in results]))
-    gain = _estimate(value - float(zero[0, 0]), samples[:, 1:] - zero[:, 1:])
-    return EnrolmentPoint(clips, drawn, len(results), _estimate(value, samples[:, 1:]), gain)
+    found, place = _spread(evidence, truth, results), TASKS[evidence.space.task].headline_place
+    score, gain = found.estimates[place], found.minus(zero).estimates[place]
+    return EnrolmentPoint(clips, drawn, len(results), score, gain)
 
 
-def _samples(
-    evidence: Evidence, truth: Sequence[Mixture], results: Sequence[Evaluation], seed: int
-) -> Float[ndarray, "result sample"]:
-    """Per result the headline itself, then resampled ones; one seed draws the same actors for all."""
+def _spread(evidence: Evidence, truth: Sequence[Mixture], results: Sequence[Evaluation]) -> Spread:
     task, where = TASKS[evidence.space.task], (evidence.actors, evidence.folds)
-    rows = [
-        task.resample(truth, one.decided, *where, seed=seed, num_resamples=NUM_RESAMPLES)[
-            :, task.headline_place
-        ]
-        for one in results
-    ]
-    values = [one.measured[task.headline.key].value for one in results]
-    return np.column_stack([values, np.stack(rows)])
-
-
-def _estimate(value: float, samples: ndarray) -> Estimate:
-    low, high = np.percentile(samples, [2.5, 97.5])
-    return Estimate(value, float(low), float(high))
+    return mean_of([task.spread(truth, one.decided, *where) for one in results])

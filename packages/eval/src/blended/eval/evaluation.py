@@ -9,10 +9,10 @@ import numpy as np
 from blended.data import InputError, Mixture
 from blended.data.labels import Task
 from blended.eval.evidence import Evidence
-from blended.eval.intervals import Estimate, ScoreEstimates, actor_bootstrap
+from blended.eval.intervals import Basis, Estimate, ScoreEstimates, score_spread
 from blended.eval.metrics import Correctness, correctness, presence_accuracy, salience_accuracy
 from blended.eval.protocol import FittedDecision, Protocol, calibrated, fit_decision, people_of
-from blended.eval.recall import RecallEstimates, recall_bootstrap, recalls
+from blended.eval.recall import RecallEstimates, recall_spread, recalls
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,10 @@ class Evaluation:
     compared: Correctness
     folds: list[FoldResult]
     of_blends: ScoreEstimates | None
-    """Unweighted means over folds with 95 % intervals, actors resampled within folds; None for tasks without
-    blends, which have neither a salience nor a score."""
+    """Unweighted means over folds with 95 % intervals over actors; None for tasks without blends, which have
+    neither a salience nor a score."""
+    basis: Basis
+    """What intervals are over."""
     decisions: Mapping[int, FittedDecision] = field(default_factory=dict[int, FittedDecision])
     """Fold -> what decided its clips; empty for decisions that were only read."""
     recalls: RecallEstimates | None = None
@@ -120,10 +122,12 @@ def measure(
     """What decisions are worth that were made under a protocol, be it now or when a run was trained."""
     compared, where = correctness(truth, decided), (evidence.actors, evidence.folds)
     if evidence.space.task == "single":
-        of_singles = recall_bootstrap(truth, decided, *where, seed=protocol.seed)
-        return Evaluation(protocol, decided, compared, folds or [], None, recalls=of_singles)
-    found = actor_bootstrap(compared, *where, seed=protocol.seed)
-    return Evaluation(protocol, decided, compared, folds or [], found)
+        spread = recall_spread(truth, decided, *where)
+        of_singles = RecallEstimates(*spread.estimates)
+        return Evaluation(protocol, decided, compared, folds or [], None, spread.basis, recalls=of_singles)
+    spread = score_spread(compared, *where)
+    found = ScoreEstimates(*spread.estimates)
+    return Evaluation(protocol, decided, compared, folds or [], found, spread.basis)
 
 
 def _numbers(truth: Sequence[Mixture], predicted: Sequence[Mixture], task: Task) -> dict[str, float]:

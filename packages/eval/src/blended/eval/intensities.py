@@ -1,22 +1,22 @@
 """How well intensities are predicted: correlation and concordance per emotion, averaged, with intervals.
 
 Where every emotion has a strength of its own there is nothing to decide: a model's values are taken as
-they are, whatever decision a recipe names. Per actor sums of products make resampling actors a product of
-matrices.
+they are, whatever decision a recipe names. Both measures come from sums of products, and so does every
+actor's part in them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from blended.data import InputError
 from blended.eval.agreement import concordance, pearson
 from blended.eval.decisions.identity import IDENTITY, intensities
 from blended.eval.evidence import Evidence
-from blended.eval.intervals import NUM_RESAMPLES, Estimate, draw_actors, estimates_of
+from blended.eval.intervals import Basis, Estimate, Spread, spread
 from blended.eval.protocol import Protocol, calibrated
 
 TINY = 1e-12
@@ -44,10 +44,12 @@ class IntensityEvaluation:
     """In [0, 1]."""
     folds: list[IntensityFold]
     mean_pearson: Estimate
-    """Unweighted means over folds with 95 % intervals, actors resampled within folds."""
+    """Unweighted means over folds with 95 % intervals over actors."""
     mean_concordance: Estimate
     per_emotion: Mapping[str, tuple[Estimate, Estimate]]
     """Pearson's correlation and concordance of every emotion, likewise."""
+    basis: Basis
+    """What intervals are over."""
 
     @property
     def measured(self) -> dict[str, Estimate]:
@@ -71,17 +73,12 @@ def evaluate_intensities(
         _fold(int(fold), decided[evidence.folds == fold], truth[evidence.folds == fold])
         for fold in np.unique(evidence.folds)
     ]
-    where = (evidence.actors, evidence.folds)
-    point = _resample_emotions(truth, decided, *where, seed=None, num_resamples=1)
-    drawn = _resample_emotions(truth, decided, *where, seed=protocol.seed, num_resamples=NUM_RESAMPLES)
-    means = estimates_of(point.mean(axis=1), drawn.mean(axis=1))
-    by_emotion = {
-        name: estimates_of(point[:, column], drawn[:, column])
-        for column, name in enumerate(evidence.space.emotions)
-    }
-    return IntensityEvaluation(
-        protocol, decided, folds, means[0], means[1], {n: (one[0], one[1]) for n, one in by_emotion.items()}
-    )
+    where, names = (evidence.actors, evidence.folds), evidence.space.emotions
+    means = intensity_spread(truth, decided, *where)
+    own = _spread(truth, decided, *where, lambda occurs: np.eye(len(occurs))).estimates
+    by_emotion = {name: (own[k], own[k + len(names)]) for k, name in enumerate(names)}
+    pearsons, concordances = means.estimates
+    return IntensityEvaluation(protocol, decided, folds, pearsons, concordances, by_emotion, means.basis)
 
 
 def of_intensities(protocol: Protocol) -> Protocol:
@@ -94,55 +91,37 @@ def of_intensities(protocol: Protocol) -> Protocol:
     return replace(protocol, decision=IDENTITY, probabilities="raw", presence_weight=0.5)
 
 
-def intensity_resample(
+def intensity_spread(
     truth: Float[ndarray, "clip emotion"],
     decided: Float[ndarray, "clip emotion"],
     actors: Int[ndarray, "clip"],
     folds: Int[ndarray, "clip"],
-    *,
-    seed: int | None,
-    num_resamples: int,
-) -> Float[ndarray, "resample 2"]:
-    """Mean Pearson and mean concordance of every resample, as `intervals.resample` has scores."""
-    drawn = _resample_emotions(truth, decided, actors, folds, seed=seed, num_resamples=num_resamples)
-    return drawn.mean(axis=1)
+) -> Spread:
+    """Mean Pearson and mean concordance, means over folds, and every actor's part."""
+    return _spread(truth, decided, actors, folds, _means)
 
 
-def _resample_emotions(
+def _means(occurs: Bool[ndarray, "agreement"]) -> Float[ndarray, "agreement 2"]:
+    return np.repeat(np.eye(2), len(occurs) // 2, axis=0) / (len(occurs) // 2)
+
+
+def _spread(
     truth: Float[ndarray, "clip emotion"],
     decided: Float[ndarray, "clip emotion"],
     actors: Int[ndarray, "clip"],
     folds: Int[ndarray, "clip"],
-    *,
-    seed: int | None,
-    num_resamples: int,
-) -> Float[ndarray, "resample emotion 2"]:
-    """Pearson and concordance of every emotion, means over folds."""
-    rng = None if seed is None else np.random.default_rng(seed)
-    samples: list[Float[ndarray, "resample emotion 2"]] = []
-    for fold in np.unique(folds):
-        rows = folds == fold
-        sums = _sums_per_actor(decided[rows], truth[rows], actors[rows])
-        drawn = draw_actors(rng, len(sums), num_resamples)
-        samples.append(_agreement(np.tensordot(drawn, sums, axes=1)))
-    return np.mean(samples, axis=0)
-
-
-def _sums_per_actor(
-    p: Float[ndarray, "clip emotion"], t: Float[ndarray, "clip emotion"], actors: Int[ndarray, "clip"]
-) -> Float[ndarray, "actor emotion 6"]:
-    """Clips, and sums of p, t, p squared, t squared and p t, around a middle value, against rounding."""
-    middle = p.mean(axis=0)
-    p, t = p - middle, t - middle
+    combine: Callable[[ndarray], ndarray],
+) -> Spread:
+    # Around a middle value, against rounding; neither measure is moved by it.
+    middle = decided.mean(axis=0)
+    p, t = decided - middle, truth - middle
     products = np.stack([np.ones_like(p), p, t, p * p, t * t, p * t], axis=-1)
-    names, numbers = np.unique(actors, return_inverse=True)
-    sums = np.zeros((len(names), *products.shape[1:]))
-    np.add.at(sums, numbers, products)
-    return sums
+    all_clips = np.ones((len(p), 2 * p.shape[1]))
+    return spread(products, all_clips, actors, folds, _agreement, combine, lowest=-1.0)
 
 
-def _agreement(sums: Float[ndarray, "resample emotion 6"]) -> Float[ndarray, "resample emotion 2"]:
-    """Pearson and concordance from sums; 0 where either does not vary."""
+def _agreement(sums: Float[ndarray, "*any emotion 6"]) -> Float[ndarray, "*any agreement"]:
+    """Pearson of every emotion, then concordance, from sums; 0 where either does not vary."""
     count, p, t, pp, tt, pt = np.moveaxis(sums, -1, 0)
     p, t = p / count, t / count
     var_p, var_t = np.maximum(pp / count - p * p, 0), np.maximum(tt / count - t * t, 0)
@@ -150,10 +129,9 @@ def _agreement(sums: Float[ndarray, "resample emotion 6"]) -> Float[ndarray, "re
     varies = (var_p > TINY) & (var_t > TINY)
     scale = np.sqrt(var_p * var_t)
     correlation = np.divide(covariance, scale, out=np.zeros_like(scale), where=varies).clip(-1, 1)
-    spread = var_p + var_t + (p - t) ** 2
-    return np.stack(
-        [correlation, np.divide(2 * covariance, spread, out=np.zeros_like(scale), where=varies)], axis=-1
-    )
+    distance = var_p + var_t + (p - t) ** 2
+    agreed = np.divide(2 * covariance, distance, out=np.zeros_like(scale), where=varies)
+    return np.concatenate([correlation, agreed], axis=-1)
 
 
 def _fold(

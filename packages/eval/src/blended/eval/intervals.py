@@ -1,22 +1,38 @@
-"""Confidence intervals by resampling actors within folds.
+"""95 % intervals of means over folds, of measures and of differences, from how the actors differ.
 
-Clips of one actor are correlated, so clips are not the unit of resampling (Field and Welsh 2007 on
-the cluster bootstrap). The published protocol averages over folds; a resample therefore draws, in every
-fold, as many actors as it has, with replacement, and averages the fold accuracies unweighted. Percentile
-intervals of nine or ten actors a fold are a little narrow: in simulation 94 of 100 hold the true value.
+Clips of one actor are correlated, so the actors are the sample: all of them together, for a fold may have
+one. What is printed is a mean over folds of numbers made from sums over clips. Every actor has a part in it:
+how far their clips pull it from where everybody's clips put it (Jaeckel 1972, "The infinitesimal
+jackknife"), each emotion's or blend's apart. The variance of what is printed is the sum of the squared
+parts, each enlarged by what an actor pulls the middle along (CR2 of Bell and McCaffrey 2002, "Bias reduction
+in standard errors"). Intervals are Student's, with as many degrees of freedom as so many unequal actors are
+worth equal ones (Kish 1965), less one. Measures have theirs on the logistic scale, inside their range. Two
+systems are compared on the same clips, part by part.
+
+Nothing is drawn at random: percentiles of resampled actors miss the true value two to three times too often
+with four actors a fold, and have no width with one (`benchmarks/intervals.py`; its table is in LOG.md).
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from numpy import ndarray
 
 from blended.data.digits import small
 from blended.eval.metrics import Correctness
 
-NUM_RESAMPLES = 10_000
+MISSED = 0.05
+"""Share of intervals that miss."""
+LESS = 0.8
+"""Of their weight that actors lose to show their pull. For ratios any value gives the same; correlations of
+few actors, which are curved, are too sure of themselves with small ones (`benchmarks/intervals.py`)."""
+ROUNDING = 1e-12
+"""A part below it is none."""
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(96)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +40,24 @@ class Estimate:
     """A value with its 95 % interval."""
 
     value: float
-    low: float
-    high: float
+    low: float | None
+    """None, as `high`, where nothing can be said: one actor says nothing about others."""
+    high: float | None
+
+    @property
+    def ends(self) -> tuple[float, float] | None:
+        """Both, or None."""
+        return None if self.low is None or self.high is None else (self.low, self.high)
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """Both, or the value twice: what a figure draws."""
+        return self.ends or (self.value, self.value)
 
     def __str__(self) -> str:
-        value, low, high = (small(one) for one in (self.value, self.low, self.high))
-        return f"{value} [{low}, {high}]"
+        if self.low is None or self.high is None:
+            return f"{small(self.value)} (no interval)"
+        return f"{small(self.value)} [{small(self.low)}, {small(self.high)}]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,74 +69,239 @@ class ScoreEstimates:
     score: Estimate
 
 
-def actor_bootstrap(
-    compared: Correctness,
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What intervals are over."""
+
+    num_actors: int
+    num_folds: int
+
+    def __str__(self) -> str:
+        """As it ends a sentence.
+
+        >>> [str(Basis(*numbers)) for numbers in ((47, 5), (12, 12), (9, 1))]
+        ['47 actors, pooled over 5 folds', '12 actors, pooled over 12 folds of one each', '9 actors']
+        """
+        if self.num_actors < 2:
+            return "one actor, so there are none: one says nothing about others"
+        each = " of one each" if self.num_actors == self.num_folds else ""
+        pooled = f", pooled over {self.num_folds} folds{each}" if self.num_folds > 1 else ""
+        return f"{self.num_actors} actors{pooled}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Spread:
+    """Measures, and the part that every actor has in them."""
+
+    values: Float[ndarray, "measure"]
+    """Unweighted means over folds."""
+    parts: Float[ndarray, "actor measure"]
+    """How far an actor pulls each value; the squares add up to its variance."""
+    unknown: Float[ndarray, "measure"]
+    """The largest standard error there can be of what a single actor shows, such as an emotion; mostly 0."""
+    counts: Int[ndarray, "measure"]
+    """Actors who show what a measure is of."""
+    freedom: Float[ndarray, "measure"]
+    """Degrees of freedom, 1 or more."""
+    num_folds: int
+    lowest: float
+    """That a measure can be; the highest is 1."""
+    is_difference: bool = False
+    """Of two systems: on either side of 0."""
+
+    @property
+    def basis(self) -> Basis:
+        """What intervals are over."""
+        return Basis(len(self.parts), self.num_folds)
+
+    @property
+    def errors(self) -> Float[ndarray, "measure"]:
+        """Standard errors of the values."""
+        unknown = self.unknown * (2 if self.is_difference else 1)
+        return np.sqrt((self.parts**2).sum(axis=0) + unknown**2)
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """The lowest and the highest that a value can be."""
+        width = 1 - self.lowest
+        return (-width, width) if self.is_difference else (self.lowest, 1.0)
+
+    @property
+    def estimates(self) -> tuple[Estimate, ...]:
+        """Every value with its 95 % interval; none where fewer than two actors count."""
+        return tuple(
+            Estimate(value, *(self._ends(value, error, freedom, count) if count > 1 else (None, None)))
+            for value, error, freedom, count in self._rows()
+        )
+
+    @property
+    def p_values(self) -> tuple[float, ...]:
+        """Two-sided, that a value is 0; 1 where fewer than two actors count."""
+        return tuple(self._p(*row) if row[3] > 1 else 1.0 for row in self._rows())
+
+    def minus(self, other: "Spread") -> "Spread":
+        """The difference to another system's answers for the same clips."""
+        values, parts = self.values - other.values, self.parts - other.parts
+        return replace(self, values=values, parts=parts, is_difference=True)
+
+    def _rows(self) -> list[tuple[float, float, float, int]]:
+        columns = (self.values, self.errors, self.freedom, self.counts)
+        return list(zip(*(column.tolist() for column in columns), strict=True))
+
+    def _ends(self, value: float, error: float, freedom: float, count: int) -> tuple[float, float]:
+        low, high = self.range
+        if error < ROUNDING:
+            # All alike, which says little of others: were more people than these unlike them, and be it as
+            # far as can be, so many alike would be met in less than 5 of 100 samples.
+            unlike = 1 - MISSED ** (1 / count)
+            return value - unlike * (value - low), value + unlike * (high - value)
+        reach = quantile(freedom) * error
+        if self.is_difference:
+            return max(low, value - reach), min(high, value + reach)
+        share = min(max((value - low) / (high - low), ROUNDING), 1 - ROUNDING)
+        centre, reach = math.log(share / (1 - share)), reach / (high - low) / (share * (1 - share))
+        return low + (high - low) * _logistic(centre - reach), low + (high - low) * _logistic(centre + reach)
+
+    def _p(self, value: float, error: float, freedom: float, count: int) -> float:
+        if error < ROUNDING:
+            return float((1 + abs(value) / self.range[1]) ** -count)
+        return two_sided_p(value / error, freedom)
+
+
+def spread(
+    terms: Float[ndarray, "clip ..."],
+    counted: Shaped[ndarray, "clip component"],
     actors: Int[ndarray, "clip"],
     folds: Int[ndarray, "clip"],
-    *,
-    seed: int,
-    num_resamples: int = NUM_RESAMPLES,
-) -> ScoreEstimates:
-    """95 % percentile intervals of the unweighted means over folds, actors resampled within folds."""
-    samples = resample(compared, actors, folds, seed=seed, num_resamples=num_resamples)
-    point = resample(compared, actors, folds, seed=None, num_resamples=1)
-    return ScoreEstimates(*estimates_of(point, samples))
+    statistic: Callable[[ndarray], ndarray],
+    combine: Callable[[ndarray], ndarray],
+    lowest: float = 0.0,
+) -> Spread:
+    """Measures that are weighted sums of components: a statistic of sums of `terms` over clips of a fold.
 
-
-def estimates_of(
-    point: Float[ndarray, "1 measure"], samples: Float[ndarray, "resample measure"]
-) -> tuple[Estimate, ...]:
-    """The values with the 95 % percentile intervals of their resamples."""
-    bounds = np.percentile(samples, [2.5, 97.5], axis=0)
-    rows = zip(point[0].tolist(), *bounds.tolist(), strict=True)
-    return tuple(Estimate(*row) for row in rows)
-
-
-def draw_actors(
-    rng: np.random.Generator | None, num_actors: int, num_resamples: int
-) -> Float[ndarray, "{num_resamples} {num_actors}"]:
-    """How often every actor of a fold is drawn in every resample; None draws every actor once."""
-    if rng is None:
-        return np.ones((num_resamples, num_actors))
-    drawn = rng.multinomial(num_actors, np.full(num_actors, 1 / num_actors), size=num_resamples)
-    return drawn.astype(np.float64)
-
-
-def resample(
-    compared: Correctness,
-    actors: Int[ndarray, "clip"],
-    folds: Int[ndarray, "clip"],
-    *,
-    seed: int | None,
-    num_resamples: int,
-) -> Float[ndarray, "resample metric"]:
-    """Presence, salience and score of every resample; `seed=None` weighs every actor once.
-
-    Two calls with one seed draw the same actors, so differences between systems are paired.
+    `statistic` takes sums [..., terms] to [..., component]; `counted` says, as 0 or 1, which clips a
+    component is of; `combine` takes which components a fold has [component] to weights [component, measure].
     """
-    rng = None if seed is None else np.random.default_rng(seed)
-    accuracies: list[Float[ndarray, "resample 2"]] = []
-    for fold in np.unique(folds):
-        counts = _counts_per_actor(compared, actors, folds == fold)
-        drawn = draw_actors(rng, len(counts), num_resamples)
-        right_clips_right_blends = (drawn @ counts).reshape(num_resamples, 2, 2)
-        right, total = right_clips_right_blends[..., 0], right_clips_right_blends[..., 1]
-        accuracies.append(np.divide(right, total, out=np.zeros_like(right), where=total > 0))
-    means = np.mean(accuracies, axis=0)
-    return np.concatenate([means, means.mean(axis=1, keepdims=True)], axis=1)
+    names, who = np.unique(actors, return_inverse=True)
+    kept = [
+        _fold(terms[rows], counted[rows], who[rows], statistic, combine)
+        for rows in (folds == fold for fold in np.unique(folds))
+    ]
+    has = np.maximum(sum(one.occurs.astype(float) for one in kept), 1)
+    middle = sum(one.values for one in kept) / has
+    num_measures = kept[0].weights.shape[1]
+    parts, pulls, alone = (np.zeros((len(names), num_measures)) for _ in range(3))
+    for one in kept:
+        # Of what everybody does, an actor's share is in `middle` too: CR2 takes this back.
+        leverage = one.shares / has
+        single = leverage > 1 - ROUNDING
+        rest = np.sqrt(np.where(single, 1, 1 - leverage))
+        residual = np.where(single, 0, (one.pulls + (one.values - middle) * one.shares) / rest)
+        for whole, found in ((parts, residual), (pulls, one.shares), (alone, single * (1 - lowest) / 2)):
+            whole[one.actors] += found @ one.weights / len(kept)
+    values = np.mean([one.values @ one.weights for one in kept], axis=0)
+    unknown = np.sqrt((alone**2).sum(axis=0))
+    counts = (pulls > 0).sum(axis=0)
+    return Spread(values, parts, unknown, counts, _freedom(pulls, counts), len(kept), lowest)
 
 
-def _counts_per_actor(
-    compared: Correctness, actors: Int[ndarray, "clip"], rows: ndarray
-) -> Float[ndarray, "actor 4"]:
-    """Per actor: clips with right presence, clips, blends with right salience, blends."""
-    columns = (compared.presence, np.ones_like(compared.presence), compared.salience, compared.is_blend)
-    _, numbers = np.unique(actors[rows], return_inverse=True)
-    return np.stack([np.bincount(numbers, weights=column[rows]) for column in columns], axis=1)
+def ratio(sums: Float[ndarray, "*any component 2"]) -> Float[ndarray, "*any component"]:
+    """Right clips by clips; 0 where there are none."""
+    right, count = sums[..., 0], sums[..., 1]
+    return np.divide(right, count, out=np.zeros_like(right), where=count > 0)
 
 
-def difference(first: Sequence[float], second: Sequence[float]) -> Estimate:
-    """Mean and 95 % interval of paired resamples of two systems, first minus second."""
-    gaps = np.asarray(first) - np.asarray(second)
-    low, high = np.percentile(gaps, [2.5, 97.5])
-    return Estimate(float(gaps.mean()), float(low), float(high))
+def score_spread(compared: Correctness, actors: Int[ndarray, "clip"], folds: Int[ndarray, "clip"]) -> Spread:
+    """Presence accuracy, salience accuracy and score; a fold without blends has salience 0."""
+    right = np.stack([compared.presence, compared.salience], axis=1).astype(np.float64)
+    counted = np.stack([np.ones_like(compared.is_blend), compared.is_blend], axis=1).astype(np.float64)
+    weights = np.array([[1, 0, 0.5], [0, 1, 0.5]])
+    return spread(np.stack([right, counted], axis=-1), counted, actors, folds, ratio, lambda _: weights)
+
+
+def score_estimates(
+    compared: Correctness, actors: Int[ndarray, "clip"], folds: Int[ndarray, "clip"]
+) -> ScoreEstimates:
+    """The same with their intervals."""
+    return ScoreEstimates(*score_spread(compared, actors, folds).estimates)
+
+
+def mean_of(spreads: Sequence[Spread]) -> Spread:
+    """Of several answers to the same clips, such as seeds or draws: their luck is in the actors' parts."""
+    values = np.mean([one.values for one in spreads], axis=0)
+    return replace(spreads[0], values=values, parts=np.mean([one.parts for one in spreads], axis=0))
+
+
+def two_sided_p(t: float, freedom: float) -> float:
+    """How often Student's t lies farther from 0, in [0, 1]; to 1e-10, for 1 degree of freedom or more.
+
+    >>> round(two_sided_p(2.0, 10), 6)
+    0.073388
+    """
+    angle = math.atan(abs(t) / math.sqrt(freedom))
+    inside = angle / 2 * float(_WEIGHTS @ np.cos(angle / 2 * (_NODES + 1)) ** (freedom - 1))
+    scale = math.exp(math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2)) * 2 / math.sqrt(math.pi)
+    return max(0.0, 1 - scale * inside)
+
+
+@lru_cache(maxsize=1024)
+def quantile(freedom: float) -> float:
+    """The t that 5 % lie farther from 0 than.
+
+    >>> round(quantile(10.0), 6)
+    2.228139
+    """
+    low, high = 0.0, math.pi / 2
+    for _ in range(48):
+        middle = (low + high) / 2
+        far = two_sided_p(math.sqrt(freedom) * math.tan(middle), freedom) > MISSED
+        low, high = (middle, high) if far else (low, middle)
+    return math.sqrt(freedom) * math.tan((low + high) / 2)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Fold:
+    """What the actors of one fold do."""
+
+    actors: Int[ndarray, "actor"]
+    values: Float[ndarray, "component"]
+    """0 for a component that the fold lacks."""
+    occurs: ndarray
+    shares: Float[ndarray, "actor component"]
+    """Of the clips."""
+    pulls: Float[ndarray, "actor component"]
+    """From where the clips of the fold put each value; of a ratio, share times distance."""
+    weights: Float[ndarray, "component measure"]
+
+
+def _fold(
+    terms: ndarray,
+    counted: ndarray,
+    who: ndarray,
+    statistic: Callable[..., ndarray],
+    combine: Callable[..., ndarray],
+) -> _Fold:
+    order = np.argsort(who, kind="stable")
+    actors, starts = np.unique(who[order], return_index=True)
+    sums, sizes = (np.add.reduceat(one[order].astype(float), starts, axis=0) for one in (terms, counted))
+    whole, size = sums.sum(axis=0), sizes.sum(axis=0)
+    occurs = size > 0
+    shares = sizes / np.where(occurs, size, 1)
+    values = np.where(occurs, statistic(whole), 0)
+    # An actor who counts for less is not missing: no emotion goes with them, and the statistic stays the one
+    # that is printed. As fewer clips are left, a ratio moves by more than LESS of their pull.
+    pulls = (values - statistic(whole - LESS * sums)) / LESS * (1 - LESS * shares)
+    return _Fold(actors, values, occurs, shares, np.where(occurs, pulls, 0), combine(occurs))
+
+
+def _freedom(
+    pulls: Float[ndarray, "actor measure"], counts: Int[ndarray, "measure"]
+) -> Float[ndarray, "measure"]:
+    """Of so many actors of equal weight; 1 at least."""
+    squares = (pulls**2).sum(axis=0)
+    equal = pulls.sum(axis=0) ** 2 / np.where(squares > 0, squares, 1)
+    return np.maximum(1, equal * (1 - 1 / np.maximum(counts, 1)))
+
+
+def _logistic(value: float) -> float:
+    return 1 / (1 + math.exp(-value)) if value > -700 else 0.0

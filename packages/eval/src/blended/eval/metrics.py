@@ -15,7 +15,7 @@ from blended.data import InputError, Mixture
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Correctness:
-    """Per clip, what the two metrics average: everything that resamples clips starts from here."""
+    """Per clip, what the two metrics average: everything that weighs clips starts from here."""
 
     presence: Bool[ndarray, "clip"]
     """The set of emotions is right."""

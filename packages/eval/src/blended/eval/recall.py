@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from blended.data import InputError, Mixture
-from blended.eval.intervals import NUM_RESAMPLES, Estimate, draw_actors, estimates_of
+from blended.eval.intervals import Estimate, Spread, ratio, spread
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Recalls:
 
 @dataclass(frozen=True, slots=True)
 class RecallEstimates:
-    """UAR and WAR, unweighted means over folds with 95 % intervals, actors resampled within folds."""
+    """UAR and WAR, unweighted means over folds with 95 % intervals over actors."""
 
     unweighted: Estimate
     weighted: Estimate
@@ -46,62 +46,34 @@ def recalls(truth: Sequence[Mixture], decided: Sequence[Mixture]) -> Recalls:
     return Recalls(float((np.bincount(labels, weights=right) / totals).mean()), float(right.mean()))
 
 
-def recall_bootstrap(
+def recall_spread(
     truth: Sequence[Mixture],
     decided: Sequence[Mixture],
     actors: Int[ndarray, "clip"],
     folds: Int[ndarray, "clip"],
-    *,
-    seed: int,
-    num_resamples: int = NUM_RESAMPLES,
-) -> RecallEstimates:
-    """UAR and WAR with intervals like those of `intervals.actor_bootstrap`."""
-    point = recall_resample(truth, decided, actors, folds, seed=None, num_resamples=1)
-    samples = recall_resample(truth, decided, actors, folds, seed=seed, num_resamples=num_resamples)
-    return RecallEstimates(*estimates_of(point, samples))
-
-
-def recall_resample(
-    truth: Sequence[Mixture],
-    decided: Sequence[Mixture],
-    actors: Int[ndarray, "clip"],
-    folds: Int[ndarray, "clip"],
-    *,
-    seed: int | None,
-    num_resamples: int,
-) -> Float[ndarray, "resample 2"]:
-    """UAR and WAR of every resample, as `intervals.resample` has them; `seed=None` weighs every actor once.
-
-    In a resample of a fold, UAR is the mean over the emotions that its drawn actors show.
-    """
+) -> Spread:
+    """UAR and WAR, means over folds, and every actor's part; UAR is over the emotions that a fold has."""
     labels, right = _labels(truth, decided)
-    rng = None if seed is None else np.random.default_rng(seed)
-    samples: list[Float[ndarray, "resample 2"]] = []
-    for fold in np.unique(folds):
-        counts = _counts_per_actor(labels, right, actors, folds == fold)
-        samples.append(_recalls_of(draw_actors(rng, len(counts), num_resamples), counts))
-    return np.mean(samples, axis=0)
-
-
-def _counts_per_actor(
-    labels: Int[ndarray, "clip"], right: Float[ndarray, "clip"], actors: Int[ndarray, "clip"], rows: ndarray
-) -> Float[ndarray, "actor 2 emotion"]:
-    """Per actor and emotion: clips that are right, clips."""
-    names, numbers = np.unique(actors[rows], return_inverse=True)
     num_emotions = int(labels.max()) + 1
-    cells, size = numbers * num_emotions + labels[rows], len(names) * num_emotions
-    sums = [np.bincount(cells, weights=weights, minlength=size) for weights in (right[rows], None)]
-    return np.stack([np.reshape(one, (len(names), num_emotions)).astype(float) for one in sums], axis=1)
+    shown = np.concatenate([np.eye(num_emotions)[labels], np.ones((len(labels), 1))], axis=1)
+    terms = np.stack([shown * right[:, None], shown], axis=-1)
+    return spread(terms, shown, actors, folds, ratio, _unweighted_and_weighted)
 
 
-def _recalls_of(
-    drawn: Float[ndarray, "resample actor"], counts: Float[ndarray, "actor 2 emotion"]
-) -> Float[ndarray, "resample 2"]:
-    right, total = np.moveaxis(np.tensordot(drawn, counts, axes=1), 1, 0)
-    occurs = total > 0
-    recall = np.divide(right, total, out=np.zeros_like(right), where=occurs)
-    unweighted = recall.sum(axis=1) / occurs.sum(axis=1)
-    return np.stack([unweighted, right.sum(axis=1) / total.sum(axis=1)], axis=1)
+def recall_estimates(
+    truth: Sequence[Mixture],
+    decided: Sequence[Mixture],
+    actors: Int[ndarray, "clip"],
+    folds: Int[ndarray, "clip"],
+) -> RecallEstimates:
+    """UAR and WAR with their intervals."""
+    return RecallEstimates(*recall_spread(truth, decided, actors, folds).estimates)
+
+
+def _unweighted_and_weighted(occurs: Bool[ndarray, "component"]) -> Float[ndarray, "component 2"]:
+    """Of the recalls of emotions, of which a fold has some, and of all clips."""
+    emotions = np.append(occurs[:-1], False)
+    return np.stack([emotions / emotions.sum(), np.append(np.zeros(len(occurs) - 1), 1)], axis=1)
 
 
 def _labels(

@@ -9,7 +9,7 @@ from numpy import ndarray
 from blended.data import InputError, Mixture
 from blended.data.labels import Task
 from blended.eval.evaluation import Evaluation
-from blended.eval.intervals import Estimate, ScoreEstimates
+from blended.eval.intervals import Basis, Estimate, ScoreEstimates
 from blended.eval.tasks import TASKS, AnyEvaluation, Truth
 
 
@@ -72,6 +72,16 @@ class RunRecord:
     def decides(self) -> bool:
         """Whether it answers with mixtures."""
         return TASKS[self.task].decides
+
+    @property
+    def decided(self) -> Truth:
+        """What it answers, cross-fold."""
+        return self.cross_fold.decided
+
+    @property
+    def basis(self) -> Basis:
+        """What its intervals are over."""
+        return self.cross_fold.basis
 
     def of_mixtures(self) -> tuple[list[Mixture], Evaluation]:
         """Truth and cross-fold evaluation where it `decides`; raises TypeError elsewhere."""

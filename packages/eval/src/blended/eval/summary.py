@@ -4,6 +4,7 @@ from importlib.metadata import version
 
 from blended.eval.calibration import MIN_ENROL_CLIPS
 from blended.eval.evaluation import Evaluation
+from blended.eval.intervals import Estimate
 from blended.eval.protocol import EVEN
 from blended.eval.tasks import MEASURES
 
@@ -14,7 +15,7 @@ def summary(evaluation: Evaluation) -> dict[str, object]:
     Of means and intervals, those of the task's own measures.
 
     `probabilities`, `enrol_clips`, `enrol_minimum` and `presence_weight` are there only where they are not
-    the default.
+    the default. Intervals are null where there are none; `intervals_over` says in words what they are over.
     """
     protocol = evaluation.protocol
     unusual = {
@@ -34,7 +35,8 @@ def summary(evaluation: Evaluation) -> dict[str, object]:
             for fold in evaluation.folds
         ],
         **{key: estimate.value for key, estimate in evaluation.measured.items()},
-        **{f"{MEASURES[key].short}_interval": [e.low, e.high] for key, e in evaluation.measured.items()},
+        **{f"{MEASURES[key].short}_interval": _ends(e) for key, e in evaluation.measured.items()},
+        "intervals_over": str(evaluation.basis),
         "decision": protocol.decision,
         "tune": protocol.tune,
         "calibrate": protocol.calibrate,
@@ -42,3 +44,7 @@ def summary(evaluation: Evaluation) -> dict[str, object]:
         **unusual,
         "blended_version": version("blended-eval"),
     }
+
+
+def _ends(estimate: Estimate) -> list[float] | None:
+    return None if estimate.ends is None else [*estimate.ends]

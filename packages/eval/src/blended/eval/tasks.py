@@ -12,10 +12,10 @@ from blended.data import Clip, InputError, LabelSpace, Mixture
 from blended.data.labels import Task
 from blended.eval.decisions.identity import IDENTITY
 from blended.eval.evaluation import Evaluation, evaluate
-from blended.eval.intensities import IntensityEvaluation, evaluate_intensities, intensity_resample
-from blended.eval.intervals import resample
+from blended.eval.intensities import IntensityEvaluation, evaluate_intensities, intensity_spread
+from blended.eval.intervals import Spread, score_spread
 from blended.eval.metrics import correctness
-from blended.eval.recall import recall_resample
+from blended.eval.recall import recall_spread
 
 Truth = list[Mixture] | Float[ndarray, "clip emotion"]
 AnyEvaluation = Evaluation | IntensityEvaluation
@@ -64,8 +64,8 @@ class TaskEvaluation:
     """The labels of clips; raises InputError for a clip without one."""
     evaluate: Callable[..., Any]
     """(evidence, truth, protocol) -> evaluation."""
-    resample: Callable[..., Float[ndarray, "resample measure"]]
-    """(truth, decided, actors, folds, seed=, num_resamples=) -> every measure of every resample of actors."""
+    spread: Callable[..., Spread]
+    """(truth, decided, actors, folds) -> every measure, and the part that every actor has in it."""
     decides: bool = True
     """Whether scores become mixtures; intensities are taken as they are."""
 
@@ -97,10 +97,10 @@ def _unlabelled(clip: Clip) -> InputError:
     return InputError(f"training clip {clip.id!r} has no label; label it or move it to the test partition")
 
 
-def _resample_mixtures(
-    truth: Sequence[Mixture], decided: Sequence[Mixture], actors: ndarray, folds: ndarray, **options: Any
-) -> Float[ndarray, "resample 3"]:
-    return resample(correctness(truth, decided), actors, folds, **options)
+def _mixture_spread(
+    truth: Sequence[Mixture], decided: Sequence[Mixture], actors: ndarray, folds: ndarray
+) -> Spread:
+    return score_spread(correctness(truth, decided), actors, folds)
 
 
 def _measures(*keys: str) -> tuple[Measure, ...]:
@@ -122,7 +122,7 @@ TASKS: dict[Task, TaskEvaluation] = {
         "set-ratio",
         mixtures,
         evaluate,
-        _resample_mixtures,
+        _mixture_spread,
     ),
     "single": TaskEvaluation(
         _measures("unweighted_recall", "weighted_recall"),
@@ -130,7 +130,7 @@ TASKS: dict[Task, TaskEvaluation] = {
         "argmax",
         mixtures,
         evaluate,
-        recall_resample,
+        recall_spread,
     ),
     "intensities": TaskEvaluation(
         _measures("mean_pearson", "mean_concordance"),
@@ -138,7 +138,7 @@ TASKS: dict[Task, TaskEvaluation] = {
         IDENTITY,
         true_intensities,
         evaluate_intensities,
-        intensity_resample,
+        intensity_spread,
         decides=False,
     ),
 }

@@ -47,7 +47,7 @@ def evaluate(
     tune: Annotated[
         str, typer.Option(help="cross-fold, or in-fold: the optimistic official way, thresholds only.")
     ] = "cross-fold",
-    seed: Annotated[int, typer.Option(help="Seeds the bootstrap and the draw of enrolment clips.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seeds the draw of enrolment clips.")] = 0,
     json_out: Annotated[Path | None, typer.Option("--json", help="Also write the result here.")] = None,
     probabilities: Annotated[
         str, typer.Option(help="raw, temperature, vector or isotonic: fitted on other folds, per file.")

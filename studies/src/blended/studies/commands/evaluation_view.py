@@ -33,7 +33,7 @@ def print_evaluation(result: Evaluation) -> None:
     console.print(table)
     for key, estimate in result.measured.items():
         console.print(f"  {MEASURES[key].words:<20} {estimate}", highlight=False)
-    console.print("means over folds; 95 % intervals, actors resampled within folds", style="dim")
+    console.print(f"means over folds; 95 % intervals over {result.basis}", style="dim", highlight=False)
 
 
 def print_note(sentence: str) -> None:

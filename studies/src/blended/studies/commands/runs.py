@@ -36,7 +36,7 @@ def runs(root: Annotated[Path, typer.Option(help="Folder of params.yaml.")] = Pa
     task = TASKS["mixture"] if not rows else next(reversed(fitting), None)
     if task is None:
         raise InputError("the runs are not all of one task: train the recipes anew with `dvc repro`")
-    table = Table(title=f"{params.corpus}: cross-fold means with 95 % intervals, actors resampled")
+    table = Table(title=f"{params.corpus}: cross-fold means with 95 % intervals over actors")
     for column in ("recipe", *(one.words for one in task.measures)):
         table.add_column(column, justify="left" if column == "recipe" else "right")
     places = decimals(numbers[task.headline.key] for _, numbers in rows)
@@ -55,5 +55,8 @@ def runs(root: Annotated[Path, typer.Option(help="Folder of params.yaml.")] = Pa
 def _with_interval(numbers: dict[str, float], value: str, bounds: str, places: int) -> str:
     from blended.data.digits import small
 
+    shown = small(numbers[value], places)
+    if f"{bounds}_low" not in numbers:
+        return f"{shown} (no interval)"
     low, high = (small(numbers[f"{bounds}_{side}"]) for side in ("low", "high"))
-    return f"{small(numbers[value], places)} [{low}, {high}]"
+    return f"{shown} [{low}, {high}]"

@@ -10,7 +10,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     import optuna
 
-    from blended.studies.search.measuring import Difference
+    from blended.eval.comparison import Comparison
     from blended.studies.search.plan import Plan
     from blended.studies.search.selection import Headline, Winner
 
@@ -95,7 +95,7 @@ def show_best(nested: "Headline", won: "Winner") -> None:
     console.print(table)
     for name, estimate in nested.estimates.items():
         console.print(f"{name} {estimate}", highlight=False)
-    console.print("means over outer folds with 95 % intervals, actors resampled within folds", style="dim")
+    console.print(f"means over outer folds; 95 % intervals over {nested.basis}", style="dim", highlight=False)
     fresh = "" if won.fresh is None else f", {won.fresh:.3f} on fresh seeds"
     console.print(f"\nwinner: trial #{won.number}, inner score {won.inner:.3f}{fresh}", highlight=False)
     for path, value in won.params.items():
@@ -104,7 +104,7 @@ def show_best(nested: "Headline", won: "Winner") -> None:
         console.print(f"  {name} {estimate} ({SELECTED})", highlight=False)
 
 
-def show_difference(difference: "Difference") -> None:
+def show_difference(difference: "Comparison") -> None:
     """Difference, interval and p-value."""
     from blended.data.digits import signed
 
@@ -112,10 +112,10 @@ def show_difference(difference: "Difference") -> None:
     table = Table(title=f"{difference.first} minus {difference.second}")
     for column in ("measure", "difference", "95 % interval"):
         table.add_column(column, justify="left" if column == "measure" else "right")
-    for name, estimate in difference.measures:
-        value, low, high = (signed(one) for one in (estimate.value, estimate.low, estimate.high))
-        table.add_row(name, value, f"[{low}, {high}]")
+    for name, estimate in difference.named:
+        ends = "none" if estimate.ends is None else "[{}, {}]".format(*map(signed, estimate.ends))
+        table.add_row(name, signed(estimate.value), ends)
     console.print(table)
-    verdict = "cannot be told apart: noise" if difference.is_noise else "more than noise"
+    verdict = "more than noise" if difference.distinguishable else "cannot be told apart: noise"
     console.print(f"p = {difference.p:.4f}: {verdict}", highlight=False)
-    console.print("paired on the same resampled actors within folds", style="dim")
+    console.print(f"paired, actor by actor; intervals over {difference.basis}", style="dim", highlight=False)

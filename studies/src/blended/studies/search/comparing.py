@@ -4,11 +4,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blended.data import InputError, LabelSpace
+from blended.eval import comparison
+from blended.eval.comparison import Comparison
 from blended.eval.predictions import Predictions, read_predictions
 from blended.studies.folders import Folders
 from blended.studies.params import read_params
 from blended.studies.search import measuring, selection
-from blended.studies.search.measuring import Difference
 from blended.studies.search.opening import join
 from blended.studies.search.place import Place
 from blended.studies.search.storage import open_storage
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 
-def compare(first: str, second: str, root: Path, storage: str | None) -> Difference:
-    """First minus second on the same resampled actors.
+def compare(first: str, second: str, root: Path, storage: str | None) -> Comparison:
+    """First minus second, actor by actor.
 
     Either is `STUDY#NUMBER`, a study (its winner), or a recipe of params.yaml. Raises InputError for a name
     that is none of them, and for results of different clips.
@@ -28,7 +29,7 @@ def compare(first: str, second: str, root: Path, storage: str | None) -> Differe
     b, other = _predictions(second, root, storage)
     if space != other:
         raise InputError(f"{first!r} and {second!r} decide between different labels: nothing to compare")
-    return measuring.difference(first, a, second, b, space)
+    return comparison.compare(measuring.answers(first, a, space), measuring.answers(second, b, space))
 
 
 def _predictions(name: str, root: Path, storage: str | None) -> tuple[Predictions, LabelSpace]:

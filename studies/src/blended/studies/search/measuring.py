@@ -1,42 +1,18 @@
-"""Numbers of stored predictions: per fold, with intervals, and the difference of two.
+"""Numbers of stored predictions: with intervals, per fold, and as answers that can be compared.
 
 Nothing is fitted here: decisions are taken as they were stored.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
-from numpy import ndarray
 
 from blended.data import InputError, LabelSpace
-from blended.eval.comparison import SIGNIFICANCE
-from blended.eval.intervals import NUM_RESAMPLES, Estimate
+from blended.eval.comparison import Answers
+from blended.eval.intervals import Basis, Estimate, Spread
 from blended.eval.predictions import Predictions
 from blended.eval.tasks import TASKS, Measure, Truth
 from blended.studies.search.outcome import FoldNumbers
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """First minus second, on the same resampled actors."""
-
-    first: str
-    second: str
-    measures: tuple[tuple[str, Estimate], ...]
-    """What is compared, in words, and by how much, with 95 % intervals."""
-    headline: Estimate
-    """The one of them that runs are told apart by."""
-    p: float
-    """Two-sided, for the headline."""
-    p_holm: float
-    """`p` corrected for all differences that are reported together (Holm 1979)."""
-
-    @property
-    def is_noise(self) -> bool:
-        """Whether the two cannot be told apart."""
-        return self.p_holm >= SIGNIFICANCE
 
 
 def measures(space: LabelSpace) -> tuple[Measure, ...]:
@@ -44,12 +20,15 @@ def measures(space: LabelSpace) -> tuple[Measure, ...]:
     return TASKS[space.task].measures
 
 
-def estimates(predictions: Predictions, space: LabelSpace, seed: int = 0) -> dict[str, Estimate]:
-    """Measure -> unweighted mean over folds with its 95 % interval, actors resampled within folds."""
-    point = resampled(predictions, space, seed=None, num_resamples=1)[0]
-    low, high = np.percentile(resampled(predictions, space, seed=seed), [2.5, 97.5], axis=0)
-    named = zip(measures(space), point, low, high, strict=True)
-    return {one.key: Estimate(float(v), float(a), float(b)) for one, v, a, b in named}
+def estimates(predictions: Predictions, space: LabelSpace) -> dict[str, Estimate]:
+    """Measure -> unweighted mean over folds with its 95 % interval over actors."""
+    found = _spread(predictions, space).estimates
+    return {one.key: estimate for one, estimate in zip(measures(space), found, strict=True)}
+
+
+def basis(predictions: Predictions) -> Basis:
+    """What those intervals are over."""
+    return Basis(len(set(predictions.actors)), len(set(predictions.folds)))
 
 
 def fold_numbers(predictions: Predictions, space: LabelSpace) -> dict[int, FoldNumbers]:
@@ -58,7 +37,7 @@ def fold_numbers(predictions: Predictions, space: LabelSpace) -> dict[int, FoldN
     found: dict[int, FoldNumbers] = {}
     for fold in folds:
         rows = [row for row, one in enumerate(predictions.folds) if one == fold]
-        values = resampled(predictions.take(rows), space, seed=None, num_resamples=1)[0]
+        values = _spread(predictions.take(rows), space).values
         named = {one.key: float(value) for one, value in zip(measures(space), values, strict=True)}
         found[fold] = FoldNumbers(
             presence=named.get("presence_accuracy"),
@@ -68,35 +47,11 @@ def fold_numbers(predictions: Predictions, space: LabelSpace) -> dict[int, FoldN
     return found
 
 
-def difference(
-    first: str, a: Predictions, second: str, b: Predictions, space: LabelSpace, seed: int = 0
-) -> Difference:
-    """Of two sets of predictions for the same clips; raises InputError for different clips or folds."""
-    if a.clip_ids != b.clip_ids or a.folds != b.folds:
-        raise InputError(
-            f"{first!r} and {second!r} do not cover the same clips and folds ({len(a.clip_ids)} and "
-            f"{len(b.clip_ids)} clips): differences must be paired"
-        )
-    points = [resampled(one, space, seed=None, num_resamples=1)[0] for one in (a, b)]
-    gaps = resampled(a, space, seed=seed) - resampled(b, space, seed=seed)
-    low, high = np.percentile(gaps, [2.5, 97.5], axis=0)
-    named = zip(measures(space), points[0] - points[1], low, high, strict=True)
-    place = TASKS[space.task].headline_place
-    # With one actor a fold nothing is resampled: the interval has no width, and nothing can be told.
-    few = len(set(zip(a.folds, a.actors, strict=True))) == len(set(a.folds))
-    p = 1.0 if few else _two_sided_p(gaps[:, place])
-    found = tuple((one.words, Estimate(float(v), float(x), float(y))) for one, v, x, y in named)
-    return Difference(first, second, found, found[place][1], p, p)
-
-
-def resampled(
-    predictions: Predictions, space: LabelSpace, *, seed: int | None, num_resamples: int = NUM_RESAMPLES
-) -> Float[ndarray, "resample measure"]:
-    """Every measure of every resample of actors; `seed=None` takes every actor once."""
-    actors = np.unique(np.array(predictions.actors), return_inverse=True)[1].astype(np.int64)
-    folds = np.array([fold or 0 for fold in predictions.folds], dtype=np.int64)
+def answers(name: str, predictions: Predictions, space: LabelSpace) -> Answers:
+    """What `blended.eval.comparison` compares."""
+    actors, folds = _where(predictions)
     truth, decided = _truth(predictions), _decided(predictions)
-    return TASKS[space.task].resample(truth, decided, actors, folds, seed=seed, num_resamples=num_resamples)
+    return Answers(name, space.task, truth, decided, predictions.clip_ids, actors, folds)
 
 
 def joined(parts: Sequence[tuple[int, Predictions]]) -> Predictions:
@@ -121,6 +76,16 @@ def joined(parts: Sequence[tuple[int, Predictions]]) -> Predictions:
     )
 
 
+def _spread(predictions: Predictions, space: LabelSpace) -> Spread:
+    return TASKS[space.task].spread(_truth(predictions), _decided(predictions), *_where(predictions))
+
+
+def _where(predictions: Predictions) -> tuple[np.ndarray, np.ndarray]:
+    """A number per actor, and the folds."""
+    actors = np.unique(np.array(predictions.actors), return_inverse=True)[1].astype(np.int64)
+    return actors, np.array([fold or 0 for fold in predictions.folds], dtype=np.int64)
+
+
 def _truth(predictions: Predictions) -> Truth:
     if predictions.true_intensities is not None:
         return predictions.true_intensities
@@ -129,11 +94,3 @@ def _truth(predictions: Predictions) -> Truth:
 
 def _decided(predictions: Predictions) -> Truth:
     return [*predictions.decided] if predictions.decided else predictions.probabilities
-
-
-def _two_sided_p(gaps: Float[ndarray, "resample"]) -> float:
-    """Twice the smaller share of resamples on either side of zero, counting the data themselves as one."""
-    # Means over folds of equal counts may differ in the last bit.
-    gaps = gaps.round(12)
-    below, above = (1 + (gaps <= 0).sum()) / (1 + len(gaps)), (1 + (gaps >= 0).sum()) / (1 + len(gaps))
-    return float(min(1.0, 2 * min(below, above)))

@@ -8,10 +8,10 @@ from optuna.trial import FrozenTrial
 
 from blended.data import InputError
 from blended.data.digits import p_text
+from blended.eval.comparison import Comparison
 from blended.studies import tracking
 from blended.studies.search import progress, selection, study_view
 from blended.studies.search.figures import study_figures
-from blended.studies.search.measuring import Difference
 from blended.studies.search.plan import Plan
 from blended.studies.search.records import SELECTED
 from blended.studies.search.trial_store import TrialStore
@@ -21,7 +21,7 @@ from blended.studies.search.wording import in_words, short_value
 if TYPE_CHECKING:
     import optuna
 
-Groups = list[tuple[str, FrozenTrial, Difference | None]]
+Groups = list[tuple[str, FrozenTrial, Comparison | None]]
 MAX_GROUPED = 3
 """Settings for which the note says which value is best."""
 
@@ -81,7 +81,7 @@ def _metrics(plan: Plan, trials: Sequence[FrozenTrial], store: TrialStore) -> di
         return values
     nested, best = selection.headline(plan, trials, store), selection.winner(plan, trials, store)
     for key, estimate in nested.estimates.items():
-        values |= {key: estimate.value, f"{key}_low": estimate.low, f"{key}_high": estimate.high}
+        values |= tracking.with_ends(key, estimate)
     for choice in nested.choices:
         values[f"fold{choice.fold}/outer_score"] = choice.outer
         values[f"fold{choice.fold}/chosen_trial"] = float(choice.number)
@@ -145,10 +145,10 @@ def _verdict(path: str, groups: Groups) -> str:
     best, _, _ = groups[0]
     second, _, gap = groups[1]
     assert gap is not None
-    said = "noise" if gap.is_noise else "more than noise"
+    said = "more than noise" if gap.distinguishable else "noise"
     best, second = short_value(best), short_value(second)
     return (
-        f"**{path}: {best}** leads {second} on inner folds; its lead on outer folds is {gap.headline}, "
+        f"**{path}: {best}** leads {second} on inner folds; its lead on outer folds is {gap.score}, "
         f"{p_text(gap.p_holm)}: **{said}**"
     )
 
@@ -157,8 +157,8 @@ def _group_table(path: str, groups: Groups) -> str:
     rows = [f"| {path} | best trial | inner score | outer score ({SELECTED}) | behind by [95 %] | p |"]
     rows.append("|---|---|---|---|---|---|")
     for name, trial, gap in groups:
-        behind = str(gap.headline) if gap else ""
-        verdict = f"{p_text(gap.p_holm)}{' (noise)' if gap.is_noise else ''}" if gap else ""
+        behind = str(gap.score) if gap else ""
+        verdict = f"{p_text(gap.p_holm)}{'' if gap.distinguishable else ' (noise)'}" if gap else ""
         inner, outer = progress.mean_score(trial), progress.mean_score(trial, "outer")
         rows.append(
             f"| {short_value(name)} | #{trial.number} | {inner:.3f} | {outer:.3f} | {behind} | {verdict} |"

@@ -7,17 +7,16 @@ folds: its own outer score is therefore "selected on these folds".
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from optuna.trial import FrozenTrial
 
 from blended.data import InputError, LabelSpace
-from blended.eval.comparison import holm
-from blended.eval.intervals import Estimate
+from blended.eval.comparison import Comparison, compare_all
+from blended.eval.intervals import Basis, Estimate
 from blended.eval.predictions import Predictions
 from blended.studies.search import measuring, progress
-from blended.studies.search.measuring import Difference
 from blended.studies.search.objective import RESULT, SEED
 from blended.studies.search.outcome import NUMBERS, mean_of
 from blended.studies.search.plan import Plan
@@ -47,6 +46,8 @@ class Headline:
     choices: tuple[FoldChoice, ...]
     estimates: dict[str, Estimate]
     """Measure -> mean over folds with its 95 % interval."""
+    basis: Basis
+    """What intervals are over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,8 @@ def headline(plan: Plan, trials: Sequence[FrozenTrial], store: TrialStore) -> He
     by_number = {trial.number: trial for trial in finished}
     parts = [(choice.fold, predictions_of(by_number[choice.number], store)) for choice in choices]
     space = space_of(finished[0], store)
-    return Headline(tuple(choices), measuring.estimates(measuring.joined(parts), space))
+    joined = measuring.joined(parts)
+    return Headline(tuple(choices), measuring.estimates(joined, space), measuring.basis(joined))
 
 
 def winner(plan: Plan, trials: Sequence[FrozenTrial], store: TrialStore) -> Winner:
@@ -116,7 +118,7 @@ def front(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
 
 def by_group(
     trials: Sequence[FrozenTrial], store: TrialStore, setting: str, limit: int = 6
-) -> list[tuple[str, FrozenTrial, Difference | None]]:
+) -> list[tuple[str, FrozenTrial, Comparison | None]]:
     """The best trial for every value of a setting, by inner score, and the first's lead over each.
 
     Differences are on the outer folds and corrected together; the trials were selected on these folds.
@@ -129,13 +131,8 @@ def by_group(
     if not groups:
         return []
     space = space_of(groups[0][1], store)
-    top_name, top = groups[0][0], predictions_of(groups[0][1], store)
-    found = [
-        measuring.difference(top_name, top, name, predictions_of(trial, store), space)
-        for name, trial in groups[1:]
-    ]
-    corrected = holm([one.p for one in found])
-    gaps = [replace(one, p_holm=p) for one, p in zip(found, corrected, strict=True)]
+    judged = [measuring.answers(name, predictions_of(trial, store), space) for name, trial in groups]
+    gaps = compare_all(judged, [(groups[0][0], name) for name, _ in groups[1:]])
     return [(name, trial, gap) for (name, trial), gap in zip(groups, [None, *gaps], strict=True)]
 
 

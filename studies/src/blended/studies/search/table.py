@@ -72,4 +72,4 @@ def _headline(
 def _estimate(outcome: Outcome, name: str) -> Estimate | None:
     ends = [outcome.metrics.get(f"{name}{end}") for end in ("", "_low", "_high")]
     value, low, high = ends
-    return None if value is None or low is None or high is None else Estimate(value, low, high)
+    return None if value is None else Estimate(value, low, high)

@@ -19,8 +19,7 @@ def agreement_figure(evaluation: IntensityEvaluation, *, width_inches: float = W
         axes.axvline(0, color=MUTED, linewidth=0.8)
         for row, (_, estimates) in enumerate(rows):
             for estimate, (colour, marker, _, offset) in zip(estimates, looks, strict=True):
-                ends = [estimate.low, estimate.high]
-                axes.plot(ends, [row + offset] * 2, color=colour, linewidth=1.3, alpha=0.55)
+                axes.plot(estimate.span, [row + offset] * 2, color=colour, linewidth=1.3, alpha=0.55)
                 axes.plot(estimate.value, row + offset, marker, color=colour, markersize=4.5)
         axes.set_yticks(range(len(rows)), [name for name, _ in rows])
         axes.set_ylim(-0.6, len(rows) - 0.4)

@@ -42,7 +42,7 @@ def enrolment_figure(
     with drawing():
         figure = new_figure(width_inches, 2.6 if narrow else 2.9)
         axes = figure.subplots()
-        axes.axhspan(none.score.low, none.score.high, color=MUTED, alpha=0.12, linewidth=0)
+        axes.axhspan(*none.score.span, color=MUTED, alpha=0.12, linewidth=0)
         axes.axhline(none.score.value, color=MUTED, linestyle=(0, (4, 3)), linewidth=1.0,
                      label="no calibration, with its interval")  # fmt: skip
         for drawn in DRAWS:
@@ -87,12 +87,13 @@ def _line(axes: Axes, points: Sequence[EnrolmentPoint], drawn: str, place: dict[
 
 def _verdict(point: EnrolmentPoint) -> str:
     """Whether the score can be told apart from that without calibration."""
-    if point.gain.low > 0:
+    low, high = point.gain.ends or (0.0, 0.0)
+    if low > 0:
         return "helps"
-    return "hurts" if point.gain.high < 0 else "unclear"
+    return "hurts" if high < 0 else "unclear"
 
 
 def _ends(points: Sequence[EnrolmentPoint]) -> tuple[list[float], list[float]]:
     """Distances of the ends of the intervals from the values."""
-    below = [max(0.0, point.score.value - point.score.low) for point in points]
-    return below, [max(0.0, point.score.high - point.score.value) for point in points]
+    below = [max(0.0, point.score.value - point.score.span[0]) for point in points]
+    return below, [max(0.0, point.score.span[1] - point.score.value) for point in points]

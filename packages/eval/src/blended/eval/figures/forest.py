@@ -53,7 +53,7 @@ def forest_figure(
         for row, run in enumerate(runs):
             _mark(axes, len(runs) - 1 - row, run, filled=row == 0 or run.name in tied)
         axes.set_ylim(-0.7, len(runs) - (0.15 if narrow else 0.4))
-        low = min([run.headline.low for run in runs] + list(lines.values()))
+        low = min([run.headline.span[0] for run in runs] + list(lines.values()))
         axes.set_xlim(left=max(0.0, low - 0.02) if low >= 0 else low - 0.02)
         axes.xaxis.set_major_locator(MaxNLocator(4 if narrow else 8))
         _reference_lines(axes, lines, narrow)
@@ -65,7 +65,7 @@ def forest_figure(
 
 def _mark(axes: Axes, y: int, run: RunRecord, *, filled: bool) -> None:
     estimate, look = run.headline, look_of(run)
-    axes.plot([estimate.low, estimate.high], [y, y], color=look.colour, linewidth=1.4, alpha=0.6, zorder=3)
+    axes.plot(estimate.span, [y, y], color=look.colour, linewidth=1.4, alpha=0.6, zorder=3)
     axes.plot(
         estimate.value,
         y,

@@ -76,4 +76,7 @@ def _value(cell: Estimate | float | None) -> float:
 
 
 def _certain(cell: Estimate | float | None) -> bool:
-    return isinstance(cell, Estimate) and (cell.low > 0 or cell.high < 0)
+    if not isinstance(cell, Estimate) or cell.ends is None:
+        return False
+    low, high = cell.ends
+    return low > 0 or high < 0

@@ -24,7 +24,7 @@ from blended.eval.figures.style import (
     new_figure,
     open_frame,
 )
-from blended.eval.intervals import NUM_RESAMPLES, ScoreEstimates, actor_bootstrap
+from blended.eval.intervals import ScoreEstimates, score_estimates
 from blended.eval.metrics import Correctness
 from blended.eval.run_record import RunRecord
 
@@ -59,9 +59,7 @@ class PairResult:
         return np.divide(self.counts, totals, out=np.zeros(self.counts.shape), where=totals > 0)
 
 
-def pair_results(
-    record: RunRecord, space: LabelSpace, *, seed: int = 0, num_resamples: int = NUM_RESAMPLES
-) -> list[PairResult]:
+def pair_results(record: RunRecord, space: LabelSpace) -> list[PairResult]:
     """One result per pair that has clips, in kinship order."""
     numbers = np.unique(record.actors, return_inverse=True)[1]
     truth, evaluation = record.of_mixtures()
@@ -72,9 +70,7 @@ def pair_results(
         if len(emotions) < 2 or not rows.any():
             continue
         chosen = Correctness(compared.presence[rows], compared.salience[rows], compared.is_blend[rows])
-        estimates = actor_bootstrap(
-            chosen, numbers[rows], record.folds[rows], seed=seed, num_resamples=num_resamples
-        )
+        estimates = score_estimates(chosen, numbers[rows], record.folds[rows])
         first, second = in_label_order(emotions, space)
         shares = _shares(space, emotions, first)
         counts = _count_shares(truth, evaluation.decided, emotions, first, shares)
@@ -95,9 +91,7 @@ def pairs_figure(pairs: Sequence[PairResult], *, width_inches: float = WIDE_INCH
                 (pair.estimates.presence, found, "o", 0.15),
                 (pair.estimates.salience, shared, "D", -0.15),
             ):
-                axes.plot(
-                    [value.low, value.high], [row + offset] * 2, color=colour, linewidth=1.3, alpha=0.55
-                )
+                axes.plot(value.span, [row + offset] * 2, color=colour, linewidth=1.3, alpha=0.55)
                 axes.plot(value.value, row + offset, marker, color=colour, markersize=4.5)
         axes.set_yticks(range(len(ordered)), [pair.name for pair in ordered])
         axes.set_xlim(left=0)

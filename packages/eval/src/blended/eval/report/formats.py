@@ -76,12 +76,15 @@ def number(value: float, *, signed: bool = False, digits: int = 3) -> str:
 
 
 def interval(estimate: Estimate, *, signed: bool = False) -> str:
-    """Both ends in brackets.
+    """Both ends in brackets, or that there are none.
 
-    >>> interval(Estimate(0.2, 0.15, 0.25))
-    '[0.150,\xa00.250]'
+    >>> interval(Estimate(0.2, 0.15, 0.25)), interval(Estimate(0.2, None, None))
+    ('[0.150,\xa00.250]', '(no\xa0interval)')
     """
-    return f"[{number(estimate.low, signed=signed)},{NO_BREAK}{number(estimate.high, signed=signed)}]"
+    if estimate.ends is None:
+        return f"(no{NO_BREAK}interval)"
+    low, high = (number(end, signed=signed) for end in estimate.ends)
+    return f"[{low},{NO_BREAK}{high}]"
 
 
 def cell_text(cell: Cell, column: Column) -> str:

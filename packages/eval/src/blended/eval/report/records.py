@@ -8,7 +8,7 @@ from numpy import ndarray
 
 from blended.data import Corpus, InputError, LabelSpace
 from blended.eval.enrolment_curve import EnrolmentPoint
-from blended.eval.intervals import NUM_RESAMPLES, Estimate
+from blended.eval.intervals import Estimate
 from blended.eval.reliance import Importance, Weights
 from blended.eval.run_record import RunRecord
 
@@ -108,9 +108,6 @@ class Report:
     """Name of a run -> modality left out -> presence accuracy, salience accuracy and score."""
     emotion_names: Mapping[str, str] = field(default_factory=dict[str, str])
     """Column of the label space -> word, such as `ang` -> `anger`."""
-    seed: int = 0
-    """Of all resampling."""
-    num_resamples: int = NUM_RESAMPLES
 
     def __post_init__(self) -> None:
         """Raises InputError for frames of real people or for frames that are no PNG."""

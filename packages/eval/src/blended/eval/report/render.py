@@ -80,7 +80,7 @@ class Picture:
 
 def contents(report: Report) -> Contents:
     """Ranks, compares and counts."""
-    table = standings(report.records, seed=report.seed, num_resamples=report.num_resamples)
+    table = standings(report.records)
     name = table.top.name
     top = take_apart(
         table.top,
@@ -90,8 +90,6 @@ def contents(report: Report) -> Contents:
         enrolment=_first(report.enrolment, table),
         importance=report.importance.get(name),
         predictors=report.predictors.get(name),
-        seed=report.seed,
-        num_resamples=report.num_resamples,
     )
     weighing = weighing_of([run.name for run in table.runs], report.weights)
     return Contents(report, table, top, weighing)
@@ -131,7 +129,7 @@ def render_html(report: Report) -> str:
 
 def render_markdown(report: Report) -> str:
     """Title, caveats, the headline and the table of runs."""
-    table = standings(report.records, seed=report.seed, num_resamples=report.num_resamples)
+    table = standings(report.records)
     runs = tables.runs_table(report, table)
     parts = [f"# {report.title}"]
     parts += [f"> **{sentences.BANNER}**"] if report.corpus.synthetic else []

@@ -5,7 +5,7 @@ import numpy as np
 from blended.data.digits import p_text
 from blended.eval.comparison import Comparison, Standings
 from blended.eval.figures import Confusion, TwoReadings
-from blended.eval.intervals import Estimate
+from blended.eval.intervals import Basis, Estimate
 from blended.eval.protocol import few_people
 from blended.eval.report.formats import interval, number
 from blended.eval.report.records import Report
@@ -91,6 +91,15 @@ def verdict(gap: Comparison) -> str:
     word = "more than noise" if gap.distinguishable else "within the noise"
     bounds = interval(gap.score, signed=True)
     return f"{word} (95\N{NO-BREAK SPACE}% interval of the difference {bounds}, {p_text(gap.p_holm)})"
+
+
+def intervals(basis: Basis) -> str:
+    """What they are over, and where there are none.
+
+    >>> intervals(Basis(12, 12)).replace(chr(160), " ")
+    '95 % intervals over 12 actors, pooled over 12 folds of one each.'
+    """
+    return f"95\N{NO-BREAK SPACE}% intervals over {basis}."
 
 
 def names(records: tuple[RunRecord, ...], most: int = 4) -> str:

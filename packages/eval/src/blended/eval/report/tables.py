@@ -4,6 +4,7 @@ import numpy as np
 
 from blended.eval.comparison import Comparison, Standings
 from blended.eval.figures import Confusion, PairResult, TwoReadings, actor_results
+from blended.eval.report import sentences
 from blended.eval.report.clips import ClipResult
 from blended.eval.report.formats import Cell, Column, Scale, Table
 from blended.eval.report.records import Report
@@ -60,8 +61,8 @@ def runs_table(report: Report, standings: Standings) -> Table:
         Column("Run id", long=True),
     )
     caption = (
-        f"Cross-fold results of {len(standings.runs)} runs with 95\N{NO-BREAK SPACE}% intervals, actors "
-        f"resampled within folds. ≈ top: cannot be told apart from the run with the highest "
+        f"Cross-fold results of {len(standings.runs)} runs. {sentences.intervals(standings.top.basis)} "
+        f"≈ top: cannot be told apart from the run with the highest "
         f"{TASKS[standings.top.task].headline.words}."
     )
     if standings.top.task == "mixture":

@@ -30,7 +30,6 @@ from blended.eval.figures import (
 )
 from blended.eval.figures.importance import largest
 from blended.eval.intensities import IntensityEvaluation
-from blended.eval.intervals import NUM_RESAMPLES
 from blended.eval.reliance import Importance, Weights
 from blended.eval.report.clips import ClipResult, check_probabilities, clip_results, worst_and_best
 from blended.eval.report.leaning import Draw, weight_figures
@@ -77,10 +76,8 @@ def take_apart(
     importance: Importance | None = None,
     predictors: Importance | None = None,
     weights: Weights | None = None,
-    seed: int = 0,
-    num_resamples: int = NUM_RESAMPLES,
 ) -> TopRun:
-    """Counts and resamples; `groups` name a group per clip. Raises InputError for wrong probabilities."""
+    """Counts and measures; `groups` name a group per clip. Raises InputError for wrong probabilities."""
     if not record.decides:
         return TopRun(
             record, enrolment=enrolment, importance=importance, predictors=predictors, weights=weights
@@ -89,7 +86,7 @@ def take_apart(
     return TopRun(
         record,
         count_confusion(truth, evaluation.decided, space),
-        pair_results(record, space, seed=seed, num_resamples=num_resamples),
+        pair_results(record, space),
         None if probabilities is None else _probabilities(record, probabilities, space, groups or {}),
         enrolment,
         importance,
