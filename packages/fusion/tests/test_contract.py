@@ -79,6 +79,23 @@ def test_labels_of_a_fold_say_nothing_about_its_predictions(case: Case) -> None:
         np.testing.assert_allclose(other.inner[inner], case.fused.inner[inner], atol=1e-6)
 
 
+@pytest.mark.parametrize("name", FUSIONS)
+def test_every_strategy_is_nested(name: str) -> None:
+    """HiCMAE too; with three folds probes are all pairs there are."""
+    given = replace(inputs_of(name), nesting="strict")
+    targets = given.targets.clone()
+    targets[:PER_FOLD] = targets[:PER_FOLD].roll(1, dims=1)
+    strict = fit(config_of(name), given, 0, QUIET)
+    other = fit(config_of(name), replace(given, targets=targets), 0, QUIET)
+    plain = fit(config_of(name), replace(given, nesting="plain"), 0, QUIET)
+    assert strict.fitting is not None and other.fitting is not None and plain.fitting is None
+    np.testing.assert_allclose(strict.fitting[0], other.fitting[0], atol=1e-6)
+    assert not np.allclose(strict.fitting[1][:PER_FOLD], strict.out_of_fold[:PER_FOLD], atol=1e-5)
+    for fold in range(3):
+        rows = given.folds == fold
+        np.testing.assert_array_equal(strict.fitting[fold][rows], strict.out_of_fold[rows])
+
+
 def test_without_a_modality_the_others_are_enough(case: Case) -> None:
     fused = case.fused
     np.testing.assert_allclose(fused.changed(Change()), fused.out_of_fold, atol=1e-6)

@@ -68,6 +68,38 @@ def test_labels_of_a_fold_never_reach_its_own_predictions(variant: str) -> None:
             assert value == pytest.approx(after.fitted[name], abs=1e-6), name
 
 
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_what_a_decision_is_fitted_on_hears_nothing_of_the_folds_labels(variant: str) -> None:
+    """Planted leak: whatever the labels of fold 2 are, all that decides it must not move."""
+    given = replace(toy_inputs(per_fold=12, dim=3), nesting="strict")
+    config = config_of(variant)
+    before, after = (fit(config, one, 0, QUIET) for one in (given, relabelled(given, 2)))
+    assert before.fitting is not None and after.fitting is not None
+    assert before.fitting.shape == (4, 48, 4) and np.isfinite(before.fitting).all()
+    np.testing.assert_allclose(before.fitting[2], after.fitting[2], atol=1e-6)
+    if before.fitting_states is not None and after.fitting_states is not None:
+        np.testing.assert_allclose(before.fitting_states[2], after.fitting_states[2], atol=1e-6)
+    assert (before.states is None) == (before.fitting_states is None)
+    own = given.folds == 2
+    for fold in (0, 1, 3):
+        others = ~own & (given.folds != fold)
+        assert not np.allclose(before.fitting[fold][others], after.fitting[fold][others], atol=1e-3)
+    # What plain nesting fits on does move: that is what strict nesting is for.
+    assert not np.allclose(before.out_of_fold[~own], after.out_of_fold[~own], atol=1e-3)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_what_is_reported_is_as_under_plain_nesting(variant: str) -> None:
+    given = toy_inputs(per_fold=12, dim=3)
+    config = config_of(variant)
+    plain, strict = (fit(config, replace(given, nesting=one), 0, QUIET) for one in ("plain", "strict"))
+    for kind in ("out_of_fold", "inner", "test", "states", "test_states"):
+        np.testing.assert_array_equal(getattr(plain, kind), getattr(strict, kind), err_msg=kind)
+    assert plain.fitted == strict.fitted
+    for name, value in plain.state.items():
+        assert torch.equal(value, strict.state[name]), name
+
+
 def nested_of(config: TrainingConfig, given: Inputs | None = None, seed: int = 0) -> Nested:
     given = toy_inputs(per_fold=12) if given is None else given
     problem = toy_problem(config, inputs=given)

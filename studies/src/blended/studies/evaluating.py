@@ -1,6 +1,6 @@
 """What a trial's scores are worth: decided, measured and written down as the corpus's task asks for."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,6 +9,7 @@ from jaxtyping import Float
 from blended.data import Clip, Corpus, Mixture
 from blended.eval.decisions.identity import intensities
 from blended.eval.evaluation import Evaluation
+from blended.eval.evidence import Evidence
 from blended.eval.predictions import Predictions
 from blended.eval.protocol import FittedDecision, Protocol, calibrated, fit_decision, people_of
 from blended.eval.tasks import TASKS, AnyEvaluation
@@ -53,17 +54,27 @@ class Evaluated:
 
 
 def evaluate_scores(
-    corpus: Corpus, protocol: Protocol, official: Protocol, train: PartScores, test: PartScores | None
+    corpus: Corpus,
+    protocol: Protocol,
+    official: Protocol,
+    train: PartScores,
+    test: PartScores | None,
+    fitted_on: Mapping[int, Evidence] | None = None,
 ) -> Evaluated:
-    """Decides and measures; `official` is the optimistic protocol that published numbers have."""
+    """Decides and measures; `official` is the optimistic protocol that published numbers have.
+
+    `fitted_on` is what the decision of a fold is fitted on; None for `train`. What decides new clips is
+    fitted on `train`: no clip that it was fitted on is judged by it.
+    """
     task = TASKS[corpus.space.task]
     truth = task.truth(train.clips, corpus.space)
     evidence = train.predictions().evidence(corpus.space)
-    result = task.evaluate(evidence, truth, protocol)
     if not task.decides:
+        result = task.evaluate(evidence, truth, protocol)
         return Evaluated(
             result, None, None, _with_intensities(train, corpus), test and _with_intensities(test, corpus)
         )
+    result = task.evaluate(evidence, truth, protocol, fitted_on=fitted_on)
     known = people_of(evidence, protocol)
     decision = fit_decision(calibrated(evidence, protocol, known), truth, protocol, known)
     return Evaluated(

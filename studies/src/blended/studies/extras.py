@@ -46,13 +46,17 @@ class Extras:
     weights: Weights | None = None
 
 
-def curve(evidence: Evidence, truth: Any, protocol: Protocol) -> list[EnrolmentPoint]:
+def curve(
+    evidence: Evidence, truth: Any, protocol: Protocol, fitted_on: Mapping[int, Evidence] | None = None
+) -> list[EnrolmentPoint]:
     """Score against clips of a person, for a protocol that standardises scores per actor; else none."""
     if protocol.calibrate != "actor" or protocol.enrol_clips is not None:
         return []
     most = int(np.unique(evidence.actors, return_counts=True)[1].max()) - 1
     ks = [clips for clips in CURVE_CLIPS if clips <= most]
-    return enrolment_curve(evidence, truth, protocol, ks, repeats=CURVE_REPEATS, seed=protocol.seed)
+    return enrolment_curve(
+        evidence, truth, protocol, ks, repeats=CURVE_REPEATS, seed=protocol.seed, fitted_on=fitted_on
+    )
 
 
 def write_extras(folder: Path, extras: Extras) -> None:

@@ -14,6 +14,7 @@ from blended.encoders.table import encoder_config
 from blended.eval.calibration import MIN_ENROL_CLIPS
 from blended.eval.protocol import Protocol
 from blended.eval.tasks import TASKS
+from blended.fusion.pairs import Nesting
 from blended.fusion.strategies import FusionConfig
 from blended.studies.corpus_params import CorpusParams, checked
 
@@ -71,6 +72,10 @@ class Recipe(BaseModel):
     missing: Missing = "refuse"
     """Clips that lack the features of an encoder: `drop` them, or `mask`, which fuses what each clip has."""
     seed: int = 0
+    nesting: Nesting = "strict"
+    """`strict`: the decision of a fold is fitted on scores of models that saw none of its labels, for which
+    models of pairs of folds are trained; `plain`: on what the other folds report, which is cheaper and may
+    flatter."""
 
 
 class ForeignFeatures(BaseModel):

@@ -14,7 +14,7 @@ from blended.eval.report.top_run import figures_of, take_apart
 from blended.eval.run_record import RunRecord
 from blended.eval.tasks import TASKS, Truth
 from blended.studies.extras import curve
-from blended.studies.trial import TrialResult
+from blended.studies.trial import TrialResult, fitted_on
 
 
 def with_curve(result: TrialResult) -> TrialResult:
@@ -22,7 +22,9 @@ def with_curve(result: TrialResult) -> TrialResult:
     if not TASKS[result.corpus.space.task].decides:
         return result
     evidence = result.train.evidence(result.corpus.space)
-    points = curve(evidence, labelled(result.train), result.config.protocol)
+    points = curve(
+        evidence, labelled(result.train), result.config.protocol, fitted_on(result.corpus, result.fused)
+    )
     return replace(result, extras=replace(result.extras, enrolment=points))
 
 

@@ -24,11 +24,13 @@ from blended.encoders.table import encoder_config
 from blended.encoders.threads import one_thread
 from blended.encoders.weights import forbid_random
 from blended.eval.evaluation import Evaluation
+from blended.eval.evidence import Evidence
 from blended.eval.intervals import Estimate
 from blended.eval.predictions import Predictions
 from blended.eval.protocol import FittedDecision, Protocol, few_people
 from blended.eval.tasks import TASKS, AnyEvaluation
 from blended.fusion.media import MODALITY_OF
+from blended.fusion.pairs import Nesting
 from blended.fusion.run import Run
 from blended.fusion.strategies import FUSIONS, Fused, FusionConfig, HiCMAEFusionConfig, fit
 from blended.studies.evaluating import PartScores, evaluate_scores
@@ -57,6 +59,8 @@ class TrialConfig(BaseModel):
     decision: DecisionConfig
     missing: Missing = "refuse"
     seed: int
+    nesting: Nesting = "plain"
+    """As in `Recipe`. What a record of before says nothing of was plain."""
 
     @property
     def strategy(self) -> str:
@@ -66,15 +70,21 @@ class TrialConfig(BaseModel):
         return head if len(self.fusion.features) == 1 else f"{self.fusion.name} {head}"
 
     def resolved(self, task: Task) -> "TrialConfig":
-        """With the decision that the corpus's labels ask for, where none is named."""
-        return self.model_copy(update={"decision": self.decision.resolved(task)})
+        """With the decision that the corpus's labels ask for, where none is named.
+
+        Without models of pairs where they are of no use: nothing is fitted on scores.
+        """
+        named = self.model_copy(update={"decision": self.decision.resolved(task)})
+        if task == "intensities" or not named.protocol.fits:
+            return named.model_copy(update={"nesting": "plain"})
+        return named
 
     @property
     def protocol(self) -> Protocol:
         """How this trial's scores are decided; its result is the headline."""
         per_actor = self.fusion.standardise == "actor"
         plain = self.decision.protocol(self.seed, features_per_actor=per_actor)
-        return replace(plain, pretrained=self.pretrained)
+        return replace(plain, pretrained=self.pretrained, nesting=self.nesting)
 
     @property
     def pretrained(self) -> bool:
@@ -94,7 +104,7 @@ class TrialConfig(BaseModel):
         )
         per_actor = self.protocol.features_per_actor
         official = plain.protocol(self.seed, features_per_actor=per_actor)
-        return replace(official, tune="in-fold", pretrained=self.pretrained)
+        return replace(official, tune="in-fold", pretrained=self.pretrained, nesting="plain")
 
 
 def trial_config(params: Params, recipe_name: str) -> TrialConfig:
@@ -109,6 +119,7 @@ def trial_config(params: Params, recipe_name: str) -> TrialConfig:
         decision=recipe.decision,
         missing=recipe.missing,
         seed=recipe.seed,
+        nesting=recipe.nesting,
     )
 
 
@@ -185,7 +196,12 @@ def run(
         fused = trained(config, index, corpus, stores, surroundings, device, where.cache, memory)
     test = _scores(corpus, fused, "test") if corpus.test else None
     found = evaluate_scores(
-        corpus, config.protocol, config.official_protocol, _scores(corpus, fused, "train"), test
+        corpus,
+        config.protocol,
+        config.official_protocol,
+        _scores(corpus, fused, "train"),
+        test,
+        fitted_on(corpus, fused),
     )
     result = TrialResult(
         config=config,
@@ -222,7 +238,8 @@ def trained(
     if isinstance(config.fusion, HiCMAEFusionConfig):
         clips = (*corpus.train, *corpus.test)
         media = gather_media(index, clips, config.fusion.preparation, cache, log=surroundings.log)
-    inputs = gather(corpus, stores, modality_of(config), reads, device, memory, media)
+    given = gather(corpus, stores, modality_of(config), reads, device, memory, media)
+    inputs = replace(given, nesting=config.nesting)
     # On a CPU one thread is as fast for matrices of this size, far faster on a busy machine, where
     # threads of one product wait for each other, and its sums do not depend on the number of cores.
     with one_thread() if device == "cpu" else nullcontext():
@@ -267,6 +284,19 @@ def usable(corpus: Corpus, protocol: Protocol) -> Corpus:
     if protocol.transductive and not all(clip.actor for clip in corpus.clips):
         return replace(corpus, clips=tuple(clip for clip in corpus.clips if clip.split == "train"))
     return corpus
+
+
+def fitted_on(corpus: Corpus, fused: Fused) -> dict[int, Evidence] | None:
+    """Fold -> scores that its decision is fitted on; None under plain nesting, where they are the reported
+    ones."""
+    if fused.fitting is None:
+        return None
+    found: dict[int, Evidence] = {}
+    for number, fold in enumerate(sorted({clip.fold for clip in corpus.train if clip.fold is not None})):
+        states = None if fused.fitting_states is None else fused.fitting_states[number]
+        scores = PartScores(corpus.train, fused.fitting[number], states)
+        found[fold] = scores.predictions().evidence(corpus.space)
+    return found
 
 
 def _scores(corpus: Corpus, fused: Fused, split: str) -> PartScores:

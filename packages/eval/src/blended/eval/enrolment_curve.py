@@ -5,7 +5,7 @@ be believed (`population`), without a minimum below which nobody is calibrated: 
 one is needed. The actors that a decision is fitted on are calibrated from as few clips as those judged.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -51,12 +51,13 @@ def enrolment_curve(
     ks: Sequence[int] | None = None,
     repeats: int = REPEATS,
     seed: int = 0,
+    fitted_on: Mapping[int, Evidence] | None = None,
 ) -> list[EnrolmentPoint]:
     """`none`, every K drawn at random and drawn from few sets, and `all`, under the protocol's decision.
 
     Without `ks`: those of CLIPS that some actor has beside the clip judged. Labels are used to draw from few
-    sets, which imitates a user with unbalanced clips, never to calibrate. Raises InputError for K below 1 or
-    more than any actor has, no repeats, or in-fold tuning.
+    sets, which imitates a user with unbalanced clips, never to calibrate. `fitted_on` as in `evaluate`.
+    Raises InputError for K below 1 or more than any actor has, no repeats, or in-fold tuning.
     """
     if protocol.tune != "cross-fold":
         raise InputError(f"an enrolment curve is cross-fold, got --tune {protocol.tune}: use cross-fold")
@@ -67,7 +68,7 @@ def enrolment_curve(
     if too_many := [k for k in ks if k > most]:
         raise InputError(f"no actor has {too_many[0]} clips beside the one judged: give at most {most}")
     whole = {"enrol_clips": None, "enrol_minimum": MIN_ENROL_CLIPS}
-    none = evaluate(evidence, truth, replace(protocol, calibrate="none", **whole))
+    none = evaluate(evidence, truth, replace(protocol, calibrate="none", **whole), fitted_on=fitted_on)
     zero = _spread(evidence, truth, [none])
     at_zero = zero.estimates[TASKS[evidence.space.task].headline_place]
     points = [EnrolmentPoint("none", "", 1, at_zero, Estimate(0.0, 0.0, 0.0))]
@@ -76,9 +77,12 @@ def enrolment_curve(
         for k in ks:
             rules = replace(protocol, calibrate="actor", enrol_clips=k, enrol_minimum=MIN_ENROL_CLIPS)
             seeds = range(seed, seed + repeats)
-            results = [evaluate(evidence, truth, replace(rules, seed=one), groups=groups) for one in seeds]
+            results = [
+                evaluate(evidence, truth, replace(rules, seed=one), fitted_on=fitted_on, groups=groups)
+                for one in seeds
+            ]
             points.append(_point(str(k), drawn, results, evidence, truth, zero))
-    every = evaluate(evidence, truth, replace(protocol, calibrate="actor", **whole))
+    every = evaluate(evidence, truth, replace(protocol, calibrate="actor", **whole), fitted_on=fitted_on)
     return [*points, _point("all", "", [every], evidence, truth, zero)]
 
 

@@ -75,14 +75,16 @@ def evaluate(
     protocol: Protocol,
     *,
     judged: Evidence | None = None,
+    fitted_on: Mapping[int, Evidence] | None = None,
     groups: Sequence[str] | None = None,
 ) -> Evaluation:
     """Fits and decides fold by fold, and measures.
 
     With `judged`, scores of the same clips, decisions are fitted on `evidence` and made on those: what a
-    model still knows where something was taken from it. With `groups`, a name per clip, enrolment clips are
-    drawn from as few groups as possible. Raises InputError if cross-fold tuning is asked for
-    with fewer than two folds, or if truth and evidence are not of as many clips.
+    model still knows where something was taken from it. With `fitted_on`, the decision of a fold is fitted on
+    what that says for it, scores of the same clips by models that saw no label of the fold. With `groups`, a
+    name per clip, enrolment clips are drawn from as few groups as possible. Raises InputError if cross-fold
+    tuning is asked for with fewer than two folds, or if truth and evidence are not of as many clips.
     """
     if len(truth) != len(evidence.folds):
         raise InputError(f"got {len(truth)} labels for the scores of {len(evidence.folds)} clips")
@@ -98,9 +100,10 @@ def evaluate(
     for fold in names:
         held = evidence.folds == fold
         fit = held if protocol.tune == "in-fold" else ~held
-        known = people_of(evidence.take(fit), protocol)
-        scores = calibrated(evidence, protocol, known, groups)
-        seen = scores if judged is None else calibrated(judged, protocol, known, groups)
+        given = evidence if fitted_on is None else fitted_on[int(fold)]
+        known = people_of(given.take(fit), protocol)
+        scores = calibrated(given, protocol, known, groups)
+        seen = calibrated(judged or evidence, protocol, known, groups)
         decision = fit_decision(scores.take(fit), list(compress(truth, fit)), protocol, known)
         decisions[int(fold)] = decision
         predicted = decision.decide(seen.take(held))

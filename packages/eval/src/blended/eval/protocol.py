@@ -16,7 +16,7 @@ from blended.eval.calibration import (
     check_enrol_clips,
     standardise_from_enrolment,
 )
-from blended.eval.decisions import DECISIONS, OF_STATES, WEIGHTED, Decider, FitOptions
+from blended.eval.decisions import DECISIONS, OF_STATES, UNSCORED, WEIGHTED, Decider, FitOptions
 from blended.eval.decisions.identity import IDENTITY
 from blended.eval.evidence import Evidence
 from blended.eval.population import Populations, populations
@@ -24,6 +24,16 @@ from blended.eval.probabilities import PROBABILITIES, Adjust, fit_probabilities
 
 TUNES = ("cross-fold", "in-fold")
 PRETRAINED = "transductive: pre-trained on unlabelled clips of all folds"
+NESTINGS = {
+    "strict": "strictly nested",
+    "plain": "fitted on scores of models that saw the fold",
+    "unknown": "",
+}
+"""Whether the models whose scores a fold's decision is fitted on saw labels of that fold -> in words."""
+UNKNOWN_NESTING = (
+    "it is not known what the models behind these scores saw: the decision of a fold is fitted on scores of "
+    "the others, whose models may have seen that fold's labels"
+)
 EVEN = 0.5
 """The challenge's weight of presence."""
 
@@ -54,6 +64,8 @@ class Protocol:
     them: transductive, so the label says it."""
     enrol_minimum: int = MIN_ENROL_CLIPS
     """With fewer clips than these to enrol from, an actor is not calibrated."""
+    nesting: str = "unknown"
+    """A name in NESTINGS; `unknown` for scores of which nobody says what their models saw."""
 
     def __post_init__(self) -> None:
         """Raises InputError for an unknown name, a negative seed, or what cannot be combined."""
@@ -65,6 +77,8 @@ class Protocol:
             raise unknown_name("tuning", self.tune, TUNES)
         if self.probabilities not in PROBABILITIES:
             raise unknown_name("probabilities", self.probabilities, PROBABILITIES)
+        if self.nesting not in NESTINGS:
+            raise unknown_name("nesting", self.nesting, NESTINGS)
         self._check_enrolment()
         if self.tune == "in-fold" and self.probabilities != "raw":
             raise InputError(
@@ -119,10 +133,18 @@ class Protocol:
         return self.calibrate in TRANSDUCTIVE or self.features_per_actor
 
     @property
+    def fits(self) -> bool:
+        """Whether anything is fitted on scores of other folds: else it does not matter what their models
+        saw."""
+        fitted = self.decision not in (*UNSCORED, IDENTITY) or self.probabilities != "raw"
+        return self.tune == "cross-fold" and (fitted or self.enrol_clips is not None)
+
+    @property
     def label(self) -> str:
         """In words, with every caveat that a reader must see."""
         notes = [self.decision, self.tune]
         notes += ["optimistic"] if self.tune == "in-fold" else []
+        notes += [NESTINGS[self.nesting]] if self.fits and self.nesting != "unknown" else []
         notes += [f"scores per {self.calibrate}{self._enrolment}"] if self.calibrate in TRANSDUCTIVE else []
         notes += [f"{self.probabilities} probabilities"] if self.probabilities != "raw" else []
         notes += [f"presence weight {self.presence_weight:g}"] if self.presence_weight != EVEN else []

@@ -41,6 +41,7 @@ def summary(evaluation: Evaluation) -> dict[str, object]:
         "tune": protocol.tune,
         "calibrate": protocol.calibrate,
         "seed": protocol.seed,
+        "nesting": protocol.nesting,
         **unusual,
         "blended_version": version("blended-eval"),
     }

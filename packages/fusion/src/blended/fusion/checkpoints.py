@@ -7,7 +7,7 @@ epoch are all there is to keep.
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,11 @@ from blended.fusion.plan import Job
 
 NAME = "training.safetensors"
 GROUPS = ("parameters", "first", "second", "average", "best")
+RECORDED = "recorded"
+
+Recorded = dict[int, dict[str, np.ndarray]]
+"""Place of a job -> kind of prediction -> [epoch, clip, column]: what its model said of `Job.recorded` after
+each of `Job.recorded_epochs`; NaN after epochs that it did not have."""
 
 
 @dataclass(slots=True, eq=False)
@@ -46,6 +51,7 @@ class Progress:
     watched_loss: Float[np.ndarray, "M epoch"]
     pieces: int
     """Parts that a batch is cut into: the order of a sum is part of its last bit."""
+    recorded: Recorded = field(default_factory=Recorded)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +79,9 @@ def origin_of(
         digest.update(np.float64(job.learning_rate).tobytes())
         digest.update(job.rows.astype(np.int64).tobytes())
         digest.update(b"" if job.watched is None else job.watched.astype(np.int64).tobytes())
+        if job.recorded is not None:
+            digest.update(b"recorded" + job.recorded.astype(np.int64).tobytes())
+            digest.update(json.dumps(job.recorded_epochs).encode())
     return Origin(space.emotions, digest.hexdigest())
 
 
@@ -85,6 +94,8 @@ def write_progress(folder: Path, progress: Progress, origin: Origin) -> None:
     }
     tensors["steps"] = progress.steps_A.cpu().numpy()
     tensors["watched_loss"] = progress.watched_loss
+    for place, said in progress.recorded.items():
+        tensors |= {f"{RECORDED}/{place}/{kind}": values for kind, values in said.items()}
     metadata = {
         "emotions": json.dumps(origin.emotions),
         "fingerprint": origin.fingerprint,
@@ -124,15 +135,20 @@ def read_progress(
     if metadata.get("fingerprint") != origin.fingerprint:
         return None
     groups: dict[str, Parameters] = {group: {} for group in GROUPS}
+    recorded: Recorded = {}
     for name, value in tensors.items():
         group, _, parameter = name.partition("/")
         if group in groups:
             groups[group][parameter] = value
+        elif group == RECORDED:
+            place, _, kind = parameter.partition("/")
+            recorded.setdefault(int(place), {})[kind] = value.cpu().numpy()
     return Progress(
         epoch=int(metadata["epoch"]),
         places=json.loads(metadata["places"]),
         steps_A=tensors["steps"],
         watched_loss=tensors["watched_loss"].cpu().numpy(),
         pieces=int(metadata["pieces"]),
+        recorded=recorded,
         **groups,
     )

@@ -10,6 +10,7 @@ from torch import Tensor
 from blended.data import InputError, LabelSpace
 from blended.data.leaks import forbid_shared_actors
 from blended.fusion.media import Media
+from blended.fusion.pairs import Nesting
 from blended.fusion.sequences import Sequences
 
 
@@ -38,6 +39,8 @@ class Inputs:
     """Encoder -> clips without its features, whose rows are then 0; encoders that miss none are left out."""
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Encoder -> names of the columns of its vectors, where they have names."""
+    nesting: Nesting = "plain"
+    """What is trained beside the models that are reported, for decisions to be fitted on."""
 
     def __post_init__(self) -> None:
         """Raises InputError for features that are not finite or lack clips, or an actor in two folds."""

@@ -5,7 +5,7 @@ its patience has run out, so that the others go on faster and it stays exactly a
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -13,13 +13,13 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from blended.data import InputError
-from blended.fusion.checkpoints import Progress
+from blended.fusion.checkpoints import Progress, Recorded
 from blended.fusion.config import TrainingConfig
-from blended.fusion.network import Network
+from blended.fusion.network import Network, Outputs
 from blended.fusion.objective import Objective, Targets
 from blended.fusion.optimiser import AdamW, Parameters, rate_factor
 from blended.fusion.parallel import ALONE, Parallel
-from blended.fusion.passes import outputs_of, per_model
+from blended.fusion.passes import outputs_of, per_model, predictions_of
 from blended.fusion.plan import Draws, Job, batches_of_epoch, num_batches
 from blended.fusion.run import Batched, Epoch, Run
 from blended.fusion.sources import Source
@@ -50,6 +50,7 @@ class Loop:
     parallel: Parallel = ALONE
     by_length: int = 1
     """See `Step`."""
+    recorded: Recorded = field(default_factory=Recorded)
 
     @staticmethod
     def begin(
@@ -89,7 +90,7 @@ class Loop:
         """Takes over what was written after an epoch."""
         self.epochs_done, self.places = progress.epoch, progress.places
         self.best, self.watched_loss = progress.best, progress.watched_loss
-        self.pieces = progress.pieces
+        self.pieces, self.recorded = progress.pieces, progress.recorded
         self.optimiser = AdamW(
             # In the order of before: a file sorts names, and the sum of a norm depends on the order.
             {name: progress.parameters[name] for name in self.optimiser.parameters},
@@ -116,6 +117,7 @@ class Loop:
             self.best,
             self.watched_loss,
             self.pieces,
+            self.recorded,
         )
 
     @property
@@ -140,6 +142,7 @@ class Loop:
         self._check_finite(jobs, plan, first_bad_A)
         self.epochs_done += 1
         watched = self._watch(jobs)
+        self._record(jobs)
         if run.on_epoch is not None and watched:
             run.on_epoch(Epoch(run.first_epoch + self.epochs_done, watched))
         self._keep(jobs)
@@ -212,17 +215,7 @@ class Loop:
         seen = [(at, job.watched) for at, job in enumerate(jobs) if job.watched is not None]
         if not seen:
             return []
-        width = max(len(rows) for _, rows in seen)
-        rows_AW = np.full((len(seen), width), -1)
-        for line, (_, rows) in enumerate(seen):
-            rows_AW[line, : len(rows)] = rows
-        rows = torch.as_tensor(rows_AW, device=self.weights_MN.device)
-        here = torch.tensor([at for at, _ in seen], device=rows.device)
-        parameters = {name: value[here] for name, value in self.optimiser.predicting.items()}
-        models = self._models[here]
-        outputs = outputs_of(
-            self.network, parameters, self.source, models, rows.clamp(min=0), self.config.amp
-        )
+        outputs, rows = self._outputs(seen)
         losses = per_model(self.objective.criterion, len(seen))(
             outputs, self.targets.take(rows.clamp(min=0)), (rows >= 0).float()
         )
@@ -235,6 +228,39 @@ class Loop:
         self.watched_loss[[self.places[at] for at, _ in seen], self.epochs_done - 1] = losses.cpu().numpy()
         shares = self.network.scores.probabilities(outputs).double().cpu().numpy()
         return [(rows, shares[line, : len(rows)]) for line, (_, rows) in enumerate(seen)]
+
+    @torch.no_grad()
+    def _record(self, jobs: Sequence[Job]) -> None:
+        """Keeps what models say of the clips that their jobs ask for after this epoch."""
+        asked = [
+            (at, job.recorded)
+            for at, job in enumerate(jobs)
+            if job.recorded is not None and self.epochs_done in job.recorded_epochs
+        ]
+        if not asked:
+            return
+        said = predictions_of(self.network, self._outputs(asked)[0])
+        for line, (at, rows) in enumerate(asked):
+            epochs = jobs[at].recorded_epochs
+            kept = self.recorded.setdefault(self.places[at], {})
+            for kind, values in said.items():
+                own = values[line, : len(rows)].cpu().numpy()
+                kept.setdefault(kind, np.full((len(epochs), *own.shape), np.nan, own.dtype))
+                kept[kind][epochs.index(self.epochs_done)] = own
+
+    def _outputs(
+        self, asked: Sequence[tuple[int, Int[np.ndarray, "_"]]]
+    ) -> tuple[Outputs, Int[Tensor, "W B"]]:
+        """What some of the models in training say, each of rows of its own; and the rows, filled up by -1."""
+        width = max(len(rows) for _, rows in asked)
+        rows_WB = np.full((len(asked), width), -1)
+        for line, (_, rows) in enumerate(asked):
+            rows_WB[line, : len(rows)] = rows
+        rows = torch.as_tensor(rows_WB, device=self.weights_MN.device)
+        here = torch.tensor([at for at, _ in asked], device=rows.device)
+        parameters = {name: value[here] for name, value in self.optimiser.predicting.items()}
+        given = (self.source, self._models[here], rows.clamp(min=0), self.config.amp)
+        return outputs_of(self.network, parameters, *given), rows
 
     def _keep(self, jobs: Sequence[Job]) -> None:
         """Keeps the weights of models that have become better or are done; lets the done ones leave."""

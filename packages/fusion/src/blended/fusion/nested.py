@@ -5,10 +5,13 @@ watched on j and gives the number of epochs, and the learning rate where several
 for j, on actors it never saw, are what a later stage may be fitted on (late weights). The *reported* model is
 then trained without k for that many epochs. The *final* model trains on everything for the median number of
 epochs; it predicts the test partition and new clips.
+
+What decides for fold k is fitted on scores of the other folds. Under *strict* nesting those are of models
+that saw no label of k either (`pairs`); under *plain* nesting they are those that the other folds report.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -16,6 +19,7 @@ from torch import Tensor
 
 from blended.data import InputError
 from blended.fusion.config import TrainingConfig
+from blended.fusion.pairs import Choice, Nesting, Pairs, Predicted, groups_of, mean_recorded, num_models
 from blended.fusion.plan import Job
 from blended.fusion.run import Run
 from blended.fusion.sources import Change
@@ -24,17 +28,6 @@ from blended.fusion.training import Problem, Trained, train
 MIN_FOLDS = 3
 FINAL = -1
 """In place of a fold, for the model that trains on all clips."""
-
-Predicted = dict[str, np.ndarray]
-"""`emotions` [clip, emotion], and `states` and `gates` where the network has them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """What the inner fold of a reported fold chose."""
-
-    epochs: int
-    learning_rate: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,6 +47,9 @@ class Nested:
     fold_of_model: tuple[int, ...]
     """Which fold each model of `reported` is reported on."""
     clip_folds: Int[np.ndarray, "train"]
+    fitting: Predicted = field(default_factory=Predicted)
+    """[fold, clip, ...], folds sorted: what the decision of a fold is fitted on, beside its own clips as in
+    `out_of_fold`; empty under plain nesting."""
 
     @property
     def final_models(self) -> tuple[int, ...]:
@@ -98,6 +94,7 @@ def train_nested(
     config: TrainingConfig,
     seed: int,
     run: Run,
+    nesting: Nesting = "plain",
 ) -> Nested:
     """Probes, reported models and the final model of one problem.
 
@@ -110,21 +107,30 @@ def train_nested(
             f"nested training needs at least {MIN_FOLDS} folds, got {folds}: one is reported, one chooses "
             f"the number of epochs, the rest is trained on"
         )
+    strict = nesting == "strict"
     probe_jobs = _probe_jobs(clip_folds, folds, config, seed)
+    if strict and _by_themselves(folds):
+        probe_jobs = _recorded(probe_jobs, clip_folds, folds)
     probes = train(problem, probe_jobs, config, run.stage("probes"))
     choices = _choices(probes.watched_loss, folds, config)
     jobs, fold_of_model = _reported_jobs(clip_folds, folds, choices, config, seed)
     # What is reported needs no callback: it is over before anybody could learn from it.
     reported = train(problem, jobs, config, Run(run.log, None, run.stage("reported").checkpoints))
+    out_of_fold = _of_own_folds(reported, fold_of_model, clip_folds, None)
+    inner = _of_inner_folds(probes, probe_jobs, choices, folds, config, len(clip_folds))
     nested = Nested(
-        out_of_fold=_of_own_folds(reported, fold_of_model, clip_folds, None),
-        inner=_of_inner_folds(probes, probe_jobs, choices, folds, config, len(clip_folds)),
+        out_of_fold=out_of_fold,
+        inner=inner,
         test={},
         choices=choices,
         reported=reported,
         fold_of_model=fold_of_model,
         clip_folds=clip_folds,
     )
+    if strict:
+        known = _known(probes, inner, choices, clip_folds, folds, config)
+        pairs = Pairs(clip_folds, folds, choices, known)
+        nested.fitting.update(_fitting(problem, pairs, out_of_fold, config, seed, run))
     test = _mean(reported, nested.final_models, np.arange(len(clip_folds), num_clips))
     nested.test.update(test)
     return nested
@@ -145,6 +151,61 @@ def _probe_jobs(
                 for repeat in range(config.seeds)
             ]
     return jobs
+
+
+def _by_themselves(folds: Sequence[int]) -> bool:
+    """Whether probes are pairs: folds are left out one by one, not in groups."""
+    return len(groups_of(folds)) == len(folds)
+
+
+def _recorded(jobs: Sequence[Job], clip_folds: Int[np.ndarray, "train"], folds: Sequence[int]) -> list[Job]:
+    """Probes that say after every epoch what they think of the fold that they are a probe of."""
+    fold_of_job = np.repeat(folds, len(jobs) // len(folds))
+    return [
+        replace(
+            job, recorded=np.flatnonzero(clip_folds == fold), recorded_epochs=tuple(range(1, job.epochs + 1))
+        )
+        for job, fold in zip(jobs, fold_of_job, strict=True)
+    ]
+
+
+def _known(
+    probes: Trained,
+    inner: Predicted,
+    choices: Mapping[int, Choice],
+    clip_folds: Int[np.ndarray, "train"],
+    folds: Sequence[int],
+    config: TrainingConfig,
+) -> dict[tuple[int, int], Predicted]:
+    """What probes said: for a fold of its inner fold, and for the inner fold of it, as far as they got."""
+    found: dict[tuple[int, int], Predicted] = {}
+    for number, fold in enumerate(folds if _by_themselves(folds) else ()):
+        after = inner_fold(fold, folds)
+        rows, choice = np.flatnonzero(clip_folds == after), choices[after]
+        found[fold, after] = {kind: values[rows] for kind, values in inner.items()}
+        first = (number * len(config.rates) + config.rates.index(choice.learning_rate)) * config.seeds
+        said = mean_recorded(probes, range(first, first + config.seeds), choice.epochs - 1)
+        if np.isfinite(said["emotions"]).all():
+            found[after, fold] = said
+    return found
+
+
+def _fitting(
+    problem: Problem, pairs: Pairs, out_of_fold: Predicted, config: TrainingConfig, seed: int, run: Run
+) -> Predicted:
+    """Trains the pairs that no probe stands in for, all at once."""
+    asked, trained = pairs.asked, None
+    if asked:
+        seeds = {fold: [model_seed(seed, fold, one) for one in range(config.seeds)] for fold in pairs.folds}
+        if not _by_themselves(pairs.folds):
+            run.log(
+                f"{len(pairs.folds)} folds: decisions are fitted on scores of {num_models(pairs.folds)} "
+                f"models, each of which leaves out one or two of {len(pairs.groups)} groups of folds"
+            )
+        # Nobody is told: it is no training that choices are made on.
+        untold = replace(run.stage("pairs"), on_epoch=None)
+        trained = train(problem, pairs.jobs(asked, seeds), config, untold)
+    return pairs.scores(out_of_fold, asked, trained)
 
 
 def _choices(

@@ -83,6 +83,16 @@ def outputs_of(
     return {key: chosen(value, back) for key, value in whole.items()}
 
 
+def predictions_of(network: Network, outputs: Outputs) -> dict[str, Tensor]:
+    """`emotions` and, where there are, `states` and `gates`: probabilities, or intensities."""
+    wanted = {"emotions": network.scores.probabilities(outputs)}
+    if "log_p_states" in outputs:
+        wanted["states"] = outputs["log_p_states"].exp()
+    if "gates" in outputs:
+        wanted["gates"] = outputs["gates"]
+    return wanted
+
+
 def chosen(values: Tensor, places_AB: Int[Tensor, "A B"]) -> Tensor:
     """[A, B, ...]: for every model some of its clips, in an order of its own."""
     shape = (*places_AB.shape, *(1 for _ in values.shape[2:]))

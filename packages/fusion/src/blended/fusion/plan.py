@@ -27,6 +27,10 @@ class Job:
     learning_rate: float
     watched: Int[np.ndarray, "watched"] | None = None
     """Rows whose loss is recorded after every epoch; never rows of the fold that is reported."""
+    recorded: Int[np.ndarray, "recorded"] | None = None
+    """Rows that are predicted after some epochs, for others to be judged by: nothing here depends on them."""
+    recorded_epochs: tuple[int, ...] = ()
+    """After which epochs, from 1."""
 
 
 def num_batches(job: Job, batch_size: int) -> int:

@@ -6,7 +6,7 @@ M models, A of them still trained, N clips in all, B clips per batch, E emotions
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -15,14 +15,14 @@ from torch import Tensor
 from torch.func import stack_module_state
 
 from blended.data import InputError
-from blended.fusion.checkpoints import origin_of, read_progress, write_progress
+from blended.fusion.checkpoints import Recorded, origin_of, read_progress, write_progress
 from blended.fusion.config import TrainingConfig
 from blended.fusion.loop import Loop
 from blended.fusion.network import Network
 from blended.fusion.objective import Objective, Targets
 from blended.fusion.optimiser import Parameters
 from blended.fusion.parallel import ALONE, Parallel
-from blended.fusion.passes import outputs_of
+from blended.fusion.passes import outputs_of, predictions_of
 from blended.fusion.plan import Job
 from blended.fusion.run import Run
 from blended.fusion.sources import Change, Source
@@ -66,6 +66,8 @@ class Trained:
     device: torch.device
     together: int | None = None
     """Models applied at once; None for all."""
+    recorded: Recorded = field(default_factory=Recorded)
+    """What models said while they were trained, as their jobs asked."""
 
     @property
     def num_models(self) -> int:
@@ -85,11 +87,7 @@ class Trained:
             for places in models.split(self.together or len(models))
         ]
         outputs = {key: torch.cat([part[key] for part in parts]) for key in parts[0]}
-        wanted = {"emotions": self.network.scores.probabilities(outputs)}
-        if "log_p_states" in outputs:
-            wanted["states"] = outputs["log_p_states"].exp()
-        if "gates" in outputs:
-            wanted["gates"] = outputs["gates"]
+        wanted = predictions_of(self.network, outputs)
         return {key: value.double().cpu().numpy() for key, value in wanted.items()}
 
     def _some(self, places: Int[Tensor, "A"]) -> Parameters:
@@ -150,7 +148,8 @@ def train(problem: Problem, jobs: Sequence[Job], config: TrainingConfig, run: Ru
                 write_progress(folder, loop.progress(), origin)
                 written = time.monotonic()
     run.log(f"trained {len(jobs)} models for up to {loop.epochs_done} epochs")
-    return Trained(network, loop.best, source, loop.watched_loss, config, problem.device, problem.together)
+    given = (config, problem.device, problem.together, loop.recorded)
+    return Trained(network, loop.best, source, loop.watched_loss, *given)
 
 
 def _in_turns(
@@ -167,10 +166,14 @@ def _in_turns(
     for first, part in zip(range(0, len(jobs), together), parts, strict=True):
         rows, columns = part.watched_loss.shape
         watched_loss[first : first + rows, :columns] = part.watched_loss
+    recorded: Recorded = {}
+    for first, part in zip(range(0, len(jobs), together), parts, strict=True):
+        recorded |= {first + place: said for place, said in part.recorded.items()}
     names = parts[0].parameters
     joined = {name: torch.cat([part.parameters[name] for part in parts]) for name in names}
     source = problem.make_source(jobs)
-    return Trained(parts[0].network, joined, source, watched_loss, config, problem.device, together)
+    given = (config, problem.device, together, recorded)
+    return Trained(parts[0].network, joined, source, watched_loss, *given)
 
 
 def _fresh(problem: Problem, source: Source, jobs: Sequence[Job]) -> tuple[Network, Parameters]:

@@ -12,6 +12,7 @@ from blended.eval.breakdown import OVERALL_WORDS, Breakdown
 from blended.eval.detail import GroupScores
 from blended.eval.evaluation import Evaluation
 from blended.eval.probabilities import ReliabilityChange
+from blended.eval.protocol import UNKNOWN_NESTING
 from blended.eval.tasks import MEASURES
 
 
@@ -34,6 +35,8 @@ def print_evaluation(result: Evaluation) -> None:
     for key, estimate in result.measured.items():
         console.print(f"  {MEASURES[key].words:<20} {estimate}", highlight=False)
     console.print(f"means over folds; 95 % intervals over {result.basis}", style="dim", highlight=False)
+    if result.protocol.fits and result.protocol.nesting == "unknown":
+        console.print(UNKNOWN_NESTING, style="dim")
 
 
 def print_note(sentence: str) -> None:

@@ -19,7 +19,7 @@ from blended.data.tensor_file import write_tensors
 from blended.fusion.strategies import Fused
 from blended.studies.search.outcome import Curve
 
-ARRAYS = ("out_of_fold", "inner", "test", "states", "test_states")
+ARRAYS = ("out_of_fold", "inner", "test", "states", "test_states", "fitting", "fitting_states")
 """Of `Fused`: what is decided from."""
 
 

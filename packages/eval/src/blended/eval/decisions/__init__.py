@@ -28,8 +28,19 @@ WEIGHTED = frozenset({"bayes", "set-ratio", "expected-score"})
 """Entries that decode an expected score, so that its weight of presence can be chosen."""
 OF_STATES = frozenset({"expected-score"})
 """Entries that decode a model's own probabilities of label states and look at nothing else."""
+UNSCORED = frozenset({"templates", "argmax", "expected-score", "most-frequent-single", "most-frequent-blend"})
+"""Entries that fit nothing to scores: other folds' scores make no difference to them."""
 
-__all__ = ["DECISIONS", "OF_STATES", "WEIGHTED", "Decider", "Fit", "FitOptions", "trivial_decisions"]
+__all__ = [
+    "DECISIONS",
+    "OF_STATES",
+    "UNSCORED",
+    "WEIGHTED",
+    "Decider",
+    "Fit",
+    "FitOptions",
+    "trivial_decisions",
+]
 
 
 def trivial_decisions(space: LabelSpace) -> tuple[str, ...]:

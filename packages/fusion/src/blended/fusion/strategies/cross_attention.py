@@ -76,7 +76,9 @@ def fit_cross_attention(config: CrossAttentionConfig, inputs: Inputs, seed: int,
         device=device,
         by_length=PIECES_BY_LENGTH if _separable(config.training, space) else 1,
     )
-    nested = train_nested(problem, inputs.folds, len(inputs.clips), config.training, seed, run)
+    nested = train_nested(
+        problem, inputs.folds, len(inputs.clips), config.training, seed, run, inputs.nesting
+    )
     return fused(nested, inputs)
 
 

@@ -37,7 +37,9 @@ def fit_early(config: EarlyConfig, inputs: Inputs, seed: int, run: Run) -> Fused
     problem = pooled_problem(
         inputs, config.features, config.standardise, config.training, config.pca, Concatenation
     )
-    nested = train_nested(problem, inputs.folds, len(inputs.clips), config.training, seed, run)
+    nested = train_nested(
+        problem, inputs.folds, len(inputs.clips), config.training, seed, run, inputs.nesting
+    )
     return fused(nested, inputs)
 
 

@@ -47,6 +47,12 @@ class Fused:
     attended: Callable[[Sequence[int]], tuple[Attended, ...]] | None = None
     """How streams attended to each other in the training clips, where they did; given the clips whose
     attention is wanted step by step."""
+    fitting: Float[np.ndarray, "fold train emotion"] | None = None
+    """Strictly nested: for every fold, in their order, what its decision is fitted on: the other folds' clips
+    by models that saw no label of it; its own clips as in `out_of_fold`. None under plain nesting, where
+    decisions are fitted on `out_of_fold`."""
+    fitting_states: Float[np.ndarray, "fold train state"] | None = None
+    """Likewise, of `states`."""
 
     def changed(self, change: Change) -> Float[np.ndarray, "train emotion"]:
         """Probabilities of the emotions alone of `judged`."""
@@ -73,6 +79,8 @@ def fused(nested: Nested, inputs: Inputs, gated: tuple[str, ...] = ()) -> Fused:
         test_states=nested.test.get("states"),
         gates={} if gates is None else {name: gates[:, place] for place, name in enumerate(gated)},
         attended=attention_of(nested),
+        fitting=nested.fitting.get("emotions"),
+        fitting_states=nested.fitting.get("states"),
     )
 
 

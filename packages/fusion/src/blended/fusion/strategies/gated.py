@@ -39,7 +39,9 @@ def fit_gated(config: GatedConfig, inputs: Inputs, seed: int, run: Run) -> Fused
     problem = pooled_problem(
         inputs, config.features, config.standardise, config.training, config.pca, _body(config)
     )
-    nested = train_nested(problem, inputs.folds, len(inputs.clips), config.training, seed, run)
+    nested = train_nested(
+        problem, inputs.folds, len(inputs.clips), config.training, seed, run, inputs.nesting
+    )
     return fused(nested, inputs, gated=config.features)
 
 

@@ -122,7 +122,10 @@ def fit_hicmae(config: HiCMAEFusionConfig, inputs: Inputs, seed: int, run: Run) 
         device=device,
         together=1,
     )
-    return fused(train_nested(problem, inputs.folds, len(inputs.clips), config.training, seed, run), inputs)
+    nested = train_nested(
+        problem, inputs.folds, len(inputs.clips), config.training, seed, run, inputs.nesting
+    )
+    return fused(nested, inputs)
 
 
 def network_of(

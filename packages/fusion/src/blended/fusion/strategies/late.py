@@ -77,7 +77,38 @@ def fit_late(config: LateConfig, inputs: Inputs, seed: int, run: Run) -> Fused:
         states=None if states is None else _combined(combiners, inputs, states, train),
         test_states=None if test_states is None else final(test_states, test),
         shares=_shares(parts, combiners, final),
+        fitting=_fitting(config, inputs, parts, combiners, train, "emotions"),
+        fitting_states=None
+        if states is None
+        else _fitting(config, inputs, parts, combiners, train, "states"),
     )
+
+
+def _fitting(
+    config: LateConfig,
+    inputs: Inputs,
+    parts: Mapping[str, Nested],
+    combiners: Mapping[int, Combiner],
+    present: Bool[np.ndarray, "encoder train"],
+    kind: Literal["emotions", "states"],
+) -> Float[np.ndarray, "fold train column"] | None:
+    """What the decision of a fold is fitted on, by the combination of that fold: nobody saw a label of it.
+
+    Save for its inner fold, which that combination was fitted on: there the clips of one half of the actors
+    are combined by what was fitted on the other half.
+    """
+    if not all(part.fitting for part in parts.values()):
+        return None
+    given = np.stack([part.fitting[kind] for part in parts.values()])
+    inner = np.stack([part.inner["emotions"] for part in parts.values()])
+    combined = np.stack(
+        [combiner(given[:, number], present) for number, combiner in enumerate(combiners.values())]
+    )
+    for number, fold in enumerate(combiners):
+        rows = np.flatnonzero(inputs.folds == inner_fold(fold, [*combiners]))
+        halved = _halved(config, inputs, inner, given[:, number], present, rows)
+        combined[number, rows] = halved
+    return combined
 
 
 def _tracked(
@@ -116,7 +147,9 @@ def _trained(config: LateConfig, inputs: Inputs, seed: int, run: Run) -> dict[st
             inputs, [name], config.standardise, config.training, config.pca, Concatenation
         )
         stage = run.stage(name, number * config.training.max_epochs)
-        parts[name] = train_nested(problem, inputs.folds, len(inputs.clips), config.training, seed, stage)
+        parts[name] = train_nested(
+            problem, inputs.folds, len(inputs.clips), config.training, seed, stage, inputs.nesting
+        )
     return parts
 
 
@@ -187,12 +220,26 @@ def _inner(
     combined = np.empty(inner.shape[1:])
     for fold in sorted(set(inputs.folds.tolist())):
         rows = np.flatnonzero(inputs.folds == fold)
-        actors = sorted({inputs.actors[row] for row in rows})
-        first = np.array([actors.index(inputs.actors[row]) % 2 == 0 for row in rows])
-        halves = [(rows[first], rows[~first]), (rows[~first], rows[first])]
-        for fitted_on, judged in halves if first.any() and not first.all() else [(rows, rows)]:
-            combiner = _fitted(config, inputs, inner, present, fitted_on)
-            combined[judged] = combiner(inner[:, judged], present[:, judged])
+        combined[rows] = _halved(config, inputs, inner, inner, present, rows)
+    return combined
+
+
+def _halved(
+    config: LateConfig,
+    inputs: Inputs,
+    inner: Float[np.ndarray, "encoder train emotion"],
+    given: Float[np.ndarray, "encoder train column"],
+    present: Bool[np.ndarray, "encoder train"],
+    rows: Int[np.ndarray, "own"],
+) -> Float[np.ndarray, "own column"]:
+    """`given` for a fold's clips of one half of its actors by what was fitted on the other half's `inner`."""
+    actors = sorted({inputs.actors[row] for row in rows})
+    first = np.array([actors.index(inputs.actors[row]) % 2 == 0 for row in rows])
+    halves = [(first, ~first), (~first, first)] if first.any() and not first.all() else [(first | True,) * 2]
+    combined = np.empty((len(rows), given.shape[-1]))
+    for fitted_on, judged in halves:
+        combiner = _fitted(config, inputs, inner, present, rows[fitted_on])
+        combined[judged] = combiner(given[:, rows[judged]], present[:, rows[judged]])
     return combined
 
 

@@ -56,7 +56,9 @@ def fit_subsampled(config: SubsampledConfig, inputs: Inputs, seed: int, run: Run
         objective=make_objective(config.training.loss, space, has_states=False, device=device),
         device=device,
     )
-    nested = train_nested(problem, inputs.folds, len(inputs.clips), config.training, seed, run)
+    nested = train_nested(
+        problem, inputs.folds, len(inputs.clips), config.training, seed, run, inputs.nesting
+    )
     return fused(nested, inputs)
 
 
