@@ -102,11 +102,14 @@ def test_the_table_and_the_json(blended: Blended, files: tuple[Path, Path], tmp_
     result = json.loads((tmp_path / "out.json").read_text())
     assert set(result) == {
         "folds", "presence_accuracy", "salience_accuracy", "score", "presence_interval", "salience_interval",
-        "score_interval", "intervals_over", "decision", "tune", "calibrate", "seed", "blended_version",
-        "detail", "scores",
+        "score_interval", "intervals_over", "decision", "tune", "calibrate", "seed", "nesting",
+        "blended_version", "detail", "scores",
     }  # fmt: skip
     assert [fold["clips"] for fold in result["folds"]] == [72, 72]
     assert {"fold", "clips", "presence_accuracy", "salience_accuracy"} < set(result["folds"][0])
+    # Nobody says what the models behind a file saw, so that is said.
+    assert result["nesting"] == "unknown"
+    assert "it is not known what the models behind these scores saw" in " ".join(stdout.split())
     assert (result["decision"], result["tune"], result["calibrate"], result["seed"], result["scores"]) == (
         "set-ratio", "cross-fold", "none", 0, ["logits"],
     )  # fmt: skip

@@ -50,6 +50,7 @@ def test_every_choice_of_a_decision_is_in_its_protocol() -> None:
         "tune",
         "seed",
         "pretrained",
+        "nesting",
         "features_per_actor",
         "decision",
     } == {*DecisionConfig.model_fields} - {"name"}

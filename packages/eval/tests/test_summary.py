@@ -13,7 +13,8 @@ from blended.eval.summary import summary
 
 KEYS = {
     "folds", "presence_accuracy", "salience_accuracy", "score", "presence_interval", "salience_interval",
-    "score_interval", "intervals_over", "decision", "tune", "calibrate", "seed", "blended_version",
+    "score_interval", "intervals_over", "decision", "tune", "calibrate", "seed", "nesting",
+    "blended_version",
 }  # fmt: skip
 FOLD_KEYS = {"fold", "clips", "presence_accuracy", "salience_accuracy"}
 
