@@ -4,6 +4,7 @@
 
 SHELL := /bin/bash
 PYTHON ?= python3
+WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
 UV_VERSION := 0.13.8
 BIN := .venv/bin
 PACKAGES := packages/data packages/encoders packages/fusion packages/eval studies
@@ -32,7 +33,12 @@ $(BIN)/.installed: $(BIN)/uv requirements.lock $(PACKAGES:=/pyproject.toml)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation $(addprefix -e ,$(PACKAGES))
 	@touch $@
 
+# The stages of DVC, but those that would import the same for minutes, once each, are computed together first.
 repro: install
+	dvc repro --quiet index
+	blended features extract --all --workers $(WORKERS)
+	dvc repro --quiet plan
+	blended train --all --workers $(WORKERS)
 	dvc repro
 	@blended runs
 

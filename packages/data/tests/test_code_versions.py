@@ -1,5 +1,7 @@
 """What changes the version of code: what a computation can reach, and nothing else."""
 
+import importlib.util
+import sys
 from pathlib import Path
 
 import pytest
@@ -139,3 +141,26 @@ def test_every_definition_of_the_installed_rooms_is_read() -> None:
 def test_versions_of_libraries_that_are_not_here_are_left_out() -> None:
     found = library_versions(["numpy", "no-such-distribution"])
     assert [*found] == ["numpy"] and found["numpy"][0].isdigit()
+
+
+def test_somebody_elses_class_is_read_from_its_own_file(tmp_path: Path) -> None:
+    def made(factor: int) -> str:
+        name = f"their_encoder_{factor}"
+        file = tmp_path / f"{name}.py"
+        file.write_text(
+            "from blended.data.errors import some\n\n"
+            f"class Theirs:\n    def encode(self): return {factor} * len(some([]))\n"
+        )
+        spec = importlib.util.spec_from_file_location(name, file)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+        reached = definitions_reached([module.Theirs])
+        assert {place for place in reached if place[0] != name} == {
+            ("blended.data.errors", "some"),
+            ("blended.data.errors", "NUM_NAMED"),
+        }
+        return reached[name, "Theirs"]
+
+    assert made(2) != made(3)

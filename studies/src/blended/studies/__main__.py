@@ -14,6 +14,7 @@ from blended.studies.commands import (
     encoders,
     evaluate,
     features,
+    plan,
     predict,
     pretrain,
     register,
@@ -37,6 +38,7 @@ app.add_typer(encoders.app, name="encoders")
 app.add_typer(features.app, name="features")
 app.add_typer(study.app, name="study")
 app.add_typer(pretrain.app, name="pretrain")
+app.add_typer(plan.app, name="plan")
 app.command("train")(train.train)
 app.command("compare")(compare.compare)
 app.command("evaluate")(evaluate.evaluate)

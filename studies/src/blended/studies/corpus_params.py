@@ -1,19 +1,22 @@
-"""The part of params.yaml that says which corpus is worked on; light to read, because nothing is trained.
+"""The parts of params.yaml that say which corpus is worked on and which features there are; light to read.
 
-Commands on recordings run within a second or two: they must not wait for torch, which the check of recipes
-needs. `blended data prepare`, the first step of the pipeline, reads all of params.yaml.
+Commands on recordings and features run within a second or two: they must not wait for torch, which the check
+of recipes needs. `blended data prepare`, the first step of the pipeline, reads all of params.yaml.
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from ruamel.yaml import YAML, YAMLError
 
 from blended.data.demo.config import DemoConfig
 from blended.data.errors import InputError, unknown_name
+
+if TYPE_CHECKING:
+    from blended.data.foreign import ImportedConfig
 
 
 class CorpusSource(BaseModel):
@@ -57,12 +60,73 @@ class CorpusParams(BaseModel):
     """Clips that may be unreadable before the pipeline stops."""
 
 
+class ForeignFeatures(BaseModel):
+    """Features that somebody else extracted."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: Path
+    """A folder of .npy or CSV files, an .npz, or a table with a row per clip."""
+    settings: dict[str, JsonValue] = {}
+    """How they are read; see `blended.data.foreign.ImportedConfig`."""
+
+    def config(self, name: str) -> "ImportedConfig":
+        """Raises InputError for settings that do not exist or are out of range."""
+        from blended.data.foreign import ImportedConfig
+
+        try:
+            return ImportedConfig.model_validate(with_name(name, self.settings))
+        except ValidationError as error:
+            problems = [f"{p['loc'][-1]}: {p['msg']}, got {p['input']!r}" for p in error.errors()]
+            raise InputError(f"imported.{name}.settings: {'; '.join(problems)}") from error
+
+
+class FeatureParams(CorpusParams):
+    """What of params.yaml concerns corpus and features."""
+
+    encoders: dict[str, dict[str, JsonValue]]
+    """Encoder name -> its settings."""
+    weights: dict[str, str] = Field(default_factory=dict)
+    """Encoder name -> the file of its trained weights, or `random`, which allows untrained features in
+    recipes; for those not named, what `blended encoders fetch` got."""
+    imported: dict[str, ForeignFeatures] = Field(default_factory=dict)
+    """Name -> features made by others, used in recipes like an encoder's."""
+
+
 P = TypeVar("P", bound=CorpusParams)
 
 
 def read_corpus_params(path: Path) -> CorpusParams:
     """The choice of the corpus; raises InputError as `blended.studies.params.read_params` does."""
     return checked(path, CorpusParams)
+
+
+def read_feature_params(path: Path) -> FeatureParams:
+    """Corpus, encoders and imported features; raises InputError as `blended.studies.params.read_params`."""
+    params = checked(path, FeatureParams)
+    check_features(path, params)
+    return params
+
+
+def check_features(path: Path, params: FeatureParams) -> None:
+    """Raises InputError for encoders, weights and imported features that do not exist or are out of range."""
+    from blended.encoders.table import encoder_config
+
+    for name, settings in params.encoders.items():
+        try:
+            encoder_config(with_name(name, settings))
+        except InputError as error:
+            raise InputError(f"{path}: encoders: {error}") from error
+    for name in params.weights:
+        if name not in params.encoders:
+            raise InputError(f"{path}: weights: {unknown_name('encoder', name, params.encoders)}")
+    for name, given in params.imported.items():
+        given.config(name)
+
+
+def with_name(name: str, settings: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """An encoder's settings as its config reads them."""
+    return {"name": name, **settings}
 
 
 def checked(path: Path, model: type[P]) -> P:

@@ -26,8 +26,9 @@ from blended.fusion.nested import Predicted
 from blended.fusion.sources import Change
 from blended.fusion.strategies import FUSIONS
 from blended.studies.evaluating import PartScores
+from blended.studies.extras import curve
 from blended.studies.predictors import Predictor
-from blended.studies.trial import TrialResult, modality_of
+from blended.studies.trial import TrialResult, fitted_on, modality_of
 from blended.studies.weighing import weighed
 
 NUM_PERMUTATIONS = 3
@@ -66,7 +67,8 @@ class _Decided:
 
 
 def explained(result: TrialResult, predictors: Sequence[Predictor] = ()) -> TrialResult:
-    """The result with what its models rely on: encoders, named predictors, modalities, weights and attention.
+    """The result with what its models rely on: encoders, named predictors, modalities, weights and attention;
+    and where scores are calibrated per actor, its score against clips of a person.
 
     Importance is of what a clip adds to the score (singles: presence; blends: the mean of presence and
     salience), over all clips and over those of every pair, or of every emotion in a task without blends.
@@ -77,8 +79,10 @@ def explained(result: TrialResult, predictors: Sequence[Predictor] = ()) -> Tria
             return replace(result, extras=extras)
         truth = [mixture for mixture in result.train.truth if mixture is not None]
         decide = _Decided(result, truth, result.cross_fold.decisions)
+        evidence = result.train.evidence(result.corpus.space)
         extras = replace(
             extras,
+            enrolment=curve(evidence, truth, result.config.protocol, fitted_on(result.corpus, result.fused)),
             importance=_of_encoders(decide),
             predictors=_of_predictors(decide, predictors),
             without=_without(decide),

@@ -41,6 +41,10 @@ class Folders:
         """One feature store per encoder below it."""
         return self.root / "data" / "features" / corpus
 
+    def plans(self, corpus: str) -> Path:
+        """What every stage is made by; see `blended.studies.plans`."""
+        return self.root / "data" / "plans" / corpus
+
     def run(self, corpus: str, recipe: str) -> Path:
         """What training a recipe leaves behind."""
         return self.root / "runs" / corpus / recipe

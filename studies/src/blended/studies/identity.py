@@ -6,6 +6,7 @@ Equal identities mean equal numbers, so whatever is stored under one is used aga
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from blended.data.code_versions import Chosen, Sources, code_version
@@ -48,19 +49,51 @@ OF_DECISIONS = (
 
 TRAINED = "blended.studies.trial:trained"
 DECIDED = ("blended.studies.trial:run", "blended.studies.inner:inner_scores")
-EXPLAINED = ("blended.studies.explaining:explained", "blended.studies.single_run:with_curve")
-DRAWN = ("blended.studies.single_run:run_pictures", "blended.eval.figures:run_figure")
+EXPLAINED = ("blended.studies.explaining:explained",)
+DRAWN = ("blended.studies.single_run:drawn",)
 
 ALWAYS_DECIDING = {"mixture": {"thresholds", "templates"}, "single": {"argmax"}, "intensities": set[str]()}
 """Task -> decisions that every run of it makes beside its own: the official one, and that of curves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """What each part of a run was made from; equal ones need not be made again."""
+
+    identity: str
+    """Of scores, decisions and numbers: SHA-256 over config, corpus, features and code."""
+    training: str
+    """Of the scores alone, before anything decides."""
+    explanation: str
+    """Code of what says what the models rely on."""
+    figures: str
+    """Code of what draws."""
+    code: str
+    """Of scores, decisions and numbers, whatever config and data were: for people who compare runs."""
+
+
+def versions(config: "TrialConfig", index: Index, stores: Mapping[str, FeatureStore]) -> Versions:
+    """Of a run that is made now."""
+    task = index.corpus.space.task
+    config = config.resolved(task)
+    return Versions(
+        identity=identity(config, index, stores),
+        training=training_identity(config, index, stores),
+        explanation=code_of_explanation(config, task),
+        figures=code_of_figures(),
+        code=hashlib.sha256("".join(_codes(config, task)).encode()).hexdigest()[:12],
+    )
+
+
+def _codes(config: "TrialConfig", task: Task) -> list[str]:
+    return [code_of_training(config, task), code_of_decision(config, task)]
 
 
 def identity(config: "TrialConfig", index: Index, stores: Mapping[str, FeatureStore]) -> str:
     """SHA-256 over everything that a trial's numbers depend on."""
     task = index.corpus.space.task
     config = config.resolved(task)
-    parts = [code_of_training(config, task), code_of_decision(config, task)]
-    return _hash([_settings(config), *parts], index, stores)
+    return _hash([_settings(config), *_codes(config, task)], index, stores)
 
 
 def training_identity(config: "TrialConfig", index: Index, stores: Mapping[str, FeatureStore]) -> str:

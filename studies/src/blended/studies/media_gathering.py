@@ -17,9 +17,10 @@ from filelock import FileLock
 
 from blended.data import Clip, InputError
 from blended.data.atomic import replacing_folder
+from blended.data.code_versions import code_version
 from blended.data.index import Index
 from blended.data.manifest import faults_of, write_manifest
-from blended.fusion.clip_media import VERSION, ClipPreparation, PreparedClip, prepared_clip
+from blended.fusion.clip_media import ClipPreparation, PreparedClip, prepared_clip
 from blended.fusion.media import Media
 
 Log = Callable[[str], None]
@@ -62,9 +63,9 @@ def gather_media(
 
 
 def identity(index: Index, preparation: ClipPreparation) -> str:
-    """Of the arrays: what was prepared, and how."""
+    """Of the arrays: what was prepared, how, and by which code."""
     ids = [clip.id for clip in index.corpus.clips]
-    parts = [VERSION, preparation.model_dump(mode="json"), index.corpus_hash, ids]
+    parts = [code_version([prepared_clip]), preparation.model_dump(mode="json"), index.corpus_hash, ids]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 

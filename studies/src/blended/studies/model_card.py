@@ -14,9 +14,9 @@ from blended.encoders.table import encoder_config
 from blended.eval.agreement import mean_pearson
 from blended.eval.metrics import correctness
 from blended.eval.predictions import Predictions
+from blended.studies.corpus_params import with_name
 from blended.studies.enrolment import min_clips
 from blended.studies.folders import Folders
-from blended.studies.params import with_name
 from blended.studies.pipeline import PipelineRecord, read_pipeline
 from blended.studies.runs import read_run
 

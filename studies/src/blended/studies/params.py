@@ -1,22 +1,19 @@
 """params.yaml: the single place for choices, checked before anything runs."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from blended.data.errors import InputError, unknown_name
-from blended.data.foreign import ImportedConfig
 from blended.data.labels import Task
 from blended.encoders.layers import parse_feature_reference
-from blended.encoders.table import encoder_config
 from blended.eval.calibration import MIN_ENROL_CLIPS
 from blended.eval.protocol import Protocol
 from blended.eval.tasks import TASKS
 from blended.fusion.pairs import Nesting
 from blended.fusion.strategies import FusionConfig
-from blended.studies.corpus_params import CorpusParams, checked
+from blended.studies.corpus_params import FeatureParams, check_features, checked
 
 Missing = Literal["refuse", "drop", "mask"]
 
@@ -78,37 +75,11 @@ class Recipe(BaseModel):
     flatter."""
 
 
-class ForeignFeatures(BaseModel):
-    """Features that somebody else extracted."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    source: Path
-    """A folder of .npy or CSV files, an .npz, or a table with a row per clip."""
-    settings: dict[str, JsonValue] = {}
-    """How they are read; see `blended.data.foreign.ImportedConfig`."""
-
-    def config(self, name: str) -> ImportedConfig:
-        """Raises InputError for settings that do not exist or are out of range."""
-        try:
-            return ImportedConfig.model_validate(with_name(name, self.settings))
-        except ValidationError as error:
-            problems = [f"{p['loc'][-1]}: {p['msg']}, got {p['input']!r}" for p in error.errors()]
-            raise InputError(f"imported.{name}.settings: {'; '.join(problems)}") from error
-
-
-class Params(CorpusParams):
+class Params(FeatureParams):
     """All of params.yaml."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    encoders: dict[str, dict[str, JsonValue]]
-    """Encoder name -> its settings."""
-    weights: dict[str, str] = Field(default_factory=dict)
-    """Encoder name -> the file of its trained weights, or `random`, which allows untrained features in
-    recipes; for those not named, what `blended encoders fetch` got."""
-    imported: dict[str, ForeignFeatures] = Field(default_factory=dict)
-    """Name -> features made by others, used in recipes like an encoder's."""
     recipes: dict[str, Recipe]
 
     def recipe(self, name: str) -> Recipe:
@@ -125,21 +96,12 @@ def read_params(path: Path) -> Params:
     and every recipe that asks for features no encoder makes.
     """
     params = checked(path, Params)
-    _check_names(path, params)
+    check_features(path, params)
+    _check_recipes(path, params)
     return params
 
 
-def _check_names(path: Path, params: Params) -> None:
-    for name, settings in params.encoders.items():
-        try:
-            encoder_config(with_name(name, settings))
-        except InputError as error:
-            raise InputError(f"{path}: encoders: {error}") from error
-    for name in params.weights:
-        if name not in params.encoders:
-            raise InputError(f"{path}: weights: {unknown_name('encoder', name, params.encoders)}")
-    for name, given in params.imported.items():
-        given.config(name)
+def _check_recipes(path: Path, params: Params) -> None:
     features = {*params.encoders, *params.imported}
     for name, recipe in params.recipes.items():
         for feature in recipe.fusion.features:
@@ -150,8 +112,3 @@ def _check_names(path: Path, params: Params) -> None:
             recipe.decision.protocol(recipe.seed)
         except InputError as error:
             raise InputError(f"{path}: recipes.{name}.decision: {error}") from error
-
-
-def with_name(name: str, settings: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-    """An encoder's settings as its config reads them."""
-    return {"name": name, **settings}

@@ -29,7 +29,7 @@ from blended.eval.decisions.frozen import freeze, thaw
 from blended.eval.intervals import Estimate
 from blended.eval.protocol import FittedDecision, calibrated
 from blended.eval.temperature import fit_temperature
-from blended.studies.params import with_name
+from blended.studies.corpus_params import with_name
 from blended.studies.provenance import Commit
 from blended.studies.run_files import DECISION, MODEL, PIPELINE, RECORD, is_checked
 from blended.studies.trial import TrialConfig, TrialResult

@@ -37,9 +37,9 @@ from blended.fusion.apply import apply_final
 from blended.fusion.sequences import Sequences
 from blended.fusion.strategies import FUSIONS, HiCMAEFusionConfig
 from blended.fusion.strategies.applied import Applied, NewClips
+from blended.studies.corpus_params import with_name
 from blended.studies.enrolment import Enrolment, check_enrolment, enrolment_notes
 from blended.studies.new_features import Features, num_clips, of_steps
-from blended.studies.params import with_name
 from blended.studies.pipeline import Pipeline, PipelineRecord, read_pipeline, version_notes
 from blended.studies.track_inputs import media_of_tracks, of_tracks, tracks
 from blended.studies.trial import modality_of

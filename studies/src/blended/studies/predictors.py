@@ -16,7 +16,7 @@ from blended.encoders.layers import parse_feature_reference
 from blended.encoders.pooling import STATISTICS
 from blended.encoders.table import encoder_config
 from blended.fusion.strategies import FUSIONS
-from blended.studies.params import with_name
+from blended.studies.corpus_params import with_name
 from blended.studies.trial import TrialConfig
 
 MAX_PREDICTORS = 48

@@ -17,7 +17,6 @@ from blended.data.corpora.emotion_names import EMOTION_NAMES
 from blended.data.index import Index, check_beside, read_index
 from blended.data.media import read_frames
 from blended.eval.decisions import trivial_decisions
-from blended.eval.evaluation import measure
 from blended.eval.figures.picture import picture_png
 from blended.eval.intervals import ScoreEstimates, score_estimates
 from blended.eval.metrics import correctness
@@ -35,12 +34,13 @@ from blended.eval.report import (
 )
 from blended.eval.run_record import RunRecord, rank
 from blended.eval.tasks import TASKS
+from blended.studies.code_notes import code_notes, read_records
 from blended.studies.folders import Folders
 from blended.studies.params import Params
 from blended.studies.provenance import git_commit
 from blended.studies.run_files import ARTIFACTS, unchecked
 from blended.studies.runs import StoredRun, read_run
-from blended.studies.single_run import labelled, truth_of
+from blended.studies.single_run import record_of, truth_of
 
 TRAINING_PROTOCOL = (
     "For every reported fold the number of epochs was chosen on the fold after it, by a model that saw "
@@ -85,6 +85,9 @@ def gather_report(
             made_on=datetime.now(UTC).strftime("%d %B %Y"),
         ),
         training_protocol=TRAINING_PROTOCOL,
+        notes=tuple(
+            code_notes(read_records([*params.recipes], params.corpus, folders), folders, params.corpus)
+        ),
         ceilings=ceiling(params.corpus, folder),
         unreadable=tuple(UnreadableClip(*pair) for pair in sorted(_unreadable(params, folders).items())),
         findings=_findings(folders.findings(params.corpus)),
@@ -129,25 +132,16 @@ def _record(
     run: StoredRun, corpus: Corpus, kept: frozenset[str], truth_of_test: Mapping[str, Mixture]
 ) -> RunRecord:
     train, protocol = _kept(run.train, kept), run.config.protocol
-    truth, task = truth_of(train), corpus.space.task
-    return RunRecord(
-        name=run.recipe,
-        strategy=run.config.strategy,
-        features=run.config.fusion.features,
-        modalities=run.modalities,
-        truth=truth,
-        clip_ids=train.clip_ids,
-        actors=np.array(train.actors),
-        folds=np.array(train.folds, dtype=np.int64),
-        cross_fold=_as_decided(train, corpus, protocol),
+    mixture = corpus.space.task == "mixture"
+    official = run.config.official_protocol
+    return replace(
+        record_of(run, corpus, train),
         # Only thresholds have an in-fold counterpart, and theirs is to be held against themselves.
-        in_fold=_evaluate(train, corpus, run.config.official_protocol) if task == "mixture" else None,
-        thresholds=_evaluate(train, corpus, replace(run.config.official_protocol, tune="cross-fold"))
-        if task == "mixture" and protocol.decision != "thresholds"
+        in_fold=_evaluate(train, corpus, official) if mixture else None,
+        thresholds=_evaluate(train, corpus, replace(official, tune="cross-fold"))
+        if mixture and protocol.decision != "thresholds"
         else None,
         test=_test_estimates(run.test, truth_of_test),
-        run_id=run.run_id,
-        task=task,
     )
 
 
@@ -170,14 +164,6 @@ def _trivial(like: RunRecord, run: StoredRun, corpus: Corpus, kept: frozenset[st
 def _kept(predictions: Predictions, kept: frozenset[str]) -> Predictions:
     """The predictions of the given clips."""
     return predictions.take([row for row, clip_id in enumerate(predictions.clip_ids) if clip_id in kept])
-
-
-def _as_decided(predictions: Predictions, corpus: Corpus, protocol: Protocol) -> Any:
-    """What the run decided when it was trained, measured on the clips that are left."""
-    if not TASKS[corpus.space.task].decides:
-        return _evaluate(predictions, corpus, protocol)
-    evidence = predictions.evidence(corpus.space)
-    return measure(evidence, labelled(predictions), [*predictions.decided], protocol)
 
 
 def _evaluate(predictions: Predictions, corpus: Corpus, protocol: Protocol) -> Any:

@@ -2,17 +2,19 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from blended.data import LabelSpace
 from blended.data.atomic import replacing, write_text
+from blended.data.code_versions import library_versions
 from blended.data.manifest import NAME as MANIFEST
 from blended.data.tensor_file import write_tensors
 from blended.eval.predictions import Predictions, read_predictions, write_predictions
 from blended.eval.tasks import MEASURES, AnyEvaluation
 from blended.studies.extras import Extras, read_extras, write_extras
+from blended.studies.identity import Versions
 from blended.studies.run_files import (
     ARTIFACTS,
     CHECKSUMS,
@@ -48,6 +50,10 @@ class StoredRun:
     train: Predictions
     test: Predictions | None
     extras: Extras = field(default_factory=Extras)
+    versions: Versions | None = None
+    """None for a run of before the code counted: which code made it is not known."""
+    libraries: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Distribution -> version that computed the numbers."""
 
 
 def metrics(result: TrialResult) -> dict[str, Any]:
@@ -67,8 +73,8 @@ def _numbers(evaluation: AnyEvaluation) -> dict[str, Any]:
     return {**values, **bounds, **folds}
 
 
-def write_run(folder: Path, recipe: str, result: TrialResult, confusion_png: bytes) -> None:
-    """Everything but the record and the manifest, which `finish_run` adds last."""
+def write_run(folder: Path, recipe: str, result: TrialResult) -> None:
+    """Everything but figures, the record and the manifest, which `finish_run` adds last."""
     # A run without its record is not a run: removing it first keeps old numbers from new predictions.
     open_run(folder)
     artifacts = folder / ARTIFACTS
@@ -81,31 +87,52 @@ def write_run(folder: Path, recipe: str, result: TrialResult, confusion_png: byt
     state = {name: value.cpu().numpy() for name, value in result.fused.state.items()}
     config = json.dumps(result.config.model_dump(mode="json"), sort_keys=True)
     write_tensors(artifacts / MODEL, state, {"config": config, "recipe": recipe})
-    with replacing(folder / CONFUSION) as temporary:
-        temporary.write_bytes(confusion_png)
     write_text(folder / METRICS, json.dumps(metrics(result), indent=1) + "\n")
 
 
 def write_pictures(folder: Path, pictures: Mapping[str, bytes]) -> None:
-    """PNGs of what a run leans on, beside its files; removes those that an earlier run left."""
+    """The confusion matrix, and beside a run's files PNGs of what it leans on; removes those of before."""
+    with replacing(folder / CONFUSION) as temporary:
+        temporary.write_bytes(pictures[CONFUSION])
     for name in PICTURES:
-        path = folder / f"{name}.png"
+        path = folder / ARTIFACTS / f"{name}.png"
         path.unlink(missing_ok=True)
         if name in pictures:
             with replacing(path) as temporary:
                 temporary.write_bytes(pictures[name])
 
 
-def finish_run(folder: Path, recipe: str, result: TrialResult, run_id: str) -> None:
+def stored(result: TrialResult, recipe: str, versions: Versions, run_id: str | None = None) -> StoredRun:
+    """A result as it will be read back."""
+    return StoredRun(
+        recipe=recipe,
+        config=result.config,
+        identity=result.identity,
+        corpus_hash=result.corpus_hash,
+        modalities=result.modalities,
+        skipped=result.skipped,
+        run_id=run_id,
+        checked=True,
+        train=result.train,
+        test=result.test,
+        extras=result.extras,
+        versions=versions,
+        libraries=library_versions(),
+    )
+
+
+def finish_run(folder: Path, run: StoredRun) -> None:
     """Writes the record, and the manifest that makes the run complete."""
     fields = {
-        "recipe": recipe,
-        "config": result.config.model_dump(mode="json"),
-        "identity": result.identity,
-        "corpus_hash": result.corpus_hash,
-        "modalities": list(result.modalities),
-        "skipped": list(result.skipped),
-        "run_id": run_id,
+        "recipe": run.recipe,
+        "config": run.config.model_dump(mode="json"),
+        "identity": run.identity,
+        "versions": None if run.versions is None else asdict(run.versions),
+        "libraries": dict(run.libraries),
+        "corpus_hash": run.corpus_hash,
+        "modalities": list(run.modalities),
+        "skipped": list(run.skipped),
+        "run_id": run.run_id,
         CHECKSUMS: MANIFEST,
     }
     write_text(folder / ARTIFACTS / RECORD, json.dumps(fields, indent=1) + "\n")
@@ -131,4 +158,12 @@ def read_run(folder: Path, space: LabelSpace) -> StoredRun | None:
         train=read_predictions(artifacts / PREDICTIONS, space),
         test=read_predictions(test, space) if test.is_file() else None,
         extras=read_extras(artifacts),
+        versions=versions_of(fields),
+        libraries=fields.get("libraries", {}),
     )
+
+
+def versions_of(record: Mapping[str, Any]) -> Versions | None:
+    """What the parts of a recorded run were made from; None where the record does not say."""
+    given = record.get("versions")
+    return None if given is None else Versions(**given)

@@ -50,7 +50,10 @@ def measure_columns(task: Task) -> list[str]:
 def _state(task: Task) -> dict[str, Any]:
     columns = [
         *measure_columns(task),
-        *(f"tags.`{name}`" for name in ("modalities", "strategy", "features", "protocol", "synthetic")),
+        *(
+            f"tags.`{name}`"
+            for name in ("modalities", "strategy", "features", "protocol", "synthetic", "code", "stale")
+        ),
     ]
     return {
         "searchFilter": "",

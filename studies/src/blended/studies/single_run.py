@@ -1,49 +1,42 @@
-"""One trained run as a record of the report's, and its figures for whoever tracks it."""
+"""One stored run as a record of the report's, and its figures."""
 
-from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from blended.data import Mixture
+from blended.data import Corpus, Mixture
 from blended.data.corpora import groups
-from blended.eval.figures import footnote
+from blended.eval.evaluation import measure
+from blended.eval.figures import footnote, run_figure
 from blended.eval.figures.saving import png
 from blended.eval.figures.style import WIDE_INCHES
 from blended.eval.predictions import Predictions
+from blended.eval.protocol import Protocol
 from blended.eval.report.top_run import figures_of, take_apart
 from blended.eval.run_record import RunRecord
 from blended.eval.tasks import TASKS, Truth
-from blended.studies.extras import curve
-from blended.studies.trial import TrialResult, fitted_on
+from blended.studies.run_files import CONFUSION
+from blended.studies.runs import StoredRun
 
 
-def with_curve(result: TrialResult) -> TrialResult:
-    """The result with its score against clips of a person, where scores are calibrated per actor."""
-    if not TASKS[result.corpus.space.task].decides:
-        return result
-    evidence = result.train.evidence(result.corpus.space)
-    points = curve(
-        evidence, labelled(result.train), result.config.protocol, fitted_on(result.corpus, result.fused)
-    )
-    return replace(result, extras=replace(result.extras, enrolment=points))
-
-
-def run_pictures(result: TrialResult, recipe: str) -> dict[str, bytes]:
-    """PNGs by name; those of rendered clips say so."""
-    space = result.corpus.space
+def drawn(run: StoredRun, corpus: Corpus) -> dict[str, bytes]:
+    """PNGs by name, the confusion matrix (for intensities: the agreement) among them; those of rendered clips
+    say so."""
+    record = record_of(run, corpus)
     taken = take_apart(
-        _record(result, recipe),
-        space,
-        result.train.probabilities,
-        groups=groups(result.corpus.name, result.train.clip_ids),
-        enrolment=result.extras.enrolment,
-        importance=result.extras.importance,
-        predictors=result.extras.predictors,
-        weights=result.extras.weights,
+        record,
+        corpus.space,
+        run.train.probabilities,
+        groups=groups(corpus.name, run.train.clip_ids),
+        enrolment=run.extras.enrolment,
+        importance=run.extras.importance,
+        predictors=run.extras.predictors,
+        weights=run.extras.weights,
     )
     figures = {name: draw(WIDE_INCHES) for name, draw in figures_of(taken).items()}
-    noted = {n: footnote(f, "rendered clips") if result.corpus.synthetic else f for n, f in figures.items()}
-    return {name: png(figure) for name, figure in noted.items()}
+    noted = {n: footnote(f, "rendered clips") if corpus.synthetic else f for n, f in figures.items()}
+    matrix = run_figure(record.cross_fold, run.train.truth, corpus.space)
+    return {name: png(figure) for name, figure in {**noted, CONFUSION: matrix}.items()}
 
 
 def labelled(predictions: Predictions) -> list[Mixture]:
@@ -56,16 +49,28 @@ def truth_of(predictions: Predictions) -> Truth:
     return labelled(predictions) if predictions.true_intensities is None else predictions.true_intensities
 
 
-def _record(result: TrialResult, recipe: str) -> RunRecord:
+def record_of(run: StoredRun, corpus: Corpus, train: Predictions | None = None) -> RunRecord:
+    """The run with what it decided, measured on all its training clips or on those of `train`."""
+    train = train or run.train
     return RunRecord(
-        name=recipe,
-        strategy=result.config.strategy,
-        features=result.config.fusion.features,
-        modalities=result.modalities,
-        truth=truth_of(result.train),
-        clip_ids=result.train.clip_ids,
-        actors=np.array(result.train.actors),
-        folds=np.array(result.train.folds, dtype=np.int64),
-        cross_fold=result.cross_fold,
-        task=result.corpus.space.task,
+        name=run.recipe,
+        strategy=run.config.strategy,
+        features=run.config.fusion.features,
+        modalities=run.modalities,
+        truth=truth_of(train),
+        clip_ids=train.clip_ids,
+        actors=np.array(train.actors),
+        folds=np.array(train.folds, dtype=np.int64),
+        cross_fold=as_decided(train, corpus, run.config.protocol),
+        run_id=run.run_id,
+        task=corpus.space.task,
     )
+
+
+def as_decided(predictions: Predictions, corpus: Corpus, protocol: Protocol) -> Any:
+    """What was decided when the run was trained, measured on the given clips."""
+    task = TASKS[corpus.space.task]
+    evidence = predictions.evidence(corpus.space)
+    if not task.decides:
+        return task.evaluate(evidence, truth_of(predictions), protocol)
+    return measure(evidence, labelled(predictions), [*predictions.decided], protocol)

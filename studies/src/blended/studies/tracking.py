@@ -10,12 +10,15 @@ from typing import Any
 from filelock import FileLock
 
 from blended.data import Clip, Corpus
+from blended.data.code_versions import library_versions
 from blended.data.labels import Task
 from blended.eval.evaluation import Evaluation
 from blended.eval.intervals import Estimate
 from blended.eval.tasks import TASKS
 from blended.studies import saved_view
+from blended.studies.identity import Versions
 from blended.studies.provenance import Commit
+from blended.studies.run_files import CONFUSION
 from blended.studies.trial import TrialResult
 
 MAX_PARAM_CHARACTERS = 6000
@@ -52,6 +55,7 @@ def open_experiment(uri: str, name: str, root: Path, task: Task = "mixture") -> 
 def log_trial(
     result: TrialResult,
     *,
+    versions: Versions,
     recipe: str,
     experiment: str,
     uri: str,
@@ -70,7 +74,7 @@ def log_trial(
 
     experiment_id = open_experiment(uri, experiment, root, result.corpus.space.task)
     client = MlflowClient(tracking_uri=uri)
-    tags = _tags(result, recipe, commit, data_hash, device)
+    tags = _tags(result, recipe, commit, data_hash, device) | _code_tags(versions)
     now = int(time.time() * 1000)
     started = now - round(seconds * 1000)
     run = client.create_run(experiment_id, run_name=recipe, tags=tags, start_time=started)
@@ -171,13 +175,35 @@ def _note(result: TrialResult) -> str:
     )
 
 
+def _code_tags(versions: Versions) -> dict[str, str]:
+    """Which code and libraries computed a run; runs with different ones may differ for that alone."""
+    libraries = ", ".join(f"{name} {version}" for name, version in library_versions().items())
+    return {"code": versions.code, "training_identity": versions.training, "libraries": libraries}
+
+
+def mark_stale(run_ids: Sequence[str], uri: str) -> None:
+    """Tags tracked runs that are not what would be computed now, so that the page of runs says it."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=uri)
+    for run_id in run_ids:
+        client.set_tag(run_id, "stale", "computed from other code, settings, features or labels")
+
+
+def replace_figures(run_id: str, figures: Mapping[str, bytes], uri: str) -> None:
+    """Figures drawn anew, in place of those of a run that was tracked."""
+    from mlflow import MlflowClient
+
+    _log_figures(MlflowClient(tracking_uri=uri), run_id, figures)
+
+
 def _log_figures(client: Any, run_id: str, figures: Mapping[str, bytes]) -> None:
     """PNGs by name, as artifacts below `figures`."""
     with tempfile.TemporaryDirectory() as folder:
         for name, content in figures.items():
-            path = Path(folder) / f"{name}.png"
+            path = Path(folder) / name if name == CONFUSION else Path(folder) / f"{name}.png"
             path.write_bytes(content)
-            client.log_artifact(run_id, str(path), "figures")
+            client.log_artifact(run_id, str(path), None if name == CONFUSION else "figures")
 
 
 def _log_dataset(client: Any, run_id: str, corpus: Corpus, data_hash: str) -> None:

@@ -33,6 +33,7 @@ from blended.fusion.media import MODALITY_OF
 from blended.fusion.pairs import Nesting
 from blended.fusion.run import Run
 from blended.fusion.strategies import FUSIONS, Fused, FusionConfig, HiCMAEFusionConfig, fit
+from blended.studies.corpus_params import with_name
 from blended.studies.evaluating import PartScores, evaluate_scores
 from blended.studies.extras import Extras
 from blended.studies.folders import Folders
@@ -40,7 +41,7 @@ from blended.studies.gathering import Memory, complete, emotions_missing, gather
 from blended.studies.identity import identity
 from blended.studies.inner import InnerScore, Watch, inner_scores, watcher
 from blended.studies.media_gathering import gather_media
-from blended.studies.params import DecisionConfig, Missing, Params, with_name
+from blended.studies.params import DecisionConfig, Missing, Params
 
 Log = Callable[[str], None]
 

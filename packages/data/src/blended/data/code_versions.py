@@ -11,6 +11,7 @@ do (`library_versions`).
 import ast
 import functools
 import hashlib
+import inspect
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch", "torchaudio", "av", "ope
 """Distributions that compute what is stored."""
 
 Root = Callable[..., Any] | type | str
-"""A function or class, or its place as `module:name`."""
+"""A function or class, wherever it is defined, or its place as `module:name`."""
 Chosen = Mapping[str, Collection[str]]
 """Table, as `module:name`, -> the keys that are used."""
 
@@ -66,7 +67,7 @@ def definitions_reached(
     tables = {_split(place): frozenset(keys) for place, keys in (chosen or {}).items()}
     for module, name in tables:
         sources.module(module).definition(name)
-    waiting = [place for root in roots for place in sources.places(_place(root))]
+    waiting = [place for root in roots for place in sources.places(root)]
     found: dict[tuple[str, str], str] = {}
     while waiting:
         at = waiting.pop()
@@ -80,7 +81,7 @@ def definitions_reached(
             definition = definition.only(tables[at])
         found[at] = definition.hash
         waiting += [(module.name, effect) for effect in module.effects]
-        waiting += sources.resolved(module, definition)
+        waiting += sources.leading_on(at, module, definition)
     return found
 
 
@@ -132,6 +133,10 @@ class Sources:
     """Package, such as `blended.data` -> its folder."""
     read: dict[str, Module | None] = field(default_factory=dict[str, Module | None])
     """Modules that were looked for, by name; None for those that are not there."""
+    found: dict[tuple[str, str, str], list[tuple[str, str]]] = field(
+        default_factory=dict[tuple[str, str, str], list[tuple[str, str]]]
+    )
+    """Where definitions lead, by place and hash: the same for everybody who asks."""
 
     def module(self, name: str) -> Module:
         """Raises LookupError for a module that is in none of the folders."""
@@ -140,12 +145,27 @@ class Sources:
             raise LookupError(f"there is no module {name!r} in any of {', '.join(self.folders)}")
         return found
 
-    def places(self, place: str) -> list[tuple[str, str]]:
-        """Where `module:name` is defined; raises LookupError if it is nowhere."""
-        module, name = _split(place)
+    def places(self, root: Root) -> list[tuple[str, str]]:
+        """Where a root is defined; raises LookupError if it is nowhere.
+
+        A class or function of somebody else's module, such as an encoder of their own, is read from there.
+        """
+        module, name = _split(_place(root))
+        if not isinstance(root, str) and self._find(module) is None:
+            file = Path(inspect.getfile(root))
+            self.read[module] = analysed(module, file.read_bytes(), file.name == "__init__.py")
         if not (found := [*self._imported((module, name), [])]):
             self.module(module).definition(name)
         return found
+
+    def leading_on(
+        self, at: tuple[str, str], module: Module, definition: Definition
+    ) -> list[tuple[str, str]]:
+        """`resolved`, worked out once."""
+        key = (*at, definition.hash)
+        if key not in self.found:
+            self.found[key] = [*self.resolved(module, definition)]
+        return self.found[key]
 
     def resolved(self, module: Module, definition: Definition) -> Iterator[tuple[str, str]]:
         """Where the names in a definition are defined, as far as that is in one of the folders."""

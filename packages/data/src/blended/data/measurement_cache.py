@@ -13,12 +13,13 @@ import polars as pl
 
 from blended.data.atomic import replacing
 from blended.data.checksums import BLANK_SEAL, SEAL_KEY, DamagedError, check_seal, seal
+from blended.data.code_versions import code_version
 from blended.data.errors import InputError
 from blended.data.measurement import Measurement, content_key
 
 CACHE_NAME = "measurements.parquet"
-VERSION = "4"
-"""Of what is measured: a cache of another version is not read."""
+MEASURING = ("blended.data.measurement:inspect", "blended.data.measurement:decode")
+"""What fills the cache: one that was filled by other code is not read."""
 
 SAVE_EVERY_SECONDS = 2.0
 """What a kill loses."""
@@ -101,7 +102,8 @@ class MeasurementCache:
         added = pl.DataFrame(rows, schema=_SCHEMA, orient="row")
         self.table = pl.concat([self.table.join(added, on="path", how="anti"), added]).sort("path")
         with replacing(self.path) as temporary:
-            self.table.write_parquet(temporary, metadata={"version": VERSION, SEAL_KEY: BLANK_SEAL})
+            version = code_version(MEASURING)
+            self.table.write_parquet(temporary, metadata={"version": version, SEAL_KEY: BLANK_SEAL})
             seal(temporary)
         self.unsaved.clear()
         self.saved_at = time.monotonic()
@@ -112,7 +114,7 @@ def load_cache(folder: Path) -> MeasurementCache:
     path = folder / CACHE_NAME
     table = pl.DataFrame(schema=_SCHEMA)
     try:
-        if path.is_file() and pl.read_parquet_metadata(path).get("version") == VERSION:
+        if path.is_file() and pl.read_parquet_metadata(path).get("version") == code_version(MEASURING):
             check_seal(path)
             table = pl.read_parquet(path).select(list(_SCHEMA))
     except DamagedError as damage:

@@ -22,8 +22,6 @@ from blended.encoders.spectrogram import NUM_BINS, RATE_HZ, pieces, spectrogram
 FULL_FRAMES = 256
 """Spectrogram frames of a window, 10 ms each, before they are averaged."""
 WINDOW_SECONDS = FULL_FRAMES / 100
-VERSION = 1
-"""Of what is computed here: a part of the name of every cached array."""
 
 
 class ClipPreparation(BaseModel):

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from blended.data import InputError, LabelSpace
+from blended.data.code_versions import code_version
 from blended.data.tensor_file import write_tensors
 from blended.encoders.faces import Faces
 from blended.encoders.networks.hicmae.config import BackboneConfig, PretrainConfig
@@ -82,8 +83,8 @@ class PretrainingConfig(BaseModel):
         return preparation_of(self.backbone, self.windows, faces=self.faces)
 
     def identity(self, corpus_hash: str, seed: int, pieces: int) -> str:
-        """SHA-256 over what the weights depend on."""
-        parts = [self.model_dump(mode="json"), corpus_hash, seed, pieces]
+        """SHA-256 over what the weights depend on, the code that trains included."""
+        parts = [self.model_dump(mode="json"), corpus_hash, seed, pieces, code_version([pretrain])]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

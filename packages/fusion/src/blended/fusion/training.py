@@ -138,7 +138,9 @@ def train(problem: Problem, jobs: Sequence[Job], config: TrainingConfig, run: Ru
     progress = None if folder is None else read_progress(folder, origin, problem.device, run.log)
     if progress is not None:
         loop.resume(progress)
-        run.log(f"continuing after {progress.epoch} epochs from {folder}")
+        done = "trained before, read" if not progress.places else f"continuing after {progress.epoch} epochs"
+        run.log(f"{done} from {folder}")
+    was_over = not loop.places
     written = time.monotonic()
     with _deterministic(config.deterministic):
         while loop.places:
@@ -147,7 +149,8 @@ def train(problem: Problem, jobs: Sequence[Job], config: TrainingConfig, run: Ru
             if folder is not None and problem.parallel.writes and (due or not loop.places):
                 write_progress(folder, loop.progress(), origin)
                 written = time.monotonic()
-    run.log(f"trained {len(jobs)} models for up to {loop.epochs_done} epochs")
+    if not was_over:
+        run.log(f"trained {len(jobs)} models for up to {loop.epochs_done} epochs")
     given = (config, problem.device, problem.together, loop.recorded)
     return Trained(network, loop.best, source, loop.watched_loss, *given)
 

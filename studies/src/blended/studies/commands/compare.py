@@ -24,13 +24,15 @@ def compare(
         to_csv,
         to_latex,
     )
+    from blended.studies.code_notes import read_records, stale_runs
     from blended.studies.commands.progress import say
     from blended.studies.folders import Folders
     from blended.studies.params import read_params
     from blended.studies.reporting import gather_report
 
     folders = Folders(root)
-    report = gather_report(read_params(folders.params), folders, log=say, show_people=show_people)
+    params = read_params(folders.params)
+    report = gather_report(params, folders, log=say, show_people=show_people)
     write_text(folders.report / "table.md", render_markdown(report))
     for name, table in report_tables(report).items():
         write_text(folders.report / "tables" / f"{name}.csv", to_csv(table))
@@ -40,4 +42,12 @@ def compare(
             temporary.write_bytes(png(figure))
     page = folders.report / "index.html"
     write_text(page, render_html(report))
+    for note in report.notes:
+        typer.secho(note, fg="yellow", err=True)
+    stale = stale_runs(read_records([*params.recipes], params.corpus, folders), folders, params.corpus)
+    if stale:
+        from blended.studies.tracking import default_uri, mark_stale
+
+        ids = [run.run_id for run in report.records if run.name in stale and run.run_id is not None]
+        mark_stale(ids, default_uri(folders.root))
     typer.echo(f"report: {page}")

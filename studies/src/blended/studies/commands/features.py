@@ -13,7 +13,7 @@ from blended.studies.commands.stored_features import show
 if TYPE_CHECKING:
     from blended.data.index import Index
     from blended.encoders.encoder import EncoderConfig
-    from blended.studies.params import Params
+    from blended.studies.corpus_params import FeatureParams
 
 CORES = os.cpu_count() or 1
 
@@ -23,8 +23,9 @@ app = typer.Typer(help="Encode clips and look at what encoders there are.", no_a
 @app.command()
 def extract(
     encoders: Annotated[
-        list[str], typer.Argument(help="Encoders of params.yaml; a clip is decoded once for all.")
-    ],
+        list[str] | None, typer.Argument(help="Encoders of params.yaml; a clip is decoded once for all.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="All encoders of params.yaml.")] = False,
     root: Annotated[Path, typer.Option(help="Folder of params.yaml.")] = Path(),
     workers: Annotated[int, typer.Option(min=1, help="Worker processes.")] = CORES,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")] = "cpu",
@@ -53,11 +54,17 @@ def extract(
     from blended.encoders.weights import resolve
     from blended.studies.commands.engines import chosen_engine
     from blended.studies.commands.progress import clips_progress, say
+    from blended.studies.corpus_params import read_feature_params
     from blended.studies.folders import Folders
-    from blended.studies.params import read_params
 
+    if bool(encoders) == every:
+        raise typer.BadParameter("name one or several encoders, or use --all")
     folders = Folders(root)
-    params = read_params(folders.params)
+    params = read_feature_params(folders.params)
+    encoders = [*params.encoders] if every else list(encoders or ())
+    if not encoders:
+        say("params.yaml has no encoders: nothing to extract")
+        return
     configs = _configs(encoders, params)
     given = _given_weights(encoders, params.weights, weights or [])
     files = resolve(configs, weights_folder(folder), given=given, random=random_weights)
@@ -81,11 +88,11 @@ def extract(
         )
 
 
-def _configs(names: list[str], params: "Params") -> "list[EncoderConfig]":
+def _configs(names: list[str], params: "FeatureParams") -> "list[EncoderConfig]":
     """The encoders as params.yaml has them; raises InputError for one that it does not have."""
     from blended.data.errors import unknown_name
     from blended.encoders.table import encoder_config
-    from blended.studies.params import with_name
+    from blended.studies.corpus_params import with_name
 
     for name in names:
         if name not in params.encoders:
@@ -124,11 +131,11 @@ def import_(
     from blended.data.foreign import import_features
     from blended.data.index import read_index
     from blended.studies.commands.progress import clips_progress, say
+    from blended.studies.corpus_params import read_feature_params
     from blended.studies.folders import Folders
-    from blended.studies.params import read_params
 
     folders = Folders(root)
-    params = read_params(folders.params)
+    params = read_feature_params(folders.params)
     if name not in params.imported:
         raise unknown_name("imported features of params.yaml", name, params.imported)
     index = read_index(folders.index(params.corpus))

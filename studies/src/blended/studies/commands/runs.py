@@ -15,6 +15,7 @@ def runs(root: Annotated[Path, typer.Option(help="Folder of params.yaml.")] = Pa
     from blended.data.digits import decimals
     from blended.data.errors import InputError
     from blended.eval.tasks import TASKS
+    from blended.studies.code_notes import code_notes, read_records
     from blended.studies.commands.progress import say
     from blended.studies.folders import Folders
     from blended.studies.params import read_params
@@ -46,6 +47,9 @@ def runs(root: Annotated[Path, typer.Option(help="Folder of params.yaml.")] = Pa
         table.add_row(name, *shown)
     console = Console()
     console.print(table)
+    records = read_records([name for name, _ in rows], params.corpus, folders)
+    for note in code_notes(records, folders, params.corpus):
+        console.print(note, style="yellow", highlight=False)
     page = folders.report / "index.html"
     if page.is_file():
         console.print(f"report: {page.resolve()}")

@@ -129,10 +129,15 @@ class Painter:
         size = self.frame_px
         grain = np.clip(8 + GRAIN * rng.standard_normal((size + 32, size + 32, 3)), 0, 255).astype(np.uint8)
         flicker = self.looks.light * (1 + 0.012 * np.cumsum(rng.standard_normal(len(motion.blink_T))) / 3)
+        drawn = [
+            (layer, fixed[layer.shape], _strength(layer, motion))
+            for layer in self.layers
+            if layer.shape in fixed
+        ]
         for time, gain in enumerate(np.clip(flicker, 0.7, 1.25)):
             canvas = self.backdrop.copy()
-            for layer in self.layers:
-                self._draw(canvas, layer, fixed, motion, time)
+            for layer, points, strength in drawn:
+                self._draw(canvas, layer, points[time], strength[time])
             if self.looks.has_glasses:
                 self._glasses(canvas, fixed, time)
             picture = self._shaded(_reduced(canvas, size), pixels, time)
@@ -145,23 +150,16 @@ class Painter:
         found.update(still_shapes(self.looks, found["face"]))
         return turned(found, self.looks, motion, self.canvas_px)
 
-    def _draw(
-        self, canvas: Picture, layer: Layer, fixed: dict[str, NDArray[np.int32]], motion: Motion, time: int
-    ) -> None:
-        if layer.shape not in fixed:
-            return
-        points = fixed[layer.shape][time]
+    def _draw(self, canvas: Picture, layer: Layer, points: NDArray[np.int32], strength: float) -> None:
         scale = self.looks.scale * self.canvas_px
         if layer.shape.endswith("iris"):
             _draw_iris(canvas, points[0], layer.colour, scale)
         elif not layer.thickness:
             cv2.fillPoly(canvas, [points], layer.colour, cv2.LINE_AA, SHIFT)
-        else:
-            strength = _strength(layer, motion, time)
-            if strength > 0.05:
-                colour = mixed(self.looks.skin, layer.colour, strength)
-                width = max(1, round(layer.thickness * scale))
-                cv2.polylines(canvas, [points], False, colour, width, cv2.LINE_AA, SHIFT)
+        elif strength > 0.05:
+            colour = mixed(self.looks.skin, layer.colour, strength)
+            width = max(1, round(layer.thickness * scale))
+            cv2.polylines(canvas, [points], False, colour, width, cv2.LINE_AA, SHIFT)
 
     def _shaded(self, picture: Picture, pixels: Shapes, time: int) -> Picture:
         """The picture times the light and shadow of the head, carried along with the face."""
@@ -206,11 +204,12 @@ def _reduced(canvas: Picture, size_px: int) -> Picture:
     return cv2.resize(canvas, (size_px, size_px), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
 
 
-def _strength(layer: Layer, motion: Motion, time: int) -> float:
+def _strength(layer: Layer, motion: Motion) -> list[float]:
+    """Of a layer in every picture, 0 to 1: a fold shows as far as the face moves."""
     if not layer.fold:
-        return 1.0
-    total = sum(weight * float(motion[movement][time, 0]) for movement, weight in layer.fold)
-    return min(1.0, max(0.0, total))
+        return [1.0] * len(motion.blink_T)
+    total = sum(weight * motion[movement][:, 0] for movement, weight in layer.fold)
+    return np.clip(total, 0.0, 1.0).tolist()
 
 
 def _draw_iris(canvas: Picture, centre: NDArray[np.int32], colour: Colour, scale: float) -> None:

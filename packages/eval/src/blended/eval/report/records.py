@@ -77,6 +77,8 @@ class Report:
     ceilings: Mapping[str, Mapping[str, float]] = field(default_factory=dict[str, Mapping[str, float]])
     """What an oracle sees -> `presence_accuracy`, `salience_accuracy` and `score` on the training
     partition; of a rendered corpus, `ceiling.json`'s `train.oracle`."""
+    notes: tuple[str, ...] = ()
+    """Sentences on how far the runs can be compared: made by other code, or with other libraries."""
     unreadable: tuple[UnreadableClip, ...] = ()
     findings: tuple[str, ...] = ()
     """Sentences about the data: what was odd and what was done about it."""

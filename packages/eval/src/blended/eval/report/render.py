@@ -133,6 +133,7 @@ def render_markdown(report: Report) -> str:
     runs = tables.runs_table(report, table)
     parts = [f"# {report.title}"]
     parts += [f"> **{sentences.BANNER}**"] if report.corpus.synthetic else []
+    parts += [f"> **{note}**" for note in report.notes]
     parts += [" ".join(sentences.headline(table)), to_markdown(runs).rstrip(), runs.caption]
     parts += [sentences.tuning(report)]
     return "\n\n".join(parts) + "\n"
