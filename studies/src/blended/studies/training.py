@@ -149,7 +149,7 @@ def _is_there(recipe: Recipe, log: Log) -> bool:
         log(f"{recipe.folder} was made before checksums, so that its files may be damaged: it is made anew")
         return False
     if made == recipe.versions:
-        log(f"{recipe.name}: config, corpus, features and code are those of the existing run; kept")
+        log(f"{recipe.name}: nothing that it depends on has changed; kept")
         return True
     run = runs.read_run(recipe.folder, recipe.index.corpus.space)
     if run is None:

@@ -28,7 +28,7 @@ def train(
         if again or not kept.is_kept(folders, name):
             due.append(name)
         else:
-            say(f"{name}: config, corpus, features and code are those of the existing run; kept")
+            say(f"{name}: nothing that it depends on has changed; kept")
     if due or not names:
         from blended.studies.training import train_recipes
 
