@@ -137,7 +137,7 @@ def test_one_actor_in_all_has_no_interval() -> None:
     assert [one.ends for one in found.estimates] == [None] * 3
     assert found.minus(score_spread(compared, actors, folds)).p_values == (1.0, 1.0, 1.0)
     assert str(found.estimates[0]).endswith(" (no interval)")
-    assert str(found.basis) == "one actor, so there are none: one says nothing about others"
+    assert found.basis.sentence == "no intervals: one actor says nothing about others"
 
 
 def test_blends_of_one_actor_have_no_interval_beside_measures_that_do() -> None:

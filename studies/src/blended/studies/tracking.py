@@ -170,8 +170,8 @@ def _note(result: TrialResult) -> str:
     shown = TASKS[result.corpus.space.task].measures
     numbers = ", ".join(f"{one.words} {result.cross_fold.measured[one.key]}" for one in shown)
     return (
-        f"{warning}{result.cross_fold.protocol.label}; means over {len(result.cross_fold.folds)} folds with "
-        f"95 % intervals over {result.cross_fold.basis}: {numbers}."
+        f"{warning}{result.cross_fold.protocol.label}; means over {len(result.cross_fold.folds)} folds, "
+        f"{result.cross_fold.basis.sentence}: {numbers}."
     )
 
 

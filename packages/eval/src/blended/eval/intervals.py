@@ -77,16 +77,25 @@ class Basis:
     num_folds: int
 
     def __str__(self) -> str:
-        """As it ends a sentence.
+        """How many actors, and of what.
 
-        >>> [str(Basis(*numbers)) for numbers in ((47, 5), (12, 12), (9, 1))]
-        ['47 actors, pooled over 5 folds', '12 actors, pooled over 12 folds of one each', '9 actors']
+        >>> [str(Basis(*numbers)) for numbers in ((47, 5), (9, 1), (1, 1))]
+        ['47 actors, pooled over 5 folds', '9 actors', 'one actor']
+        >>> str(Basis(12, 12))
+        '12 actors, pooled over 12 folds of one each'
         """
         if self.num_actors < 2:
-            return "one actor, so there are none: one says nothing about others"
+            return "one actor"
         each = " of one each" if self.num_actors == self.num_folds else ""
         pooled = f", pooled over {self.num_folds} folds{each}" if self.num_folds > 1 else ""
         return f"{self.num_actors} actors{pooled}"
+
+    @property
+    def sentence(self) -> str:
+        """Without its full stop."""
+        if self.num_actors < 2:
+            return "no intervals: one actor says nothing about others"
+        return f"95 % intervals over {self}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

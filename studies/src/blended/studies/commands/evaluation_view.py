@@ -34,7 +34,7 @@ def print_evaluation(result: Evaluation) -> None:
     console.print(table)
     for key, estimate in result.measured.items():
         console.print(f"  {MEASURES[key].words:<20} {estimate}", highlight=False)
-    console.print(f"means over folds; 95 % intervals over {result.basis}", style="dim", highlight=False)
+    console.print(f"means over folds; {result.basis.sentence}", style="dim", highlight=False)
     if result.protocol.fits and result.protocol.nesting == "unknown":
         console.print(UNKNOWN_NESTING, style="dim")
 

@@ -95,7 +95,7 @@ def show_best(nested: "Headline", won: "Winner") -> None:
     console.print(table)
     for name, estimate in nested.estimates.items():
         console.print(f"{name} {estimate}", highlight=False)
-    console.print(f"means over outer folds; 95 % intervals over {nested.basis}", style="dim", highlight=False)
+    console.print(f"means over outer folds; {nested.basis.sentence}", style="dim", highlight=False)
     fresh = "" if won.fresh is None else f", {won.fresh:.3f} on fresh seeds"
     console.print(f"\nwinner: trial #{won.number}, inner score {won.inner:.3f}{fresh}", highlight=False)
     for path, value in won.params.items():
@@ -118,4 +118,4 @@ def show_difference(difference: "Comparison") -> None:
     console.print(table)
     verdict = "more than noise" if difference.distinguishable else "cannot be told apart: noise"
     console.print(f"p = {difference.p:.4f}: {verdict}", highlight=False)
-    console.print(f"paired, actor by actor; intervals over {difference.basis}", style="dim", highlight=False)
+    console.print(f"paired, actor by actor; {difference.basis.sentence}", style="dim", highlight=False)

@@ -99,7 +99,8 @@ def intervals(basis: Basis) -> str:
     >>> intervals(Basis(12, 12)).replace(chr(160), " ")
     '95 % intervals over 12 actors, pooled over 12 folds of one each.'
     """
-    return f"95\N{NO-BREAK SPACE}% intervals over {basis}."
+    words = basis.sentence.replace(" %", "\N{NO-BREAK SPACE}%")
+    return f"{words[0].upper()}{words[1:]}."
 
 
 def names(records: tuple[RunRecord, ...], most: int = 4) -> str:
