@@ -47,10 +47,10 @@ from blended.studies.params import read_params
 NUM_FOLDS, PER_FOLD, NEW, CLIPS, DIM = 5, 4, 20, 30, 32
 DECISIONS = ("thresholds", "bayes", "set-ratio")
 CONDITIONS = {
-    "alike, features tell nothing": (None, 0.0),
     "unlike, features tell nothing": (0.2, 0.0),
-    "alike, features tell a little": (None, 2.0),
     "unlike, features tell a little": (0.2, 2.0),
+    "alike, features tell nothing": (None, 0.0),
+    "alike, features tell a little": (None, 2.0),
 }
 """Name -> how even a person's habits are (None: all states as often), how much features tell of shares."""
 TRAINING = TrainingConfig(learning_rate=3e-3, max_epochs=30)
