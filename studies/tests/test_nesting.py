@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from blended.data import Clip, Corpus
+from blended.data.labels import Task
 from blended.eval.evaluation import Evaluation
 from blended.eval.protocol import Protocol
 from blended.fusion.config import TrainingConfig
@@ -107,9 +108,9 @@ def test_under_plain_nesting_they_do_change_what_is_decided() -> None:
 def test_a_stored_training_decides_as_the_one_that_trained(tmp_path: Path) -> None:
     given = inputs_of("strict")
     fused = fit(STRATEGIES["set-ratio, seeds, rates"], given, 0, QUIET)
-    store = TrainingStore(tmp_path)
-    store.find_or_train("a", lambda: Trained(fused), log=quiet)
-    read = store.find_or_train("a", lambda: pytest.fail("trained again"), log=quiet).fused
+    store = TrainingStore(tmp_path, quiet)
+    store.find_or_train("a", lambda: Trained(fused))
+    read = store.find_or_train("a", lambda: pytest.fail("trained again")).fused
     assert fused.fitting is not None and fused.fitting_states is not None
     np.testing.assert_array_equal(read.fitting, fused.fitting)
     np.testing.assert_array_equal(read.fitting_states, fused.fitting_states)
@@ -118,8 +119,14 @@ def test_a_stored_training_decides_as_the_one_that_trained(tmp_path: Path) -> No
 
 
 def config_of(decision: str) -> TrialConfig:
-    given = {"corpus": "toy", "encoders": {}, "seed": 0, "fusion": STRATEGIES["early"]}
-    return TrialConfig(**given, decision=DecisionConfig(name=decision), nesting="strict")
+    return TrialConfig(
+        corpus="toy",
+        encoders={},
+        fusion=STRATEGIES["early"],
+        decision=DecisionConfig(name=decision),
+        seed=0,
+        nesting="strict",
+    )
 
 
 def test_what_was_done_is_in_the_label() -> None:
@@ -132,7 +139,12 @@ def test_what_was_done_is_in_the_label() -> None:
 
 def test_what_fits_nothing_to_scores_needs_no_pairs() -> None:
     """Nor is anything said of nesting there; a record of before, which says nothing of it, was plain."""
-    for decision, task in (("templates", "mixture"), ("argmax", "single"), ("bayes", "intensities")):
+    asked: list[tuple[str, Task]] = [
+        ("templates", "mixture"),
+        ("argmax", "single"),
+        ("bayes", "intensities"),
+    ]
+    for decision, task in asked:
         found = config_of(decision).resolved(task)
         assert found.nesting == "plain"
     assert config_of("templates").resolved("mixture").protocol.label == "templates, cross-fold"
