@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from blended.data import Clip, Corpus
-from blended.data.labels import Task
 from blended.eval.evaluation import Evaluation
 from blended.eval.protocol import Protocol
 from blended.fusion.config import TrainingConfig
@@ -137,16 +136,10 @@ def test_what_was_done_is_in_the_label() -> None:
     assert Protocol("bayes").label == "bayes, cross-fold" and Protocol("bayes").nesting == "unknown"
 
 
-def test_what_fits_nothing_to_scores_needs_no_pairs() -> None:
-    """Nor is anything said of nesting there; a record of before, which says nothing of it, was plain."""
-    asked: list[tuple[str, Task]] = [
-        ("templates", "mixture"),
-        ("argmax", "single"),
-        ("bayes", "intensities"),
-    ]
-    for decision, task in asked:
-        found = config_of(decision).resolved(task)
-        assert found.nesting == "plain"
+def test_where_nothing_is_fitted_nothing_is_said() -> None:
+    """A record of before, which says nothing of nesting, was plain; intensities need no models of pairs."""
     assert config_of("templates").resolved("mixture").protocol.label == "templates, cross-fold"
+    assert config_of("templates").resolved("mixture").nesting == "strict"
+    assert config_of("bayes").resolved("intensities").nesting == "plain"
     old = {key: value for key, value in config_of("bayes").model_dump().items() if key != "nesting"}
     assert TrialConfig.model_validate(old).nesting == "plain"

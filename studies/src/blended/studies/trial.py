@@ -73,12 +73,11 @@ class TrialConfig(BaseModel):
     def resolved(self, task: Task) -> "TrialConfig":
         """With the decision that the corpus's labels ask for, where none is named.
 
-        Without models of pairs where they are of no use: nothing is fitted on scores.
+        Intensities are never decided, so no models are trained for decisions to be fitted on. Otherwise they
+        are, whatever decides: trials that differ only in that train once.
         """
-        named = self.model_copy(update={"decision": self.decision.resolved(task)})
-        if task == "intensities" or not named.protocol.fits:
-            return named.model_copy(update={"nesting": "plain"})
-        return named
+        plain = {"nesting": "plain"} if task == "intensities" else {}
+        return self.model_copy(update={"decision": self.decision.resolved(task), **plain})
 
     @property
     def protocol(self) -> Protocol:
