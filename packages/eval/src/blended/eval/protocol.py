@@ -144,13 +144,13 @@ class Protocol:
         """In words, with every caveat that a reader must see."""
         notes = [self.decision, self.tune]
         notes += ["optimistic"] if self.tune == "in-fold" else []
-        notes += [NESTINGS[self.nesting]] if self.fits and self.nesting != "unknown" else []
         notes += [f"scores per {self.calibrate}{self._enrolment}"] if self.calibrate in TRANSDUCTIVE else []
         notes += [f"{self.probabilities} probabilities"] if self.probabilities != "raw" else []
         notes += [f"presence weight {self.presence_weight:g}"] if self.presence_weight != EVEN else []
         notes += ["features per actor"] if self.features_per_actor else []
         notes += ["transductive"] if self.transductive else []
         notes += [PRETRAINED] if self.pretrained else []
+        notes += [NESTINGS[self.nesting]] if self.fits and self.nesting != "unknown" else []
         return ", ".join(notes)
 
     @property
