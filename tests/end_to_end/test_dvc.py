@@ -274,7 +274,9 @@ def test_the_table_of_edits_and_what_they_rerun(checkout: Path) -> None:
         assert (after != before) == (name in CHANGES_NUMBERS), name
         if after != before:
             edit(checkout, path, new, old)
-            assert stages_run(call(checkout, "dvc", "repro")) == stages, f"{name}, taken back"
+            # DVC has the plans of before in its cache of runs; what is kept in place is computed again.
+            ran = stages_run(call(checkout, "dvc", "repro"))
+            assert stages - {"code", "plan"} <= ran <= stages, f"{name}, taken back"
             assert {recipe: metrics(checkout, recipe) for recipe in before} == before, f"{name}, taken back"
 
     write_given(checkout, 2.0)
