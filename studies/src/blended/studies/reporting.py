@@ -38,7 +38,7 @@ from blended.studies.code_notes import code_notes, read_records
 from blended.studies.folders import Folders
 from blended.studies.params import Params
 from blended.studies.provenance import git_commit
-from blended.studies.run_files import ARTIFACTS, unchecked
+from blended.studies.run_files import unchecked_runs
 from blended.studies.runs import StoredRun, read_run
 from blended.studies.single_run import record_of, truth_of
 
@@ -60,9 +60,8 @@ def gather_report(
     index = read_index(folders.index(params.corpus))
     check_beside(folders.index(params.corpus))
     runs = _stored(params, folders, index)
-    for run in runs:
-        if not run.checked:
-            log(unchecked(folders.run(params.corpus, run.recipe) / ARTIFACTS, run.recipe))
+    if old := [run.recipe for run in runs if not run.checked]:
+        log(unchecked_runs(old))
     kept = _common_clips(runs)
     folder = folders.corpus(params.corpus)
     truth_of_test = held_out_truth(params.corpus, folder) if index.corpus.test else {}

@@ -7,11 +7,12 @@ artifacts/manifest.json         a checksum of each, written last: what makes a r
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from blended.data.checksums import DamagedError
+from blended.data.errors import some
 from blended.data.manifest import NAME as MANIFEST
 from blended.data.manifest import Fault, faults_of, write_manifest
 
@@ -90,4 +91,12 @@ def unchecked(artifacts: Path, recipe: str) -> str:
     return (
         f"{artifacts} has no {MANIFEST} (it was made before checksums, or copied without): nobody can say "
         f"whether its files are as they were written; `blended train {recipe}` makes them anew"
+    )
+
+
+def unchecked_runs(recipes: Sequence[str]) -> str:
+    """The same of the runs of several recipes."""
+    return (
+        f"{some(recipes)}: no {MANIFEST} (it was made before checksums, or copied without): nobody can "
+        f"say whether the files are as they were written; `dvc repro` makes them anew"
     )

@@ -9,6 +9,7 @@ import typer
 
 def runs(root: Annotated[Path, typer.Option(help="Folder of params.yaml.")] = Path()) -> None:
     """Print every trained recipe, best first, and where the report is."""
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
@@ -19,15 +20,14 @@ def runs(root: Annotated[Path, typer.Option(help="Folder of params.yaml.")] = Pa
     from blended.studies.commands.progress import say
     from blended.studies.folders import Folders
     from blended.studies.params import read_params
-    from blended.studies.run_files import ARTIFACTS, METRICS, is_checked, read_record, unchecked
+    from blended.studies.run_files import ARTIFACTS, METRICS, is_checked, read_record, unchecked_runs
 
     folders = Folders(root)
     params = read_params(folders.params)
     found = {name: folders.run(params.corpus, name) for name in params.recipes}
     there = {name: folder for name, folder in found.items() if read_record(folder) is not None}
-    for name, folder in there.items():
-        if not is_checked(folder / ARTIFACTS):
-            say(unchecked(folder / ARTIFACTS, name))
+    if old := [name for name, folder in there.items() if not is_checked(folder / ARTIFACTS)]:
+        say(unchecked_runs(old))
     rows = [
         (name, json.loads((folder / METRICS).read_text(encoding="utf-8"))["cross_fold"])
         for name, folder in there.items()
@@ -37,9 +37,12 @@ def runs(root: Annotated[Path, typer.Option(help="Folder of params.yaml.")] = Pa
     task = TASKS["mixture"] if not rows else next(reversed(fitting), None)
     if task is None:
         raise InputError("the runs are not all of one task: train the recipes anew with `dvc repro`")
-    table = Table(title=f"{params.corpus}: cross-fold means with 95 % intervals over actors")
-    for column in ("recipe", *(one.words for one in task.measures)):
-        table.add_column(column, justify="left" if column == "recipe" else "right")
+    title = f"{params.corpus}: cross-fold means, 95 % intervals over actors"
+    # As narrow as it goes: long names and three measures fit 80 columns.
+    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("recipe", no_wrap=True)
+    for one in task.measures:
+        table.add_column(one.words, justify="right", no_wrap=True)
     places = decimals(numbers[task.headline.key] for _, numbers in rows)
     for name, numbers in sorted(rows, key=lambda row: -row[1][task.headline.key]):
         digits = {task.headline.key: places}

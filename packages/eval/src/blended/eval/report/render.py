@@ -1,6 +1,7 @@
 """From a `Report` to a page."""
 
 import base64
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -78,8 +79,9 @@ class Picture:
     narrow: str
 
 
+@functools.lru_cache(maxsize=1)
 def contents(report: Report) -> Contents:
-    """Ranks, compares and counts."""
+    """Ranks, compares and counts; once for the page, its tables and its figures."""
     table = standings(report.records)
     name = table.top.name
     top = take_apart(
@@ -129,7 +131,7 @@ def render_html(report: Report) -> str:
 
 def render_markdown(report: Report) -> str:
     """Title, caveats, the headline and the table of runs."""
-    table = standings(report.records)
+    table = contents(report).standings
     runs = tables.runs_table(report, table)
     parts = [f"# {report.title}"]
     parts += [f"> **{sentences.BANNER}**"] if report.corpus.synthetic else []
@@ -160,6 +162,7 @@ def data_uri(content: bytes | str, kind: str) -> str:
     return f"data:{kind};base64,{base64.b64encode(raw).decode()}"
 
 
+@functools.lru_cache(maxsize=1)
 def _tables(made: Contents) -> dict[str, Table]:
     report, top = made.report, made.top
     found = [
