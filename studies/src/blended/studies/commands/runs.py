@@ -66,4 +66,4 @@ def _with_interval(numbers: dict[str, float], value: str, bounds: str, places: i
     if f"{bounds}_low" not in numbers:
         return f"{shown} (no interval)"
     low, high = (small(numbers[f"{bounds}_{side}"]) for side in ("low", "high"))
-    return f"{shown} [{low}, {high}]"
+    return f"{shown} [{low}, {high}]".replace("0.", ".")
