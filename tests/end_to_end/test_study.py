@@ -134,8 +134,7 @@ def test_trials_that_only_decide_train_once(
     monkeypatch.setattr(trial, "fit", counted)
     done = blended("study", "run", project / "decisions.yaml", "--root", project)
     assert done.code == 0, done.err
-    # Decisions that are fitted share one training with models of pairs of folds, the others one without.
-    assert len(trained) == 2
+    assert len(trained) == 1
     folders = Folders(project)
     store = TrialStore(project / "runs" / "demo" / "trials")
     stored = [store.get(path.parent.name) for path in project.rglob("outcome.json")]
@@ -152,7 +151,7 @@ def test_trials_that_only_decide_train_once(
         assert outcome.fold_curves.keys() == outcome.inner.keys()
         actors = {f"{unit.split('/')[1]}" for unit in outcome.units}
         assert actors == set(whole.predictions.actors)
-    assert len(trained) == 2 + 2
+    assert len(trained) == 1 + 2
 
     # A worker that comes later, when results are gone, finds the training; nobody pools features twice.
     pooled = {path: path.stat().st_mtime_ns for path in (project / "data" / "cache" / "pooled").iterdir()}
@@ -160,7 +159,7 @@ def test_trials_that_only_decide_train_once(
     shutil.rmtree(store.folder)
     (project / "again.yaml").write_text(DECISIONS)
     assert blended("study", "run", project / "again.yaml", "--root", project).code == 0
-    assert len(trained) == 2 + 2
+    assert len(trained) == 1 + 2
 
 
 @pytest.mark.parametrize(
