@@ -3,8 +3,8 @@
     python benchmarks/repro.py EARLIER [--only now]
 
 EARLIER is a checkout of the commit to compare with, in which `make install` was run. Each side is reproduced
-in a fresh clone with an environment and a home of its own; the machine should be idle, since wall time is told
-too. The scores of both sides are printed beside each other: they differ where a method has changed (LOG.md).
+in a fresh clone with an environment and a home of its own; the machine should be idle, as wall time is told.
+The scores of both sides are printed beside each other: they differ where a method has changed (LOG.md).
 """
 
 import argparse
