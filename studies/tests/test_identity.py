@@ -106,6 +106,24 @@ EDITS: dict[str, tuple[str, str, str, dict[str, set[str]]]] = {
         "NUM_PERMUTATIONS = 1 + ",
         {"explained": ALL},
     ),
+    "how clips are grouped": (
+        "data/corpora/blemore.py",
+        "def level_from_name(",
+        "@edited\ndef level_from_name(",
+        {"drawn": ALL},
+    ),
+    "which predictors are permuted": (
+        "studies/predictors.py",
+        "def named_predictors(",
+        "@edited\ndef named_predictors(",
+        {"explained": ALL},
+    ),
+    "the temperature of a pipeline": (
+        "studies/pipeline.py",
+        "def _temperature(",
+        "@edited\ndef _temperature(",
+        {"decided": ALL},
+    ),
     "a figure": ("eval/figures/confusion.py", "    return", "    return 0 *", {"drawn": ALL}),
     "the report": ("eval/report/render.py", "def render_html(", "@edited\ndef render_html(", NOTHING),
     "a search": ("studies/search/selection.py", "    return", "    return 0 *", NOTHING),
@@ -128,7 +146,7 @@ def versions(sources: Sources) -> dict[tuple[str, str], str]:
         for kind, code in CODES.items()
         for name, one in CONFIGS.items()
     }
-    return found | {("drawn", name): code_of_figures(sources) for name in CONFIGS}
+    return found | {("drawn", name): code_of_figures("demo", sources) for name in CONFIGS}
 
 
 @pytest.fixture(scope="module")

@@ -48,8 +48,15 @@ OF_DECISIONS = (
 """What figures are drawn of, but not by."""
 
 TRAINED = "blended.studies.trial:trained"
-DECIDED = ("blended.studies.trial:run", "blended.studies.inner:inner_scores")
-EXPLAINED = ("blended.studies.explaining:explained",)
+DECIDED = (
+    "blended.studies.trial:run",
+    "blended.studies.inner:inner_scores",
+    # What becomes of them on disk, the temperature that new clips are answered with included.
+    "blended.studies.pipeline:pipeline_record",
+    "blended.studies.pipeline:write_pipeline",
+    "blended.studies.runs:write_run",
+)
+EXPLAINED = ("blended.studies.explaining:explained", "blended.studies.predictors:named_predictors")
 DRAWN = ("blended.studies.single_run:drawn",)
 
 ALWAYS_DECIDING = {"mixture": {"thresholds", "templates"}, "single": {"argmax"}, "intensities": set[str]()}
@@ -80,7 +87,7 @@ def versions(config: "TrialConfig", index: Index, stores: Mapping[str, FeatureSt
         identity=identity(config, index, stores),
         training=training_identity(config, index, stores),
         explanation=code_of_explanation(config, task),
-        figures=code_of_figures(),
+        figures=code_of_figures(config.corpus),
         code=hashlib.sha256("".join(_codes(config, task)).encode()).hexdigest()[:12],
     )
 
@@ -130,9 +137,11 @@ def code_of_explanation(config: "TrialConfig", task: Task, sources: Sources | No
     return code_version(EXPLAINED, _chosen(config, task), without, sources)
 
 
-def code_of_figures(sources: Sources | None = None) -> str:
-    """Version of what draws the figures of a run."""
-    return code_version(DRAWN, without=(*SAID, *OF_MEDIA, *OF_DECISIONS, "blended.fusion"), sources=sources)
+def code_of_figures(corpus: str, sources: Sources | None = None) -> str:
+    """Version of what draws the figures of a run on a corpus, which may group its clips."""
+    said = (name for name in SAID if name != "blended.data.corpora")
+    without = (*said, *OF_MEDIA, *OF_DECISIONS, "blended.fusion")
+    return code_version(DRAWN, {"blended.data.corpora:CORPORA": {corpus, "table"}}, without, sources)
 
 
 def _without(config: "TrialConfig") -> tuple[str, ...]:
@@ -149,7 +158,8 @@ def _chosen(config: "TrialConfig", task: Task) -> Chosen:
         "blended.fusion.strategies.cross_attention:KINDS": {str(getattr(fusion, "kind", ""))},
         "blended.fusion.objective:LOSSES": losses,
         "blended.eval.decisions:DECISIONS": {str(decision.name)} | ALWAYS_DECIDING[task],
-        "blended.eval.calibration:CALIBRATIONS": {decision.calibrate},
+        # Of the enrolment curve, which begins with none, as well.
+        "blended.eval.calibration:CALIBRATIONS": {decision.calibrate, "none"},
         "blended.eval.probabilities:PROBABILITIES": {decision.probabilities},
         "blended.eval.tasks:TASKS": {task},
     }

@@ -7,7 +7,7 @@ the run is kept. Where it does not, nothing is concluded: `training` then looks 
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +30,36 @@ def is_kept(folders: Folders, recipe: str) -> bool:
     path = _path(folders, recipe)
     if not path.is_file():
         return False
-    return path.read_text(encoding="utf-8") == _fingerprint(folders, recipe)
+    made_from = inputs(folders, recipe)
+    return path.read_text(encoding="utf-8") == _fingerprint(folders, recipe, made_from)
 
 
-def remember(folders: Folders, recipe: str) -> None:
-    """Notes that the recipe's run is complete as everything is now."""
-    write_text(_path(folders, recipe), _fingerprint(folders, recipe))
+def remember(folders: Folders, recipe: str, made_from: str) -> None:
+    """Notes that the recipe's run is complete, unless its `inputs` are not any more what it was made from."""
+    if inputs(folders, recipe) == made_from:
+        write_text(_path(folders, recipe), _fingerprint(folders, recipe, made_from))
+
+
+def inputs(folders: Folders, recipe: str) -> str:
+    """SHA-256 over all that the run of a recipe depends on, byte for byte, as it is now."""
+    params = _params(folders)
+    corpus = str(params.get("corpus"))
+    given = _entry(params, "recipes", recipe)
+    fusion = given.get("fusion") if isinstance(given, Mapping) else None
+    fusion = fusion if isinstance(fusion, Mapping) else {}
+    used = sorted({str(feature).partition("@")[0] for feature in fusion.get("features") or ()})
+    of_used = {
+        kind: {n: _entry(params, kind, n) for n in used} for kind in ("encoders", "imported", "weights")
+    }
+    total = hashlib.sha256(json.dumps([corpus, given, of_used], default=str, sort_keys=True).encode())
+    files = [folders.index(corpus)]
+    files += [folders.features(corpus) / folder_name(name) / "index.parquet" for name in used]
+    files += [Path(str(fusion["checkpoint"]))] if fusion.get("checkpoint") else []
+    for file in files:
+        total.update(f"{file} {_hash(file)}\n".encode())
+    for file, text in installed().texts.items():
+        total.update(f"{file} {hashlib.sha256(text).hexdigest()}\n".encode())
+    return total.hexdigest()
 
 
 def _path(folders: Folders, recipe: str) -> Path:
@@ -51,21 +75,9 @@ def _params(folders: Folders) -> Mapping[str, Any]:
     return given if isinstance(given, Mapping) else {}
 
 
-def _fingerprint(folders: Folders, recipe: str) -> str:
-    params = _params(folders)
-    corpus = str(params.get("corpus"))
-    given = _entry(params, "recipes", recipe)
-    fusion = given.get("fusion") if isinstance(given, Mapping) else None
-    fusion = fusion if isinstance(fusion, Mapping) else {}
-    used = sorted({str(feature).partition("@")[0] for feature in fusion.get("features") or ()})
-    of_used = {
-        kind: {n: _entry(params, kind, n) for n in used} for kind in ("encoders", "imported", "weights")
-    }
-    total = hashlib.sha256(json.dumps([corpus, given, of_used], default=str, sort_keys=True).encode())
-    files = [folders.index(corpus)]
-    files += [folders.features(corpus) / folder_name(name) / "index.parquet" for name in used]
-    files += [Path(str(fusion["checkpoint"]))] if fusion.get("checkpoint") else []
-    for file in (*files, *_sources(), *_below(folders.run(corpus, recipe))):
+def _fingerprint(folders: Folders, recipe: str, made_from: str) -> str:
+    total = hashlib.sha256(made_from.encode())
+    for file in _below(folders.run(str(_params(folders).get("corpus")), recipe)):
         total.update(f"{file} {_hash(file)}\n".encode())
     return total.hexdigest()
 
@@ -75,17 +87,13 @@ def _entry(params: Mapping[str, Any], kind: str, name: str) -> Any:
     return entries.get(name) if isinstance(entries, Mapping) else None
 
 
-def _sources() -> Iterator[Path]:
-    for folder in installed().folders.values():
-        yield from sorted(folder.rglob("*.py"))
-
-
 def _below(folder: Path) -> list[Path]:
     return sorted(file for file in folder.rglob("*") if file.is_file())
 
 
 def _hash(file: Path) -> str:
-    if not file.is_file():
+    try:
+        with file.open("rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest()
+    except FileNotFoundError:  # Not there, or replaced at this moment: then nothing fits.
         return "none"
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()

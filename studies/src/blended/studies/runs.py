@@ -6,7 +6,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from blended.data import LabelSpace
+from pydantic import ValidationError
+
+from blended.data import InputError, LabelSpace
 from blended.data.atomic import replacing, write_text
 from blended.data.code_versions import library_versions
 from blended.data.manifest import NAME as MANIFEST
@@ -148,7 +150,7 @@ def read_run(folder: Path, space: LabelSpace) -> StoredRun | None:
     test = artifacts / TEST_PREDICTIONS
     return StoredRun(
         recipe=fields["recipe"],
-        config=TrialConfig.model_validate(fields["config"]),
+        config=_config(fields),
         identity=fields["identity"],
         corpus_hash=fields["corpus_hash"],
         modalities=tuple(fields["modalities"]),
@@ -163,7 +165,24 @@ def read_run(folder: Path, space: LabelSpace) -> StoredRun | None:
     )
 
 
+def _config(fields: Mapping[str, Any]) -> TrialConfig:
+    try:
+        return TrialConfig.model_validate(fields["config"])
+    except ValidationError as error:
+        raise _newer(str(fields.get("recipe")), error) from error
+
+
 def versions_of(record: Mapping[str, Any]) -> Versions | None:
     """What the parts of a recorded run were made from; None where the record does not say."""
     given = record.get("versions")
-    return None if given is None else Versions(**given)
+    try:
+        return None if given is None else Versions(**given)
+    except TypeError as error:
+        raise _newer(str(record.get("recipe")), error) from error
+
+
+def _newer(recipe: str, error: Exception) -> InputError:
+    return InputError(
+        f"the run {recipe!r} was made by another version of blended ({str(error).splitlines()[0]}): use that "
+        f"one, or delete its folder and `blended train {recipe}`"
+    )

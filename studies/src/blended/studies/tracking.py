@@ -3,7 +3,7 @@
 import os
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -181,13 +181,28 @@ def _code_tags(versions: Versions) -> dict[str, str]:
     return {"code": versions.code, "training_identity": versions.training, "libraries": libraries}
 
 
-def mark_stale(run_ids: Sequence[str], uri: str) -> None:
-    """Tags tracked runs that are not what would be computed now, so that the page of runs says it."""
-    from mlflow import MlflowClient
+STALE = "stale"
+"""The tag of tracked runs that are not what would be computed now."""
 
-    client = MlflowClient(tracking_uri=uri)
-    for run_id in run_ids:
-        client.set_tag(run_id, "stale", "computed from other code, settings, features or labels")
+
+def mark_stale(run_ids: Collection[str], current_ids: Collection[str], uri: str) -> list[str]:
+    """Tags runs of the first kind, and takes the tag from those of the second; those that are not tracked
+    there are returned."""
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    client, unknown = MlflowClient(tracking_uri=uri), list[str]()
+    for run_id in sorted({*run_ids, *current_ids}):
+        try:
+            tagged = STALE in client.get_run(run_id).data.tags
+        except MlflowException:
+            unknown.append(run_id)
+            continue
+        if run_id in run_ids:
+            client.set_tag(run_id, STALE, "computed from other code, settings, features or labels")
+        elif tagged:
+            client.delete_tag(run_id, STALE)
+    return unknown
 
 
 def replace_figures(run_id: str, figures: Mapping[str, bytes], uri: str) -> None:

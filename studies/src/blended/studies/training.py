@@ -7,17 +7,20 @@ a decision, or what explains a run      decided anew, by the models kept in data
 whatever training depends on            trained
 """
 
+import hashlib
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing import get_all_start_methods, get_context
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from blended.data import InputError
+from blended.data.code_versions import installed
 from blended.data.index import Index, read_index
 from blended.data.store import FeatureStore
 from blended.eval.decisions import trivial_decisions
@@ -84,6 +87,7 @@ def train_recipes(
     With several workers they are computed side by side, those that take longest first, each in a process
     that has imported everything once. One that fails stops no other; raises InputError at the end.
     """
+    installed()  # The code as it is now, before what takes long.
     params = read_params(folders.params)
     for name in names:
         params.recipe(name)
@@ -123,15 +127,23 @@ def train_recipe(name: str, folders: Folders, *, log: Log, device: str, again: b
 
     `again` trains in any case. Of several processes that train the same, one does and the others wait.
     """
-    recipe = opened(name, read_params(folders.params), folders)
-    checkpoints = folders.checkpoints(recipe.versions.training)
-    checkpoints.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(checkpoints.with_suffix(".lock")):
-        if again:
-            shutil.rmtree(checkpoints, ignore_errors=True)
-        made = [] if not again and _is_there(recipe, log) else [_made(recipe, checkpoints, log, device)]
-    kept.remember(folders, name)
+    # First the run, whose folder other versions of the recipe share; then the training, which others share.
+    with _lock(folders, f"run-{hashlib.sha256(name.encode()).hexdigest()[:16]}"):
+        made_from = kept.inputs(folders, name)
+        recipe = opened(name, read_params(folders.params), folders)
+        checkpoints = folders.checkpoints(recipe.versions.training)
+        with _lock(folders, checkpoints.name):
+            if again:
+                shutil.rmtree(checkpoints, ignore_errors=True)
+            made = [] if not again and _is_there(recipe, log) else [_made(recipe, checkpoints, log, device)]
+        kept.remember(folders, name, made_from)
     return made
+
+
+def _lock(folders: Folders, name: str, timeout_seconds: float = -1) -> FileLock:
+    folder = folders.checkpoints("").parent
+    folder.mkdir(parents=True, exist_ok=True)
+    return FileLock(folder / f"{name}.lock", timeout=timeout_seconds)
 
 
 def _is_there(recipe: Recipe, log: Log) -> bool:
@@ -219,8 +231,13 @@ def _tidy(recipe: Recipe, before: Versions | None, checkpoints: Path) -> None:
     if before is None or before.training == recipe.versions.training:
         return
     others = (_versions_in(folder) for folder in recipe.folder.parent.iterdir() if folder.is_dir())
-    if before.training not in {made.training for made in others if made is not None}:
-        shutil.rmtree(recipe.folders.checkpoints(before.training), ignore_errors=True)
+    planned = (recipe.folders.plans(recipe.config.corpus) / "recipes").glob("*.json")
+    used = {made.training for made in others if made is not None}
+    if before.training in used or any(before.training in plan.read_text() for plan in planned):
+        return
+    old = recipe.folders.checkpoints(before.training)
+    with suppress(Timeout), _lock(recipe.folders, old.name, 0):  # Somebody trains on: nothing is removed.
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def _versions_in(folder: Path) -> Versions | None:

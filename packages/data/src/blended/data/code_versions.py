@@ -137,6 +137,8 @@ class Sources:
         default_factory=dict[tuple[str, str, str], list[tuple[str, str]]]
     )
     """Where definitions lead, by place and hash: the same for everybody who asks."""
+    texts: Mapping[Path, bytes] = field(default_factory=dict[Path, bytes])
+    """Files as they were at one moment; others are read when they are reached."""
 
     def module(self, name: str) -> Module:
         """Raises LookupError for a module that is in none of the folders."""
@@ -200,22 +202,31 @@ class Sources:
         if name not in self.read:
             path = self._file_of(name)
             is_package = path is not None and path.name == "__init__.py"
-            self.read[name] = None if path is None else analysed(name, path.read_bytes(), is_package)
+            self.read[name] = None if path is None else analysed(name, self._source(path), is_package)
         return self.read[name]
+
+    def _source(self, path: Path) -> bytes:
+        return self.texts[path] if path in self.texts else path.read_bytes()
 
     def _file_of(self, name: str) -> Path | None:
         package = ".".join(name.split(".")[:2])
         if package not in self.folders:
             return None
         path = self.folders[package].joinpath(*name.split(".")[2:])
-        return next((p for p in (path.with_suffix(".py"), path / "__init__.py") if p.is_file()), None)
+        places = (path.with_suffix(".py"), path / "__init__.py")
+        return next((p for p in places if p in self.texts or p.is_file()), None)
 
 
 @functools.cache
 def installed() -> Sources:
-    """The rooms of `blended` that are installed, as they were when this process first asked."""
+    """The rooms of `blended` that are installed, all files as they were when this process first asked.
+
+    Whoever computes for long asks at its start: what is edited later is not the code that runs.
+    """
     specs = {room: find_spec(room) for room in ROOMS}
-    return Sources({room: Path(spec.origin).parent for room, spec in specs.items() if spec and spec.origin})
+    folders = {room: Path(spec.origin).parent for room, spec in specs.items() if spec and spec.origin}
+    files = (file for folder in folders.values() for file in sorted(folder.rglob("*.py")))
+    return Sources(folders, texts={file: file.read_bytes() for file in files})
 
 
 def _place(root: Root) -> str:

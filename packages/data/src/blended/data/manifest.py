@@ -49,7 +49,10 @@ def faults_of(folder: Path, names: Iterable[str] | None = None, strangers: Itera
         check_seal(path)
     except DamagedError as damage:
         return [Fault(path, str(damage).removeprefix(f"{path} "))]
-    listed = _listed(path)
+    try:
+        listed = _listed(path)
+    except InputError as error:
+        return [Fault(path, str(error).removeprefix(f"{path} "))]
     found = [_fault(folder, name, listed.get(name)) for name in (listed if names is None else names)]
     found += [_fault(folder, name, None) for name in strangers if name not in listed]
     return [fault for fault in found if fault is not None]

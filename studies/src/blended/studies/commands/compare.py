@@ -1,9 +1,13 @@
 """`blended compare`: rank all runs and write the report."""
 
+import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from blended.studies.folders import Folders
 
 
 def compare(
@@ -45,9 +49,22 @@ def compare(
     for note in report.notes:
         typer.secho(note, fg="yellow", err=True)
     stale = stale_runs(read_records([*params.recipes], params.corpus, folders), folders, params.corpus)
-    if stale:
+    _mark({run.run_id for run in report.records if run.name in stale and run.run_id}, folders, params.corpus)
+    typer.echo(f"report: {page}")
+
+
+def _mark(stale: set[str], folders: "Folders", corpus: str) -> None:
+    """Tags tracked runs that are stale and takes the tag from those that are not any more.
+
+    Which have it is noted beside the caches, so that nobody waits for MLflow where nothing has changed.
+    """
+    from blended.data.atomic import write_text
+
+    noted = folders.cache / "stale" / f"{corpus}.json"
+    before = set[str](json.loads(noted.read_text(encoding="utf-8"))) if noted.is_file() else set[str]()
+    if stale != before:
         from blended.studies.tracking import default_uri, mark_stale
 
-        ids = [run.run_id for run in report.records if run.name in stale and run.run_id is not None]
-        mark_stale(ids, default_uri(folders.root))
-    typer.echo(f"report: {page}")
+        if unknown := mark_stale(stale, before - stale, default_uri(folders.root)):
+            typer.secho(f"not tagged in MLflow, which does not know them: {', '.join(unknown)}", err=True)
+        write_text(noted, json.dumps(sorted(stale)))
