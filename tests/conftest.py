@@ -28,6 +28,7 @@ encoders:
 recipes:
   linear-logmel:
     fusion: {name: early, features: [logmel], training: {max_epochs: 10}}
+    nesting: plain
   linear-motion:
     fusion: {name: early, features: [motion], training: {max_epochs: 10}}
   late-both-actor:

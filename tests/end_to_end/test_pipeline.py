@@ -45,7 +45,7 @@ def test_predictions_hold_what_was_scored(finished_project: Path, recipe: str) -
 
 
 def test_evaluate_gives_a_runs_own_numbers(finished_project: Path, tmp_path: Path, blended: Command) -> None:
-    """The public command on the exported probabilities agrees with the pipeline."""
+    """The public command on the exported probabilities agrees with the pipeline under `nesting: plain`."""
     table = pl.read_parquet(
         run_folder(finished_project, "linear-logmel") / "artifacts" / "predictions.parquet"
     )
