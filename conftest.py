@@ -1,6 +1,7 @@
 """Set before anything imports torch or NumPy: tests run one process per core, one thread each."""
 
 import os
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -23,9 +24,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def no_tracking_address_left() -> Iterator[None]:
-    """MLflow's server, run in a process of tests, leaves the address of its store to whoever comes next."""
+    """MLflow's server, run in a process of tests, leaves the address of its store to whoever comes next: in the
+    environment, and in a module."""
     yield
     os.environ.pop(TRACKING, None)
+    if (left := sys.modules.get("mlflow.tracking._tracking_service.utils")) is not None:
+        left._tracking_uri = None  # pyright: ignore[reportAttributeAccessIssue]
 
 
 @pytest.fixture(scope="module")

@@ -301,7 +301,8 @@ def test_metrics_plots_experiments_and_studies_work(checkout: Path) -> None:
     call(checkout, "dvc", "plots", "show")
     page = (checkout / "dvc_plots" / "index.html").read_text()
     images = re.findall(r'<img[^>]+src="([^"]+)"', page)
-    assert len(images) == 3, "one confusion matrix per recipe"
+    recipes = [*checkout.glob("runs/demo/*/confusion.png")]
+    assert len(images) == len(recipes) >= 3, "one confusion matrix per recipe"
     assert all(image.startswith("data:") or (checkout / "dvc_plots" / image).is_file() for image in images)
 
     call(checkout, "git", "commit", "--quiet", "--all", "--message", "longer")

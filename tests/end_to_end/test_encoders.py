@@ -50,7 +50,7 @@ def test_the_list_says_where_weights_are_and_what_they_allow(blended: Callable[.
     assert lines["wavlm-large"].rstrip(" │").endswith("here")
     assert lines["wavlm-base"].rstrip(" │").endswith("fetch")
     assert lines["hicmae"].rstrip(" │").endswith("by hand")
-    assert lines["prosody"].rstrip(" │").endswith("none needed")
+    assert lines["prosody"].rstrip(" │").endswith("none")
     assert "audio-visual" in lines["hicmae"] and "2048" in lines["hicmae"] and "1408" in lines["videomae2"]
     assert {"timm:<model>", "hf:<owner>/<model>"} <= lines.keys()
     assert blended("features", "list").out == listed.out

@@ -35,7 +35,7 @@ def registered(finished_project: Path, tmp_path_factory: pytest.TempPathFactory)
     root = Path(shutil.copytree(finished_project, tmp_path_factory.mktemp("registered") / "project"))
     shutil.rmtree(root / "mlflow")
     assert (root / "params.yaml").read_text() == PARAMS
-    train("linear-motion", root=root, device="cpu", again=True)
+    train(["linear-motion"], root=root, device="cpu", again=True)
     register("linear-motion", alias="champion", name="", root=root)
     return root
 

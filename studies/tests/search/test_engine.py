@@ -10,6 +10,7 @@ from optuna.trial import TrialState
 from studies.tests.search.conftest import GRID, PARAMS, SEARCH, MakeBench
 
 from blended.data import InputError
+from blended.data.checksums import read_sealed_json, write_sealed_json
 from blended.studies.search import progress, selection, table
 from blended.studies.search.objective import FAILURE, RESULT, SEED, values
 from blended.studies.search.opening import join
@@ -178,7 +179,8 @@ def test_a_study_that_mixed_labels_has_no_winner(bench: MakeBench) -> None:
     toy.worker(ToyEvaluator(toy.root, corpus_hash="old" * 8)).work()
     identity = toy.trials()[0].user_attrs[RESULT]["identities"][0]
     path = toy.store.path(identity) / "outcome.json"
-    path.write_text(path.read_text().replace("old" * 8, "new" * 8))
+    fields = json.loads(json.dumps(read_sealed_json(path)).replace("old" * 8, "new" * 8))
+    write_sealed_json(path, fields)
     for ask in (selection.winner, selection.headline, table.trial_table):
         with pytest.raises(InputError, match=r"neither ranking nor winner would mean anything"):
             ask(toy.plan, toy.trials(), toy.store)

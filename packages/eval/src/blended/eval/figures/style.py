@@ -81,7 +81,10 @@ STYLE: dict[str, object] = {
 @contextmanager
 def drawing() -> Generator[None]:
     """The style, for as long as a figure is built or saved."""
-    with mpl.rc_context(STYLE):  # pyright: ignore[reportArgumentType]  # keys are checked when it is entered
+    with mpl.rc_context():
+        # What others have set in this process, as Optuna does for figures of its own, must not change ours.
+        mpl.rcdefaults()
+        mpl.rcParams.update(STYLE)  # pyright: ignore[reportArgumentType, reportCallIssue] - keys are checked
         yield
 
 
