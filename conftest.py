@@ -24,8 +24,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def no_tracking_address_left() -> Iterator[None]:
-    """MLflow's server, run in a process of tests, leaves the address of its store to whoever comes next: in the
-    environment, and in a module."""
+    """MLflow's server, run in a process of tests, leaves the address of its store to whoever comes next."""
     yield
     os.environ.pop(TRACKING, None)
     if (left := sys.modules.get("mlflow.tracking._tracking_service.utils")) is not None:
