@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from multiprocessing import get_all_start_methods, get_context
+from multiprocessing import get_context
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -95,11 +95,9 @@ def train_recipes(
         for name in names:
             yield from train_recipe(name, folders, log=log, device=device, again=again)
         return
-    context = get_context("forkserver" if "forkserver" in get_all_start_methods() else "spawn")
-    context.set_forkserver_preload([__name__, "blended.studies.single_run"])
     failed: list[str] = []
     order = sorted(names, key=lambda name: _cost(params.recipe(name).fusion), reverse=True)
-    with ProcessPoolExecutor(min(workers, len(names)), context) as pool:
+    with ProcessPoolExecutor(min(workers, len(names)), get_context("spawn")) as pool:
         waiting = {pool.submit(_in_process, name, folders.root, device, again): name for name in order}
         for done in as_completed(waiting):
             try:
