@@ -234,7 +234,10 @@ def _tidy(recipe: Recipe, before: Versions | None, checkpoints: Path) -> None:
     if before.training in used or any(before.training in plan.read_text() for plan in planned):
         return
     old = recipe.folders.checkpoints(before.training)
-    with suppress(Timeout), _lock(recipe.folders, old.name, 0):  # Somebody trains on: nothing is removed.
+    with (
+        suppress(Timeout),
+        _lock(recipe.folders, old.name, timeout_seconds=0.0),
+    ):  # Somebody trains on: nothing is removed.
         shutil.rmtree(old, ignore_errors=True)
 
 
