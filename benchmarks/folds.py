@@ -11,9 +11,9 @@ import torch
 from torch.utils.data import DataLoader, TensorDataset
 
 from blended.data import LabelSpace
-from blended.fusion.bodies.concatenation import Concatenation
 from blended.fusion.config import TrainingConfig
 from blended.fusion.inputs import Inputs
+from blended.fusion.modules.concatenation import Concatenation
 from blended.fusion.plan import Job
 from blended.fusion.run import Run
 from blended.fusion.strategies.pooled import pooled_problem

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from blended.data.index import read_index
 from blended.data.store import FeatureStore
-from blended.fusion.bodies.concatenation import Concatenation
 from blended.fusion.config import TrainingConfig
 from blended.fusion.inputs import Inputs
 from blended.fusion.losses import kl_to_soft_labels
+from blended.fusion.modules.concatenation import Concatenation
 from blended.fusion.nested import train_nested
 from blended.fusion.run import Run
 from blended.fusion.strategies.pooled import pooled_problem

@@ -32,9 +32,9 @@ from blended.eval.evaluation import Evaluation, evaluate
 from blended.eval.evidence import Evidence, gather
 from blended.eval.metrics import challenge_score
 from blended.eval.protocol import Protocol, fit_decision
-from blended.fusion.bodies.concatenation import Concatenation
 from blended.fusion.config import TrainingConfig
 from blended.fusion.inputs import Inputs
+from blended.fusion.modules.concatenation import Concatenation
 from blended.fusion.nested import Nested, train_nested
 from blended.fusion.run import Run
 from blended.fusion.strategies.pooled import pooled_problem

@@ -29,9 +29,9 @@ from blended.data.corpora.blemore import SPACE
 from blended.encoders.threads import one_thread
 from blended.eval.decisions.thresholds import GRID
 from blended.eval.evaluation import Evaluation
-from blended.fusion.bodies.concatenation import Concatenation
 from blended.fusion.config import TrainingConfig
 from blended.fusion.inputs import Inputs
+from blended.fusion.modules.concatenation import Concatenation
 from blended.fusion.plan import Job
 from blended.fusion.preprocessing import PCAConfig
 from blended.fusion.run import Run

@@ -63,7 +63,7 @@ EDITS: dict[str, tuple[str, str, str, dict[str, set[str]]]] = {
         {"trained": {"late"}},
     ),
     "one kind of attention": (
-        "fusion/bodies/joint.py",
+        "fusion/modules/joint.py",
         "class JointStream(",
         "@edited\nclass JointStream(",
         {"trained": {"joint"}},

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from blended.fusion.bodies.attention import Attention
 from blended.fusion.config import TrainingConfig
+from blended.fusion.modules.attention import Attention
 from blended.fusion.strategies import Fused, fit
 from blended.fusion.testing import QUIET, toy_config, toy_inputs
 

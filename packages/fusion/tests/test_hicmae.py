@@ -12,12 +12,12 @@ from safetensors.torch import save_file
 from blended.data import InputError
 from blended.encoders.networks.hicmae.pretrain import HiCMAEAutoencoder
 from blended.fusion.apply import apply_final
-from blended.fusion.bodies.hicmae import HiCMAEBody, network_inputs, rate_scales
 from blended.fusion.config import TrainingConfig
 from blended.fusion.hicmae_sizes import DEMO, autoencoder_of, backbone_of
 from blended.fusion.inputs import Inputs
 from blended.fusion.media import PICTURES, SOUND, MediaSource
 from blended.fusion.media_testing import TOY_BACKBONE, TOY_TRAINING, toy_hicmae, toy_media_inputs
+from blended.fusion.modules.hicmae import HiCMAEBody, network_inputs, rate_scales
 from blended.fusion.network import Network
 from blended.fusion.objective import LossConfig, make_objective, targets_of
 from blended.fusion.optimiser import AdamW

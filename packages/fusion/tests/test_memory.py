@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from blended.data import InputError
-from blended.fusion.bodies.concatenation import Concatenation
 from blended.fusion.config import TrainingConfig
+from blended.fusion.modules.concatenation import Concatenation
 from blended.fusion.network import Batch, Outputs
 from blended.fusion.objective import LossConfig
 from blended.fusion.plan import Job

@@ -18,11 +18,11 @@ from blended.data import InputError
 from blended.encoders.networks.hicmae.loss import PretrainLossConfig, pretraining_loss, pretraining_targets
 from blended.encoders.networks.hicmae.masks import AUDIO_RATIO, VIDEO_RATIO, hidden_of_draws
 from blended.fusion import optimiser
-from blended.fusion.bodies.hicmae import HiCMAEBody, network_inputs
 from blended.fusion.config import TrainingConfig
 from blended.fusion.masked import MaskedNetwork, MaskedObjective, hierarchical_contrast
 from blended.fusion.media import PICTURES, SOUND, MediaSource
 from blended.fusion.media_testing import TOY_BACKBONE, toy_hicmae, toy_media
+from blended.fusion.modules.hicmae import HiCMAEBody, network_inputs
 from blended.fusion.objective import LossConfig
 from blended.fusion.parallel import ALONE, Parallel
 from blended.fusion.pretraining import PretrainingConfig, pretrain, weights_of, write_pretrained

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from blended.data import InputError
-from blended.fusion.bodies.attention import Attention, LagBias
-from blended.fusion.bodies.streams import positions, times
 from blended.fusion.config import TrainingConfig
+from blended.fusion.modules.attention import Attention, LagBias
+from blended.fusion.modules.streams import positions, times
 from blended.fusion.nested import model_seed
 from blended.fusion.objective import LossConfig
 from blended.fusion.sequences import pack, resampled

@@ -12,8 +12,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from blended.fusion.bodies.attention import Attention
-from blended.fusion.bodies.streams import times
+from blended.fusion.modules.attention import Attention
+from blended.fusion.modules.streams import times
 from blended.fusion.network import Batch, Between
 from blended.fusion.passes import forward
 from blended.fusion.training import Trained

@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Bool, Float
 
 from blended.data import LabelSpace, Mixture
-from blended.fusion.bodies.concatenation import Concatenation
 from blended.fusion.config import TrainingConfig
 from blended.fusion.inputs import Inputs
+from blended.fusion.modules.concatenation import Concatenation
 from blended.fusion.run import Run
 from blended.fusion.sequences import Sequences, pack
 from blended.fusion.strategies import FUSIONS

@@ -7,9 +7,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from blended.fusion.bodies.concatenation import Concatenation
 from blended.fusion.config import TrainingConfig
 from blended.fusion.inputs import Inputs
+from blended.fusion.modules.concatenation import Concatenation
 from blended.fusion.nested import train_nested
 from blended.fusion.preprocessing import PCAConfig
 from blended.fusion.run import Run

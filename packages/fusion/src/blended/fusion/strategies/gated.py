@@ -5,9 +5,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from blended.fusion.bodies.gated import Gated
 from blended.fusion.config import TrainingConfig
 from blended.fusion.inputs import Inputs
+from blended.fusion.modules.gated import Gated
 from blended.fusion.nested import train_nested
 from blended.fusion.preprocessing import PCAConfig
 from blended.fusion.run import Run

@@ -21,12 +21,12 @@ from blended.encoders.networks.hicmae.finetune import (
     start_from_pretraining,
 )
 from blended.encoders.weights import checksum
-from blended.fusion.bodies.hicmae import HiCMAEBody
 from blended.fusion.clip_media import ClipPreparation
 from blended.fusion.config import TrainingConfig
 from blended.fusion.hicmae_sizes import Size, backbone_of, preparation_of
 from blended.fusion.inputs import Inputs
 from blended.fusion.media import MODALITY_OF, Media, MediaSource
+from blended.fusion.modules.hicmae import HiCMAEBody
 from blended.fusion.nested import train_nested
 from blended.fusion.network import Network, ScoresHead
 from blended.fusion.objective import make_objective, targets_of

@@ -9,10 +9,10 @@ from jaxtyping import Bool, Float, Int
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from blended.fusion.bodies.concatenation import Concatenation
 from blended.fusion.combining import Combiner, Kind, fit_combiner, read_combiner
 from blended.fusion.config import TrainingConfig
 from blended.fusion.inputs import Inputs
+from blended.fusion.modules.concatenation import Concatenation
 from blended.fusion.nested import Nested, Predicted, inner_fold, train_nested
 from blended.fusion.preprocessing import PCAConfig
 from blended.fusion.run import Run

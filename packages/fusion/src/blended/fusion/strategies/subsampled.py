@@ -10,10 +10,10 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from blended.data import InputError, LabelSpace
-from blended.fusion.bodies.steps import Steps
-from blended.fusion.bodies.streams import StreamShape
 from blended.fusion.config import TrainingConfig
 from blended.fusion.inputs import Inputs
+from blended.fusion.modules.steps import Steps
+from blended.fusion.modules.streams import StreamShape
 from blended.fusion.nested import train_nested
 from blended.fusion.network import Network, ScoresHead
 from blended.fusion.objective import make_objective, targets_of

@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from blended.fusion.bodies.attention import Attention, FeedForward, LagBias
-from blended.fusion.bodies.streams import (
+from blended.fusion.modules.attention import Attention, FeedForward, LagBias
+from blended.fusion.modules.streams import (
     StreamShape,
     between,
     beyond_mean,

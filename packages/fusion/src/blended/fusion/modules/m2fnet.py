@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from blended.fusion.bodies.attention import Attention
-from blended.fusion.bodies.streams import StreamShape, embedded, make_streams, mean_and_spread
+from blended.fusion.modules.attention import Attention
+from blended.fusion.modules.streams import StreamShape, embedded, make_streams, mean_and_spread
 from blended.fusion.network import Batch, Between, Body, Outputs
 
 STRONGER = "video"

@@ -9,9 +9,9 @@ from itertools import permutations
 import torch
 from torch import Tensor, nn
 
-from blended.fusion.bodies.attention import Attention, FeedForward
-from blended.fusion.bodies.m2fnet import at_times
-from blended.fusion.bodies.streams import StreamShape, between, embedded, make_streams, mean_and_spread
+from blended.fusion.modules.attention import Attention, FeedForward
+from blended.fusion.modules.m2fnet import at_times
+from blended.fusion.modules.streams import StreamShape, between, embedded, make_streams, mean_and_spread
 from blended.fusion.network import Batch, Body, Outputs
 
 JOINT = "joint"

@@ -10,8 +10,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from blended.fusion.bodies.attention import Attention
-from blended.fusion.bodies.streams import StreamShape, between, embedded, make_streams, mean_over_time
+from blended.fusion.modules.attention import Attention
+from blended.fusion.modules.streams import StreamShape, between, embedded, make_streams, mean_over_time
 from blended.fusion.network import Batch, Body, Outputs
 
 

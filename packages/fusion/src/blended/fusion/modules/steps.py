@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from blended.fusion.bodies.streams import StreamShape
+from blended.fusion.modules.streams import StreamShape
 from blended.fusion.network import Batch, Body, Outputs
 
 

@@ -1,0 +1,1 @@
+"""Fusion modules: networks that make one vector of the features of a clip, one idea a file."""
