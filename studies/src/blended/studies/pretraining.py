@@ -14,10 +14,10 @@ from blended.encoders.threads import one_thread
 from blended.fusion.parallel import Parallel
 from blended.fusion.pretraining import PretrainingConfig, pretrain, write_pretrained
 from blended.fusion.run import Batched, Run
-from blended.studies.commands.progress import clips_progress, say
 from blended.studies.folders import Folders
 from blended.studies.media_gathering import gather_media
 from blended.studies.params import read_params
+from blended.studies.progress import clips_progress, say
 
 SAID_TIMES = 20
 """Lines about the loss during a training."""

@@ -115,7 +115,7 @@ def _cost(fusion: FusionConfig) -> tuple[int, int]:
 
 
 def _in_process(name: str, root: Path, device: str, again: bool) -> list[str]:
-    from blended.studies.commands.progress import say
+    from blended.studies.progress import say
 
     return train_recipe(name, Folders(root), log=say, device=device, again=again)
 

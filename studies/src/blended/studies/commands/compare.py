@@ -29,9 +29,9 @@ def compare(
         to_latex,
     )
     from blended.studies.code_notes import read_records, stale_runs
-    from blended.studies.commands.progress import say
     from blended.studies.folders import Folders
     from blended.studies.params import read_params
+    from blended.studies.progress import say
     from blended.studies.reporting import gather_report
 
     folders = Folders(root)

@@ -29,7 +29,7 @@ def demo(
     """Render the synthetic demo corpus: drawn faces, synthesised voices, BLEMORE's layout."""
     from blended.data.demo.config import TINY, DemoConfig
     from blended.data.demo.render import render
-    from blended.studies.commands.progress import clips_progress, say
+    from blended.studies.progress import clips_progress, say
 
     config = TINY.model_copy(update={"seed": seed}) if tiny else DemoConfig(seed=seed)
     with clips_progress("render") as progress:
@@ -56,8 +56,8 @@ def import_(
 
 def _import(name: str, source: Path, root: Path, labels_only: bool, folds: int | None, seed: int) -> None:
     from blended.data.importing import import_corpus
-    from blended.studies.commands.progress import clips_progress, say
     from blended.studies.folders import Folders
+    from blended.studies.progress import clips_progress, say
 
     with clips_progress(f"import {name}") as progress:
         import_corpus(
@@ -76,9 +76,9 @@ def _import(name: str, source: Path, root: Path, labels_only: bool, folds: int |
 def prepare(root: Root = Path(), workers: Workers = CORES) -> None:
     """Put the corpus that params.yaml chooses into data/corpora: render the demo, or import recordings."""
     from blended.data.demo.render import render
-    from blended.studies.commands.progress import clips_progress, say
     from blended.studies.folders import Folders
     from blended.studies.params import read_params
+    from blended.studies.progress import clips_progress, say
 
     folders = Folders(root)
     params = read_params(folders.params)
@@ -116,7 +116,7 @@ def _measured(folders: "Folders", name: str, workers: int) -> "Index":
     from blended.data.corpora import read_corpus
     from blended.data.index import build_index
     from blended.data.measuring import inspect_all
-    from blended.studies.commands.progress import clips_progress
+    from blended.studies.progress import clips_progress
 
     folder = folders.corpus(name)
     corpus = read_corpus(name, folder)

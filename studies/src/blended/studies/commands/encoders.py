@@ -127,7 +127,7 @@ def fetch(
     from blended.encoders.fetching import fetch as run
     from blended.encoders.table import encoder_config
     from blended.encoders.weights import HasSource
-    from blended.studies.commands.progress import bytes_progress, say
+    from blended.studies.progress import bytes_progress, say
 
     hub = Hub(os.environ.get("HF_ENDPOINT", HUB).rstrip("/"), os.environ.get("HF_TOKEN", ""))
     for name in names:

@@ -73,7 +73,7 @@ def evaluate(
     from blended.eval.enrolment_curve import enrolment_curve, write_curve
     from blended.eval.protocol import Protocol
     from blended.eval.tasks import decision_of
-    from blended.studies.commands.progress import say
+    from blended.studies.progress import say
 
     rules = Protocol(
         decision or decision_of("mixture", tune),

@@ -53,9 +53,9 @@ def extract(
     from blended.encoders.extract import extract as run
     from blended.encoders.weights import resolve
     from blended.studies.commands.engines import chosen_engine
-    from blended.studies.commands.progress import clips_progress, say
     from blended.studies.corpus_params import read_feature_params
     from blended.studies.folders import Folders
+    from blended.studies.progress import clips_progress, say
 
     if bool(encoders) == every:
         raise typer.BadParameter("name one or several encoders, or use --all")
@@ -109,7 +109,7 @@ def _given_weights(encoders: list[str], of_params: Mapping[str, str], options: l
 def _say_sizes(configs: "Sequence[EncoderConfig]", index: "Index") -> None:
     """What the features will take on disk, before anything is computed."""
     from blended.encoders.sizes import size_in_words
-    from blended.studies.commands.progress import say
+    from blended.studies.progress import say
 
     seconds = [length for length in index.table["duration_seconds"] if length is not None]
     for config in configs:
@@ -130,9 +130,9 @@ def import_(
     from blended.data.errors import unknown_name
     from blended.data.foreign import import_features
     from blended.data.index import read_index
-    from blended.studies.commands.progress import clips_progress, say
     from blended.studies.corpus_params import read_feature_params
     from blended.studies.folders import Folders
+    from blended.studies.progress import clips_progress, say
 
     folders = Folders(root)
     params = read_feature_params(folders.params)

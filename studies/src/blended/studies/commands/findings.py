@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from blended.data.atomic import write_text
 from blended.data.errors import InputError
-from blended.studies.commands.progress import STDERR
+from blended.studies.progress import STDERR
 
 if TYPE_CHECKING:
     from blended.data.findings import Finding

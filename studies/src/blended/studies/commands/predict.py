@@ -76,7 +76,7 @@ def _folder(run: str, model: Path | None, root: Path) -> Path:
 
 
 def _warn(predictor: "Predictor") -> None:
-    from blended.studies.commands.progress import say
+    from blended.studies.progress import say
     from blended.studies.run_files import unchecked
 
     pipeline = predictor.pipeline
@@ -94,7 +94,7 @@ def _predict_all(
 ) -> tuple[list["Prediction"], dict[str, str]]:
     """Predictions, and the reason for every file without one; a file alone raises instead."""
     from blended.data.errors import InputError
-    from blended.studies.commands.progress import clips_progress
+    from blended.studies.progress import clips_progress
 
     predictions: list[Prediction] = []
     failures: dict[str, str] = {}

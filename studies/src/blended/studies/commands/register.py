@@ -15,10 +15,10 @@ def register(
     """Register a run's pipeline under an alias; its model card becomes the version's description."""
     from blended.data.atomic import write_text
     from blended.studies import model_card, models
-    from blended.studies.commands.progress import say
     from blended.studies.folders import Folders
     from blended.studies.locating import artifacts_of
     from blended.studies.pipeline import read_pipeline
+    from blended.studies.progress import say
     from blended.studies.run_files import unchecked
     from blended.studies.tracking import default_uri
 

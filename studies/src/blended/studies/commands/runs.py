@@ -17,9 +17,9 @@ def runs(root: Annotated[Path, typer.Option(help="Folder of params.yaml.")] = Pa
     from blended.data.errors import InputError
     from blended.eval.tasks import TASKS
     from blended.studies.code_notes import code_notes, read_records
-    from blended.studies.commands.progress import say
     from blended.studies.folders import Folders
     from blended.studies.params import read_params
+    from blended.studies.progress import say
     from blended.studies.run_files import ARTIFACTS, METRICS, is_checked, read_record, unchecked_runs
 
     folders = Folders(root)

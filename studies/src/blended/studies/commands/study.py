@@ -70,7 +70,7 @@ def run(
     running.check_ready(plan, root)
     study = opening.start(place, plan, open_storage(place, storage))
     if engine == Engine.ray:
-        from blended.studies.commands.progress import say
+        from blended.studies.progress import say
         from blended.studies.search.ray_engine import RayOptions
 
         with _interruptible():
@@ -85,7 +85,7 @@ def run(
 @app.command()
 def work(name: Name, root: Root = Path(), device: Device = "cpu", storage: Storage = None) -> None:
     """Join a study as one more worker."""
-    from blended.studies.commands.progress import say
+    from blended.studies.progress import say
     from blended.studies.search import running
 
     study, plan, place = _joined(name, root, storage)
@@ -224,8 +224,8 @@ def _joined(name: str, root: Path, storage: str | None) -> "tuple[optuna.Study, 
 
 def _check_labels(study: "optuna.Study", plan: "Plan", place: "Place") -> None:
     """Raises InputError for a study that mixes labels; says so where they have changed since."""
-    from blended.studies.commands.progress import say
     from blended.studies.folders import Folders
+    from blended.studies.progress import say
     from blended.studies.search import running, selection
     from blended.studies.search.trial_store import TrialStore
 
@@ -252,7 +252,7 @@ def _work(
     again: bool,
 ) -> None:
     """This process and the others; then the study's page and its result."""
-    from blended.studies.commands.progress import say
+    from blended.studies.progress import say
     from blended.studies.search import running
 
     others = running.spawn_workers(place, workers - 1, device=device, storage=storage)
@@ -265,7 +265,7 @@ def _work(
 
 def _end(study: "optuna.Study", plan: "Plan", place: "Place") -> None:
     from blended.studies.commands import study_tables
-    from blended.studies.commands.progress import say
+    from blended.studies.progress import say
     from blended.studies.search import running
 
     experiment = running.sync(study, plan, place, say)

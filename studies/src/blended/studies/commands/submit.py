@@ -12,8 +12,8 @@ def submit(
     root: Annotated[Path, typer.Option(help="Folder of params.yaml.")] = Path(),
 ) -> None:
     """Write a challenge submission, checked by rule: every test clip once, shares on the grid."""
-    from blended.studies.commands.progress import say
     from blended.studies.folders import Folders
+    from blended.studies.progress import say
     from blended.studies.submitting import submit_run
 
     num_clips = submit_run(run, Folders(root), out, say)

@@ -16,8 +16,8 @@ def train(
 ) -> None:
     """Train recipes over all folds, decide, measure, and log an MLflow run each; what is there is kept."""
     from blended.studies import kept
-    from blended.studies.commands.progress import say
     from blended.studies.folders import Folders
+    from blended.studies.progress import say
 
     if bool(recipes) == every:
         raise typer.BadParameter("name one or several recipes, or use --all")

@@ -52,7 +52,7 @@ class RayOptions:
 
 def real_evaluator(plan: Plan, place: Place, device: str) -> Evaluator:
     """Trains."""
-    from blended.studies.commands.progress import say
+    from blended.studies.progress import say
     from blended.studies.search.evaluation import evaluator_of
 
     return evaluator_of(plan, place, device, say)
@@ -205,7 +205,7 @@ def one_trial(
     """
     from ray import tune
 
-    from blended.studies.commands.progress import say
+    from blended.studies.progress import say
     from blended.studies.search.objective import Objective
     from blended.studies.search.ray_search import ENDED, FAILED, FRESH
 
