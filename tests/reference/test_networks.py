@@ -13,15 +13,19 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from toys.official_networks import (
+    finetune_config,
+    imagebind_config,
+    pretrain_config,
+    read_arguments,
+    videomae2_config,
+)
 
-from blended.encoders.networks.checkpoint import load_state, read_arguments, read_state
-from blended.encoders.networks.hicmae.finetune import HiCMAEClassifier
-from blended.encoders.networks.hicmae.official import finetune_config, pretrain_config
+from blended.encoders.networks.checkpoint import load_state, read_state
+from blended.encoders.networks.hicmae.network import HiCMAEClassifier
 from blended.encoders.networks.hicmae.pretrain import HiCMAEAutoencoder
-from blended.encoders.networks.imagebind.config import imagebind_config
-from blended.encoders.networks.imagebind.network import ImageBind
-from blended.encoders.networks.videomae2.config import videomae2_config
-from blended.encoders.networks.videomae2.network import VideoMAEv2
+from blended.encoders.networks.imagebind import ImageBind
+from blended.encoders.networks.videomae2 import VideoMAEv2
 
 TOLERANCE = 1e-5
 """Largest absolute difference to the official output, float32."""

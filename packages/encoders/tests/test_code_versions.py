@@ -41,8 +41,8 @@ def _versions(folder: Path) -> dict[str, str]:
         # Sound shares the network of pictures, and so its file.
         ("blended.encoders/frames_network.py", "def encode_pictures(", {*PICTURES}),
         ("blended.encoders/faces/detecting.py", "def find_faces(", {"clip+faces"}),
-        ("blended.encoders/networks/imagebind/network.py", "class Trunk(", {"imagebind-audio"}),
-        ("blended.encoders/networks/hicmae/encoder.py", "class Encoder(", {"hicmae"}),
+        ("blended.encoders/networks/imagebind.py", "class Trunk(", {"imagebind-audio"}),
+        ("blended.encoders/networks/hicmae/network.py", "class Encoder(", {"hicmae"}),
         ("blended.encoders/spectrogram.py", "def spectrogram(", {"imagebind-audio", "hicmae"}),
         ("blended.data.media/colours.py", "class Painter", {*PICTURES, "hicmae"}),
         ("blended.data.media/audio.py", "def to_mono(", {*CONFIGS} - PICTURES),

@@ -24,14 +24,12 @@ from blended.encoders import (
     videoswin,
 )
 from blended.encoders.encoder import RANDOM, AudioStream, AudioVisual, AudioVisualStream, Encoder, VideoStream
-from blended.encoders.networks.config import BlockConfig
+from blended.encoders.networks.config import VIDEOMAE2_SIZES, BlockConfig, ImageBindConfig, VideoMAEv2Config
 from blended.encoders.networks.hicmae.config import BACKBONES, BackboneConfig, FinetuneConfig, StreamConfig
-from blended.encoders.networks.hicmae.finetune import HiCMAEClassifier
+from blended.encoders.networks.hicmae.network import HiCMAEClassifier
 from blended.encoders.networks.hicmae.pretrain import HiCMAEAutoencoder
-from blended.encoders.networks.imagebind.config import ImageBindConfig
-from blended.encoders.networks.imagebind.network import ImageBind
-from blended.encoders.networks.videomae2.config import VIDEOMAE2_SIZES, VideoMAEv2Config
-from blended.encoders.networks.videomae2.network import VideoMAEv2
+from blended.encoders.networks.imagebind import ImageBind
+from blended.encoders.networks.videomae2 import VideoMAEv2
 from blended.encoders.preparing import Preparation
 from blended.encoders.running import num_parameters
 from blended.encoders.spectrogram import spectrogram

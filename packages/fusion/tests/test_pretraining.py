@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from blended.data import InputError
 from blended.encoders.networks.hicmae.loss import PretrainLossConfig, pretraining_loss, pretraining_targets
-from blended.encoders.networks.hicmae.masks import AUDIO_RATIO, VIDEO_RATIO, hidden_of_draws
+from blended.encoders.networks.hicmae.pretrain import AUDIO_RATIO, VIDEO_RATIO, hidden_of_draws
 from blended.fusion import optimiser
 from blended.fusion.config import TrainingConfig
 from blended.fusion.masked import MaskedNetwork, MaskedObjective, hierarchical_contrast

@@ -1,7 +1,6 @@
 """Checkpoints are read without unpickling and loaded without gaps."""
 
 import argparse
-import json
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from blended.data.errors import InputError
-from blended.encoders.networks.checkpoint import load_state, read_arguments, read_state
+from blended.encoders.networks.checkpoint import load_state, read_state
 
 
 class Payload:
@@ -108,11 +107,10 @@ def test_another_file_is_refused(tmp_path: Path, content: bytes) -> None:
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    for read in (read_state, read_arguments):
-        with pytest.raises(
-            InputError, match=r"none\.pth: no such file; download the checkpoint first or correct"
-        ):
-            read(tmp_path / "none.pth")
+    with pytest.raises(
+        InputError, match=r"none\.pth: no such file; download the checkpoint first or correct"
+    ):
+        read_state(tmp_path / "none.pth")
 
 
 @pytest.mark.parametrize(
@@ -142,35 +140,6 @@ def test_a_file_without_one_state_is_refused(tmp_path: Path, content: object, se
     torch.save(content, path)
     with pytest.raises(InputError, match=f"odd.pth: {sentence}"):
         read_state(path)
-
-
-def test_arguments_are_read_from_the_metadata(tmp_path: Path) -> None:
-    path = tmp_path / "a.safetensors"
-    save_file(state(), path, metadata={"config": json.dumps({"depth": 3})})
-    assert read_arguments(path) == {"depth": 3}
-
-
-@pytest.mark.parametrize(
-    ("metadata", "sentence"),
-    [
-        (None, "no 'config' in the metadata; give the arguments of the network yourself"),
-        ({"config": "{depth: 3}"}, r"'config' in the metadata is not JSON \(.*\); save it again"),
-        ({"config": "[3]"}, r"'config' in the metadata is '\[3\]'; expected names and values"),
-    ],
-)
-def test_wrong_metadata_is_refused(tmp_path: Path, metadata: dict[str, str] | None, sentence: str) -> None:
-    path = tmp_path / "a.safetensors"
-    save_file(state(), path, metadata=metadata)
-    with pytest.raises(InputError, match=f"a.safetensors: {sentence}"):
-        read_arguments(path)
-
-
-def test_metadata_of_a_truncated_file_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "a.safetensors"
-    save_file(state(), path)
-    path.write_bytes(path.read_bytes()[:40])
-    with pytest.raises(InputError, match="40 bytes that are not a whole safetensors"):
-        read_arguments(path)
 
 
 def test_loading_takes_every_parameter() -> None:

@@ -6,11 +6,10 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from toys.official_networks import finetune_config, pretrain_config
 
-from blended.encoders.networks.hicmae.finetune import HiCMAEClassifier
-from blended.encoders.networks.hicmae.masks import random_mask, tube_mask
-from blended.encoders.networks.hicmae.official import finetune_config, pretrain_config
-from blended.encoders.networks.hicmae.pretrain import HiCMAEAutoencoder
+from blended.encoders.networks.hicmae.network import HiCMAEClassifier
+from blended.encoders.networks.hicmae.pretrain import HiCMAEAutoencoder, random_mask, tube_mask
 
 State = dict[str, Tensor]
 

@@ -13,12 +13,14 @@ from blended.encoders.networks.hicmae.config import BackboneConfig, StreamConfig
 from blended.encoders.networks.hicmae.loss import (
     PretrainLossConfig,
     Targets,
+    audio_targets,
+    pixels,
     pretraining_loss,
     pretraining_targets,
     symmetric_cross_entropy,
+    video_targets,
 )
-from blended.encoders.networks.hicmae.masks import random_mask, tube_mask
-from blended.encoders.networks.hicmae.targets import audio_targets, pixels, video_targets
+from blended.encoders.networks.hicmae.pretrain import random_mask, tube_mask
 
 
 def plain_video_target(

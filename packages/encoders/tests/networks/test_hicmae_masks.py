@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blended.data.errors import InputError
-from blended.encoders.networks.hicmae.masks import random_mask, split_indices, take, tube_mask
+from blended.encoders.networks.hicmae.pretrain import random_mask, split_indices, take, tube_mask
 
 
 @settings(max_examples=25, deadline=None)

@@ -6,9 +6,8 @@ from torch import nn
 
 from blended.data.errors import InputError
 from blended.encoders.networks.checkpoint import load_state
-from blended.encoders.networks.imagebind.config import ImageBindConfig
-from blended.encoders.networks.imagebind.network import NOT_BUILT, ImageBind, SelfAttention
-from blended.encoders.networks.imagebind.tokens import Positions
+from blended.encoders.networks.config import ImageBindConfig
+from blended.encoders.networks.imagebind import NOT_BUILT, ImageBind, Positions, SelfAttention
 
 TINY = ImageBindConfig(
     out_embed_dim=6,

@@ -4,13 +4,12 @@ import pytest
 import torch
 from torch import nn
 
+from blended.encoders.networks.config import ImageBindConfig, videomae2_config_of_size
 from blended.encoders.networks.hicmae.config import FinetuneConfig, backbone_of_size, pretrain_config_of_size
-from blended.encoders.networks.hicmae.finetune import HiCMAEClassifier
+from blended.encoders.networks.hicmae.network import HiCMAEClassifier
 from blended.encoders.networks.hicmae.pretrain import HiCMAEAutoencoder
-from blended.encoders.networks.imagebind.config import ImageBindConfig
-from blended.encoders.networks.imagebind.network import ImageBind
-from blended.encoders.networks.videomae2.config import videomae2_config_of_size
-from blended.encoders.networks.videomae2.network import VideoMAEv2
+from blended.encoders.networks.imagebind import ImageBind
+from blended.encoders.networks.videomae2 import VideoMAEv2
 
 
 def count(module: nn.Module) -> int:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from blended.data.errors import InputError
-from blended.encoders.networks.tokens import PatchEmbed, TubeEmbed, sinusoid_table
+from blended.encoders.networks.blocks import PatchEmbed, TubeEmbed, sinusoid_table
 
 
 @pytest.mark.parametrize("dim", [6, 7])

@@ -34,7 +34,7 @@ from blended.encoders.weights import Source, check_weights
 from blended.encoders.windows_network import Windows
 
 if TYPE_CHECKING:
-    from blended.encoders.networks.hicmae.finetune import HiCMAEClassifier
+    from blended.encoders.networks.hicmae.network import HiCMAEClassifier
 
 PREPARATION = Preparation(size=160, shorter_side=160, interpolation="bilinear")
 AUDIO_MEAN, AUDIO_HALF_RANGE = -4.2677393, 2 * 4.5689974
@@ -107,7 +107,7 @@ class HiCMAEConfig(BaseModel):
 
 def _network(config: FinetuneConfig, weights: Path) -> "HiCMAEClassifier":
     from blended.encoders.networks.checkpoint import load_state, read_state
-    from blended.encoders.networks.hicmae.finetune import (
+    from blended.encoders.networks.hicmae.network import (
         CLASSIFIER_ONLY,
         HiCMAEClassifier,
         start_from_pretraining,

@@ -13,13 +13,13 @@ from blended.data.media import Frames
 from blended.encoders.encoder import RANDOM, Modality, NetworkEncoder, Output
 from blended.encoders.faces import Faces
 from blended.encoders.frames_network import frames_encoder
-from blended.encoders.networks.imagebind.config import ImageBindConfig
+from blended.encoders.networks.config import ImageBindConfig
 from blended.encoders.preparing import CLIP_MEAN, CLIP_STD, Preparation
 from blended.encoders.running import Precision, ready, seeded
 from blended.encoders.weights import Source, check_weights
 
 if TYPE_CHECKING:
-    from blended.encoders.networks.imagebind.network import ImageBind
+    from blended.encoders.networks.imagebind import ImageBind
 
 LICENCE = "CC-BY-NC-SA-4.0: no commercial use, share alike"
 SOURCE = Source(
@@ -81,7 +81,7 @@ class ImageBindVisionConfig(BaseModel):
 def one_sense(kept: Literal["vision", "audio"], weights: Path) -> "ImageBind":
     """ImageBind huge with one of its two trunks, which halves what is loaded; raises InputError."""
     from blended.encoders.networks.checkpoint import load_state, read_state
-    from blended.encoders.networks.imagebind.network import NOT_BUILT, ImageBind
+    from blended.encoders.networks.imagebind import NOT_BUILT, ImageBind
 
     dropped = "audio" if kept == "vision" else "vision"
     with seeded():

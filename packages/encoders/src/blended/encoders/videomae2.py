@@ -11,14 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from blended.data.media import Frames
 from blended.encoders.encoder import RANDOM, Modality, NetworkEncoder, Output
 from blended.encoders.faces import Faces
-from blended.encoders.networks.videomae2.config import VideoMAEv2Config, videomae2_config_of_size
+from blended.encoders.networks.config import VideoMAEv2Config, videomae2_config_of_size
 from blended.encoders.preparing import Preparation
 from blended.encoders.running import Precision, ready, seeded
 from blended.encoders.weights import Source, check_weights, hub_file
 from blended.encoders.windows_network import Windows, windows_encoder
 
 if TYPE_CHECKING:
-    from blended.encoders.networks.videomae2.network import VideoMAEv2
+    from blended.encoders.networks.videomae2 import VideoMAEv2
 
 PREPARATIONS = {
     "standard": Preparation(size=224, shorter_side=224, interpolation="bilinear"),
@@ -107,7 +107,7 @@ class VideoMAEv2EncoderConfig(BaseModel):
 def _network(config: VideoMAEv2Config, weights: Path) -> "VideoMAEv2":
     """Without a head its logits are its features."""
     from blended.encoders.networks.checkpoint import load_state, read_state
-    from blended.encoders.networks.videomae2.network import VideoMAEv2
+    from blended.encoders.networks.videomae2 import VideoMAEv2
 
     with seeded():
         network = VideoMAEv2(config)

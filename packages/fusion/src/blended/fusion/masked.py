@@ -14,8 +14,12 @@ from torch.nn import functional
 
 from blended.encoders.networks.hicmae.config import PretrainConfig
 from blended.encoders.networks.hicmae.loss import PretrainLossConfig, pretraining_targets
-from blended.encoders.networks.hicmae.masks import AUDIO_RATIO, VIDEO_RATIO, hidden_of_draws
-from blended.encoders.networks.hicmae.pretrain import HiCMAEAutoencoder
+from blended.encoders.networks.hicmae.pretrain import (
+    AUDIO_RATIO,
+    VIDEO_RATIO,
+    HiCMAEAutoencoder,
+    hidden_of_draws,
+)
 from blended.fusion.losses import weighted_mean
 from blended.fusion.media import PICTURES, SOUND
 from blended.fusion.modules.hicmae import network_inputs, num_activations, one_window

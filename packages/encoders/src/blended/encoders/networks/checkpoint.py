@@ -4,7 +4,6 @@ A checkpoint is a safetensors file, or an official `.pth` read with `torch.load(
 """
 
 import argparse
-import json
 import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,9 +19,6 @@ from blended.data.errors import InputError, some
 
 STATE_KEYS = ("model", "module", "state_dict")
 """Where the official training scripts put the parameters, in this order; else they lie at the top level."""
-
-CONFIG_KEY = "config"
-"""The metadata key under which a safetensors file keeps the arguments of the constructor, as JSON."""
 
 _NUM_LISTED = 5
 _ZIP_START, _PICKLE_START = b"PK", b"\x80"
@@ -65,32 +61,6 @@ def read_state(path: Path, prefix: str = "") -> dict[str, Tensor]:
     if not state:
         raise InputError(f"{path}: no parameters under {prefix!r}; the file holds {_some(stripped)}")
     return state
-
-
-def read_arguments(path: Path) -> dict[str, object]:
-    """The constructor arguments that a safetensors file keeps in its metadata; raises InputError."""
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; download the checkpoint first or correct the path")
-    try:
-        with safe_open(path, framework="pt") as file:
-            text = (file.metadata() or {}).get(CONFIG_KEY)
-    except SafetensorError as error:
-        raise _damaged(path, error) from error
-    if text is None:
-        raise InputError(
-            f"{path}: no {CONFIG_KEY!r} in the metadata; give the arguments of the network yourself"
-        )
-    try:
-        arguments = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise InputError(
-            f"{path}: {CONFIG_KEY!r} in the metadata is not JSON ({error}); save it again"
-        ) from error
-    if not isinstance(arguments, dict):
-        raise InputError(
-            f"{path}: {CONFIG_KEY!r} in the metadata is {text[:40]!r}; expected names and values"
-        )
-    return arguments
 
 
 def load_state(

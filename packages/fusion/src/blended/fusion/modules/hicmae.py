@@ -12,8 +12,8 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from blended.encoders.networks.hicmae.config import BackboneConfig, FinetuneConfig
-from blended.encoders.networks.hicmae.finetune import HiCMAEClassifier
-from blended.encoders.networks.hicmae.targets import IMAGENET_MEAN, IMAGENET_STD
+from blended.encoders.networks.hicmae.loss import IMAGENET_MEAN, IMAGENET_STD
+from blended.encoders.networks.hicmae.network import HiCMAEClassifier
 from blended.fusion.media import PICTURES, SOUND
 from blended.fusion.network import Batch, Body, Outputs
 

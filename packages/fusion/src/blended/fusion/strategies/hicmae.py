@@ -14,7 +14,7 @@ from blended.data import InputError, LabelSpace
 from blended.encoders.faces import Faces
 from blended.encoders.networks.checkpoint import load_state, read_state
 from blended.encoders.networks.hicmae.config import BackboneConfig
-from blended.encoders.networks.hicmae.finetune import (
+from blended.encoders.networks.hicmae.network import (
     CLASSIFIER_ONLY,
     PRETRAINING_ONLY,
     HiCMAEClassifier,

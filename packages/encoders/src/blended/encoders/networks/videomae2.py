@@ -7,9 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from blended.encoders.networks.blocks import Block, init_truncated
-from blended.encoders.networks.tokens import TubeEmbed, sinusoid_table
-from blended.encoders.networks.videomae2.config import VideoMAEv2Config
+from blended.encoders.networks.blocks import Block, TubeEmbed, init_truncated, sinusoid_table
+from blended.encoders.networks.config import VideoMAEv2Config
 
 
 class VideoMAEv2(nn.Module):
