@@ -95,7 +95,7 @@ def test_a_pipeline_of_an_older_format_says_so(project: Path, blended: Command) 
     clip = next((project / TEST_CLIPS).glob("*.mp4"))
     refused(
         blended, "predict", clip, "--run", "linear-motion", "--root", project,
-        sentence="has format 1, this version of blended reads 2: train the run anew",
+        sentence="has format 1, this version of blended reads 3: train the run anew",
     )  # fmt: skip
 
 

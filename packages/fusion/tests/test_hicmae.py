@@ -17,7 +17,7 @@ from blended.fusion.hicmae_sizes import DEMO, autoencoder_of, backbone_of
 from blended.fusion.inputs import Inputs
 from blended.fusion.media import PICTURES, SOUND, MediaSource
 from blended.fusion.media_testing import TOY_BACKBONE, TOY_TRAINING, toy_hicmae, toy_media_inputs
-from blended.fusion.modules.hicmae import HiCMAEBody, network_inputs, rate_scales
+from blended.fusion.modules.hicmae import HiCMAEFusion, network_inputs, rate_scales
 from blended.fusion.network import Network
 from blended.fusion.objective import LossConfig, make_objective, targets_of
 from blended.fusion.optimiser import AdamW
@@ -113,21 +113,21 @@ def test_inputs_are_normalised_as_the_published_network_wants_them() -> None:
 def test_one_window_by_chance_in_training_and_the_mean_of_all_otherwise(toys: Inputs) -> None:
     assert toys.media is not None
     torch.manual_seed(0)
-    body = HiCMAEBody(TOY_BACKBONE, 1.0, 0)
+    module = HiCMAEFusion(TOY_BACKBONE, 1.0, 0)
     batch = one(MediaSource(toys.media, CPU), torch.arange(4)[None])
-    whole = body(batch)["z"]
-    first, last = (body(batch, torch.tensor([[0.5, u]] * 4))["z"] for u in (0.2, 0.8))
+    whole = module(batch)["z"]
+    first, last = (module(batch, torch.tensor([[0.5, u]] * 4))["z"] for u in (0.2, 0.8))
     torch.testing.assert_close(whole, (first + last) / 2)
     assert not torch.allclose(first, last, atol=1e-3)
 
 
 def test_dropped_branches_are_a_function_of_the_draws(toys: Inputs) -> None:
     assert toys.media is not None
-    body = HiCMAEBody(backbone_of(TOY_BACKBONE, drop_path=0.5), 1.0, 0)
+    module = HiCMAEFusion(backbone_of(TOY_BACKBONE, drop_path=0.5), 1.0, 0)
     batch = one(MediaSource(toys.media, CPU), torch.arange(8)[None])
     before = torch.random.get_rng_state()
     draws = [torch.tensor([[seed, 0.0]] * 8) for seed in (0.3, 0.3, 0.6)]
-    first, again, other = (body(batch, drawn)["z"] for drawn in draws)
+    first, again, other = (module(batch, drawn)["z"] for drawn in draws)
     torch.testing.assert_close(first, again)
     assert not torch.allclose(first, other, atol=1e-3)
     assert torch.equal(torch.random.get_rng_state(), before)
@@ -136,7 +136,7 @@ def test_dropped_branches_are_a_function_of_the_draws(toys: Inputs) -> None:
 def test_layers_learn_slower_towards_the_input_and_frozen_ones_not_at_all() -> None:
     network = network_of(toy_hicmae(layer_decay=0.5), SINGLE_SPACE, CPU)
     scales = network.rate_scales
-    prefix = "body.classifier."
+    prefix = "fusion.classifier."
     assert scales[f"{prefix}encoder.patch_embed.proj.weight"] == 0.5**5
     assert scales[f"{prefix}encoder_audio.blocks.2.mlp.fc1.weight"] == 0.5**2
     assert scales[f"{prefix}encoder_fusion.blocks.0.attn.qkv.weight"] == 0.5
@@ -195,7 +195,7 @@ def autoencoder_file(path: Path) -> dict[str, torch.Tensor]:
 def test_training_starts_from_a_checkpoint_and_frozen_layers_stay_so(toys: Inputs, tmp_path: Path) -> None:
     state = autoencoder_file(tmp_path / "one.safetensors")
     fitted = fit(toy_hicmae(BRIEF, checkpoint=str(tmp_path / "one.safetensors"), freeze=3), toys, 0, QUIET)
-    found = {n.removeprefix("network.body.classifier."): v[0] for n, v in fitted.state.items()}
+    found = {n.removeprefix("network.fusion.classifier."): v[0] for n, v in fitted.state.items()}
     frozen = [name for name in found if FROZEN.match(name)]
     assert len(frozen) > 40
     for name in frozen:
@@ -218,8 +218,8 @@ def test_frozen_layers_cost_no_gradients_and_the_numbers_are_the_same(toys: Inpu
 
         def slowed(_: object, factor: float = factor) -> Network:
             network = network_of(config, SINGLE_SPACE, CPU)
-            scales = network.body.rate_scales
-            network.body.rate_scales = {name: scale or factor for name, scale in scales.items()}
+            scales = network.fusion.rate_scales
+            network.fusion.rate_scales = {name: scale or factor for name, scale in scales.items()}
             return network
 
         problem = Problem(
@@ -251,12 +251,12 @@ def test_a_checkpoint_counts_by_its_content(tmp_path: Path) -> None:
 
 def test_every_parameter_of_a_checkpoint_is_accounted_for(tmp_path: Path) -> None:
     state = autoencoder_file(tmp_path / "whole.safetensors")
-    classifier = HiCMAEBody(TOY_BACKBONE, 1.0, 0).classifier
+    classifier = HiCMAEFusion(TOY_BACKBONE, 1.0, 0).classifier
     new = load_start(classifier, state, "whole")
     assert set(new) == {"video_layer_weights", "audio_layer_weights", "fc_norm.weight", "fc_norm.bias"}
     # A fine-tuned one goes in whole, but for its last layer.
     tuned = {**classifier.state_dict(), "head.weight": torch.zeros(6, 64), "head.bias": torch.zeros(6)}
-    assert load_start(HiCMAEBody(TOY_BACKBONE, 1.0, 0).classifier, tuned, "tuned") == ()
+    assert load_start(HiCMAEFusion(TOY_BACKBONE, 1.0, 0).classifier, tuned, "tuned") == ()
     gone = {name: value for name, value in state.items() if name != "encoder.norm.weight"}
     with pytest.raises(InputError, match=r"whole: parameters 1 missing \(encoder.norm.weight\)"):
         load_start(classifier, gone, "whole")

@@ -22,7 +22,7 @@ from blended.fusion.config import TrainingConfig
 from blended.fusion.masked import MaskedNetwork, MaskedObjective, hierarchical_contrast
 from blended.fusion.media import PICTURES, SOUND, MediaSource
 from blended.fusion.media_testing import TOY_BACKBONE, toy_hicmae, toy_media
-from blended.fusion.modules.hicmae import HiCMAEBody, network_inputs
+from blended.fusion.modules.hicmae import HiCMAEFusion, network_inputs
 from blended.fusion.objective import LossConfig
 from blended.fusion.parallel import ALONE, Parallel
 from blended.fusion.pretraining import PretrainingConfig, pretrain, weights_of, write_pretrained
@@ -106,7 +106,7 @@ def test_it_lowers_the_loss_and_goes_into_fine_tuning_whole(tmp_path: Path) -> N
     assert pretrained_on(path) == ("demo",)
     state = load_file(path)
     assert state.keys() == weights_of(trained).keys()
-    classifier = HiCMAEBody(TOY_BACKBONE, 1.0, 0).classifier
+    classifier = HiCMAEFusion(TOY_BACKBONE, 1.0, 0).classifier
     new = load_start(classifier, state, str(path))
     own = classifier.state_dict()
     assert {name for name in own if name not in state} == set(new)

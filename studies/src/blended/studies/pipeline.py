@@ -35,8 +35,9 @@ from blended.studies.run_files import DECISION, MODEL, PIPELINE, RECORD, is_chec
 from blended.studies.trial import TrialConfig, TrialResult
 
 FILES = (PIPELINE, DECISION, MODEL)
-FORMAT = 2
-"""Of pipeline.json; 1 stored a decision without its map of probabilities."""
+FORMAT = 3
+"""Of pipeline.json; 1 stored a decision without its map of probabilities, 2 named parameters of the fusion
+module `body`."""
 DISTRIBUTIONS = ("blended-data", "blended-encoders", "blended-fusion", "blended-eval", "blended-studies")
 LIBRARIES = ("torch", "torchaudio", "opencv-python-headless", "av", "numpy", "scikit-learn")
 
@@ -46,7 +47,7 @@ class PipelineRecord(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: Literal[2] = FORMAT
+    format: Literal[3] = FORMAT
     recipe: str
     config: TrialConfig
     encoders: dict[str, dict[str, str]]

@@ -100,7 +100,7 @@ def attended(
 
     Clips in which one of the two streams is missing count for nothing.
     """
-    sums = {name: _begun(between) for name, between in trained.network.body.attentions.items()}
+    sums = {name: _begun(between) for name, between in trained.network.fusion.attentions.items()}
     for place, rows in clips_of_models.items():
         for chunk in np.array_split(rows, -(-len(rows) // CLIPS_AT_ONCE)):
             batch, seen = _weights_seen(trained, place, chunk)
@@ -142,8 +142,8 @@ def _watching(trained: Trained) -> Generator[Seen]:
 
     handles = [
         watch(name, module)
-        for name in trained.network.body.attentions
-        if isinstance(module := trained.network.body.get_submodule(name), Attention)
+        for name in trained.network.fusion.attentions
+        if isinstance(module := trained.network.fusion.get_submodule(name), Attention)
     ]
     try:
         yield seen

@@ -1,9 +1,9 @@
-"""What a strategy trains: a body that makes one vector of a clip, and a head that makes scores of it.
+"""What a strategy trains: a fusion module that makes one vector of a clip, and a head that scores it.
 
 A network is written for one model; the training loop runs many of them at once (`torch.func.vmap`), so it
 must not branch on values. B clips, W width of the clip's vector, E emotions, S label states.
 
-A batch is a dictionary of tensors that start with the clip: what the body's source gives, and `present`
+A batch is a dictionary of tensors that start with the clip: what a source gives, and `present`
 [clip, modality].
 """
 
@@ -21,8 +21,8 @@ from blended.fusion.losses import StateLayout, emotion_shares, state_layout, sta
 Batch = dict[str, Tensor]
 Outputs = dict[str, Tensor]
 """`logits` [clip, emotion], or `log_p_states` [clip, state] and `shares` [clip, emotion]; `parts` [modality,
-clip, width] and `gates` [clip, encoder] where the body makes them; `steps` [clip, step, emotion] and `valid`
-[clip, step] where every step of time has logits of its own."""
+clip, width] and `gates` [clip, encoder] where the fusion module makes them; `steps` [clip, step, emotion] and
+`valid` [clip, step] where every step of time has logits of its own."""
 ScoresKind = Literal["emotions", "set-ratio"]
 
 
@@ -50,7 +50,7 @@ class Between:
     """Whether a head means the same in every model, since all begin with the same preferences."""
 
 
-class Body(nn.Module):
+class FusionModule(nn.Module):
     """Makes one vector of a clip. Subclasses define `forward(batch, uniform) -> Outputs`.
 
     The outputs hold `z` [clip, width], and may hold `parts` and `gates`.
@@ -89,32 +89,32 @@ class Head(nn.Module):
 
 
 class Network(nn.Module):
-    """A body and its head."""
+    """A fusion module and its head."""
 
-    def __init__(self, body: "Body", scores: "ScoresHead") -> None:
+    def __init__(self, module: "FusionModule", scores: "ScoresHead") -> None:
         super().__init__()
-        self.body = body
+        self.fusion = module
         self.scores = scores
 
     @property
     def num_modalities(self) -> int:
         """Columns of `present`."""
-        return self.body.num_modalities
+        return self.fusion.num_modalities
 
     @property
     def clips_at_once(self) -> int:
         """Clips per model that are predicted together."""
-        return self.body.clips_at_once
+        return self.fusion.clips_at_once
 
     @property
     def rate_scales(self) -> dict[str, float]:
         """Parameter -> factor of the learning rate, where it is not 1."""
-        return {f"body.{name}": scale for name, scale in self.body.rate_scales.items()}
+        return {f"fusion.{name}": scale for name, scale in self.fusion.rate_scales.items()}
 
     @property
     def noise_width(self) -> int:
         """Uniform numbers per clip that a training pass wants."""
-        return self.body.noise_width + self.scores.head.noise_width
+        return self.fusion.noise_width + self.scores.head.noise_width
 
     def forward(
         self,
@@ -125,10 +125,10 @@ class Network(nn.Module):
     ) -> Outputs:
         """Outputs of every clip; with `partner`, of its mixture with another clip (mixup, 1710.09412).
 
-        Vectors of clips are mixed, which for bodies without parameters is mixing features.
+        Vectors of clips are mixed, which for fusion modules without parameters is mixing features.
         """
-        at = self.body.noise_width
-        embedded = self.body(batch, None if uniform is None else uniform[..., :at])
+        at = self.fusion.noise_width
+        embedded = self.fusion(batch, None if uniform is None else uniform[..., :at])
         z_BW = embedded.pop("z")
         if partner is not None and share is not None:
             z_BW = share * z_BW + (1 - share) * z_BW[partner]

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from blended.fusion.modules.attention import Attention
 from blended.fusion.modules.streams import StreamShape, between, embedded, make_streams, mean_over_time
-from blended.fusion.network import Batch, Body, Outputs
+from blended.fusion.network import Batch, FusionModule, Outputs
 
 
 class LocalLevel(nn.Module):
@@ -56,7 +56,7 @@ class LocalLevel(nn.Module):
         return after
 
 
-class AVCANet(Body):
+class AVCANet(FusionModule):
     """Local levels one after the other, combined per time step; then each stream attends to the whole other.
 
     Levels are combined with weights that a step's tokens of the level ask of those of all levels. Stage 2:

@@ -19,7 +19,7 @@ from blended.fusion.modules.streams import (
     mean_and_spread,
     mean_over_time,
 )
-from blended.fusion.network import Batch, Body, Outputs
+from blended.fusion.network import Batch, FusionModule, Outputs
 
 MAX_LAG_SECONDS, NUM_LAGS = 0.8, 17
 # Of the variance over time of a channel: below it, a correlation would be that of rounding errors.
@@ -62,7 +62,7 @@ class CrossBlock(nn.Module):
         return self.feed_forward(x_BTW + merged), correlation
 
 
-class Bidirectional(Body):
+class Bidirectional(FusionModule):
     """Both streams ask each other at once, with what they were before the layer."""
 
     def __init__(

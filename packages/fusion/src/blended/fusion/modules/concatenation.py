@@ -5,10 +5,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from blended.fusion.network import Batch, Body, Outputs
+from blended.fusion.network import Batch, FusionModule, Outputs
 
 
-class Concatenation(Body):
+class Concatenation(FusionModule):
     """[clip, sum of widths]; a missing modality is zeros, which is the mean of standardised features."""
 
     def __init__(self, widths: Mapping[str, int], modality_of: Mapping[str, int]) -> None:

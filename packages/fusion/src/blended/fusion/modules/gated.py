@@ -8,10 +8,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from blended.fusion.network import Batch, Body, Outputs, dropped
+from blended.fusion.network import Batch, FusionModule, Outputs, dropped
 
 
-class Gated(Body):
+class Gated(FusionModule):
     """Every encoder becomes a vector of one width; their weighted sum is the clip's.
 
     Weights are a softmax over what a linear layer says of all vectors, set to 0 beyond the `top` largest and

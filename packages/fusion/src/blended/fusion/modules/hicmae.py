@@ -15,7 +15,7 @@ from blended.encoders.networks.hicmae.config import BackboneConfig, FinetuneConf
 from blended.encoders.networks.hicmae.loss import IMAGENET_MEAN, IMAGENET_STD
 from blended.encoders.networks.hicmae.network import HiCMAEClassifier
 from blended.fusion.media import PICTURES, SOUND
-from blended.fusion.network import Batch, Body, Outputs
+from blended.fusion.network import Batch, FusionModule, Outputs
 
 ACTIVATIONS_AT_ONCE = 2**23
 """Numbers in the tokens of the clips that are predicted together: some hundred megabytes with what is made of
@@ -27,7 +27,7 @@ _BLOCK = re.compile(r"encoder(?:_audio)?\.blocks\.(\d+)\.")
 _FUSION = re.compile(r"encoder_fusion\.blocks(?:_audio)?\.(\d+)\.")
 
 
-class HiCMAEBody(Body):
+class HiCMAEFusion(FusionModule):
     """The classifier of the paper without its last layer.
 
     While training, one window per clip is looked at, chosen by chance, and residual branches are dropped;

@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from blended.fusion.modules.attention import Attention, FeedForward
 from blended.fusion.modules.m2fnet import at_times
 from blended.fusion.modules.streams import StreamShape, between, embedded, make_streams, mean_and_spread
-from blended.fusion.network import Batch, Body, Outputs
+from blended.fusion.network import Batch, FusionModule, Outputs
 
 JOINT = "joint"
 
 
-class JointStream(Body):
+class JointStream(FusionModule):
     """The joint stream is both side by side at the times of the first, through one layer.
 
     Each ordered pair of streams attends; what the six say, pooled, is a sequence of six that attends to

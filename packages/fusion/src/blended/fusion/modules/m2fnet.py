@@ -11,13 +11,13 @@ from torch import Tensor, nn
 
 from blended.fusion.modules.attention import Attention
 from blended.fusion.modules.streams import StreamShape, embedded, make_streams, mean_and_spread
-from blended.fusion.network import Batch, Between, Body, Outputs
+from blended.fusion.network import Batch, Between, FusionModule, Outputs
 
 STRONGER = "video"
 """The stream that is kept, after the paper: `take the stronger modality as A`."""
 
 
-class M2FNetFusion(Body):
+class M2FNetFusion(FusionModule):
     """Per layer: attention(query = A, key = B, value = A) beside A, then linear; the result is the new A.
 
     Keys and values must be of the same steps, so B is read at the times of A.

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from blended.fusion.modules.streams import StreamShape
-from blended.fusion.network import Batch, Body, Outputs
+from blended.fusion.network import Batch, FusionModule, Outputs
 
 
-class Steps(Body):
+class Steps(FusionModule):
     """The features of all streams side by side, step by step; a missing modality is zeros."""
 
     def __init__(self, shapes: Mapping[str, StreamShape]) -> None:

@@ -16,7 +16,7 @@ from blended.fusion.per_actor import standardise_per_actor
 from blended.fusion.preprocessing import Standardiser
 from blended.fusion.sequences import Sequences
 from blended.fusion.sources import Pooled
-from blended.fusion.strategies.pooled import MakeBody, network_of
+from blended.fusion.strategies.pooled import MakeModule, network_of
 from blended.fusion.training import Trained
 
 State = Mapping[str, Tensor]
@@ -78,7 +78,7 @@ def pooled_model(
     names: Sequence[str],
     clips: NewClips,
     training: TrainingConfig,
-    make_body: MakeBody,
+    make_module: MakeModule,
 ) -> Trained:
     """The final model whose tensors have names with that prefix, with new clips as its source.
 
@@ -103,7 +103,7 @@ def pooled_model(
         modalities=modalities,
     )
     device = next(iter(features.values())).device
-    network = network_of(make_body, source, clips.space, training, device)
+    network = network_of(make_module, source, clips.space, training, device)
     return trained_from(state, prefix, network, source, training, device)
 
 

@@ -15,7 +15,7 @@ from blended.fusion.modules.joint import JointStream
 from blended.fusion.modules.m2fnet import M2FNetFusion
 from blended.fusion.modules.streams import StreamShape
 from blended.fusion.nested import train_nested
-from blended.fusion.network import Body, Network, ScoresHead
+from blended.fusion.network import FusionModule, Network, ScoresHead
 from blended.fusion.objective import make_objective, targets_of
 from blended.fusion.preprocessing import PCAConfig
 from blended.fusion.run import Run
@@ -26,10 +26,10 @@ from blended.fusion.strategies.sequenced import Streaming, apply_sequenced, stre
 from blended.fusion.training import Problem
 
 Kind = Literal["bidirectional", "m2fnet", "av-canet", "joint"]
-MakeSequenceBody = Callable[[Mapping[str, StreamShape], int, int, int, float], Body]
-"""(shape per modality, width, heads, layers, dropout) -> a body."""
+MakeSequenceModule = Callable[[Mapping[str, StreamShape], int, int, int, float], FusionModule]
+"""(shape per modality, width, heads, layers, dropout) -> a fusion module."""
 
-KINDS: dict[Kind, MakeSequenceBody] = {
+KINDS: dict[Kind, MakeSequenceModule] = {
     "bidirectional": Bidirectional,
     "m2fnet": M2FNetFusion,
     "av-canet": AVCANet,
@@ -105,9 +105,9 @@ def network_of(
             f"`kind: bidirectional`, whose one stream attends to itself"
         )
     training = config.training
-    body = KINDS[config.kind](shapes, config.width, config.heads, config.layers, training.dropout)
-    head = ScoresHead(body.width, training.hidden, space, training.scores, training.dropout, device)
-    return Network(body, head)
+    module = KINDS[config.kind](shapes, config.width, config.heads, config.layers, training.dropout)
+    head = ScoresHead(module.width, training.hidden, space, training.scores, training.dropout, device)
+    return Network(module, head)
 
 
 def apply_cross_attention(config: CrossAttentionConfig, state: State, clips: NewClips) -> Applied:

@@ -87,7 +87,7 @@ def fused(nested: Nested, inputs: Inputs, gated: tuple[str, ...] = ()) -> Fused:
 def attention_of(nested: Nested) -> Callable[[Sequence[int]], tuple[Attended, ...]] | None:
     """See `Fused.attended`; every clip by the models that did not train on its fold."""
     trained = nested.reported
-    if not trained.network.body.attentions:
+    if not trained.network.fusion.attentions:
         return None
     return lambda examples: attended(trained, nested.clips_of_models, examples)
 

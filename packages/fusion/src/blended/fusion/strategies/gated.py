@@ -13,7 +13,7 @@ from blended.fusion.preprocessing import PCAConfig
 from blended.fusion.run import Run
 from blended.fusion.strategies.applied import Applied, NewClips, State, pooled_model, said, strangeness
 from blended.fusion.strategies.fused import Fused, Standardise, fused
-from blended.fusion.strategies.pooled import MakeBody, pooled_problem
+from blended.fusion.strategies.pooled import MakeModule, pooled_problem
 
 
 class GatedConfig(BaseModel):
@@ -37,7 +37,7 @@ class GatedConfig(BaseModel):
 def fit_gated(config: GatedConfig, inputs: Inputs, seed: int, run: Run) -> Fused:
     """Trains projections, gate and head together, per fold."""
     problem = pooled_problem(
-        inputs, config.features, config.standardise, config.training, config.pca, _body(config)
+        inputs, config.features, config.standardise, config.training, config.pca, _module(config)
     )
     nested = train_nested(
         problem, inputs.folds, len(inputs.clips), config.training, seed, run, inputs.nesting
@@ -47,7 +47,7 @@ def fit_gated(config: GatedConfig, inputs: Inputs, seed: int, run: Run) -> Fused
 
 def apply_gated(config: GatedConfig, state: State, clips: NewClips) -> Applied:
     """The gate among the encoders that are there."""
-    trained = pooled_model(state, "", config.features, clips, config.training, _body(config))
+    trained = pooled_model(state, "", config.features, clips, config.training, _module(config))
     outputs = said(trained, len(clips.actors))
     used = [name for name in config.features if name in clips.features]
     gates = outputs["gates"].mean(axis=0)
@@ -60,7 +60,7 @@ def apply_gated(config: GatedConfig, state: State, clips: NewClips) -> Applied:
     )
 
 
-def _body(config: GatedConfig) -> MakeBody:
+def _module(config: GatedConfig) -> MakeModule:
     def make(widths: Mapping[str, int], modality_of: Mapping[str, int]) -> Gated:
         return Gated(widths, modality_of, config.width, config.top, config.training.dropout)
 

@@ -26,7 +26,7 @@ from blended.fusion.config import TrainingConfig
 from blended.fusion.hicmae_sizes import Size, backbone_of, preparation_of
 from blended.fusion.inputs import Inputs
 from blended.fusion.media import MODALITY_OF, Media, MediaSource
-from blended.fusion.modules.hicmae import HiCMAEBody
+from blended.fusion.modules.hicmae import HiCMAEFusion
 from blended.fusion.nested import train_nested
 from blended.fusion.network import Network, ScoresHead
 from blended.fusion.objective import make_objective, targets_of
@@ -132,12 +132,12 @@ def network_of(
     config: HiCMAEFusionConfig, space: LabelSpace, device: torch.device, start: "Start | None" = None
 ) -> Network:
     """A fresh network; its encoders, and what else it has of the checkpoint, as there."""
-    body = HiCMAEBody(config.backbone, config.layer_decay, config.freeze)
+    module = HiCMAEFusion(config.backbone, config.layer_decay, config.freeze)
     if start is not None:
-        load_start(body.classifier, *start)
+        load_start(module.classifier, *start)
     training = config.training
-    head = ScoresHead(body.width, training.hidden, space, training.scores, training.dropout, device)
-    return Network(body, head)
+    head = ScoresHead(module.width, training.hidden, space, training.scores, training.dropout, device)
+    return Network(module, head)
 
 
 Start = tuple[Mapping[str, Tensor], str]

@@ -11,7 +11,7 @@ from torch import Tensor
 from blended.data import LabelSpace
 from blended.fusion.config import TrainingConfig
 from blended.fusion.inputs import Inputs
-from blended.fusion.network import Body, Network, ScoresHead
+from blended.fusion.network import FusionModule, Network, ScoresHead
 from blended.fusion.objective import make_objective, targets_of
 from blended.fusion.per_actor import standardise_per_actor
 from blended.fusion.preprocessing import PCAConfig
@@ -19,17 +19,17 @@ from blended.fusion.sources import Pooled, Source, pooled_source
 from blended.fusion.strategies.fused import Standardise
 from blended.fusion.training import Problem
 
-MakeBody = Callable[[Mapping[str, int], Mapping[str, int]], Body]
-"""(width per encoder, column of `present` per encoder) -> a body."""
+MakeModule = Callable[[Mapping[str, int], Mapping[str, int]], FusionModule]
+"""(width per encoder, column of `present` per encoder) -> a fusion module."""
 
 
 def network_of(
-    make_body: MakeBody, source: Pooled, space: LabelSpace, training: TrainingConfig, device: torch.device
+    make_module: MakeModule, source: Pooled, space: LabelSpace, training: TrainingConfig, device: torch.device
 ) -> Network:
     """A fresh network for what the source gives."""
-    body = make_body(source.widths, source.modality_of)
-    head = ScoresHead(body.width, training.hidden, space, training.scores, training.dropout, device)
-    return Network(body, head)
+    module = make_module(source.widths, source.modality_of)
+    head = ScoresHead(module.width, training.hidden, space, training.scores, training.dropout, device)
+    return Network(module, head)
 
 
 def pooled_problem(
@@ -38,7 +38,7 @@ def pooled_problem(
     standardise: Standardise,
     training: TrainingConfig,
     pca: PCAConfig | None,
-    make_body: MakeBody,
+    make_module: MakeModule,
 ) -> Problem:
     """Training on the pooled features of some encoders."""
     device = inputs.targets.device
@@ -47,7 +47,7 @@ def pooled_problem(
     modality_of = {name: inputs.modality_of[name] for name in names}
 
     def make_network(source: Source) -> Network:
-        return network_of(make_body, cast(Pooled, source), inputs.space, training, device)
+        return network_of(make_module, cast(Pooled, source), inputs.space, training, device)
 
     return Problem(
         make_source=lambda jobs: pooled_source(features, present, modality_of, jobs, pca),

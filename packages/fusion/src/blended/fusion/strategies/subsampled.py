@@ -87,8 +87,10 @@ def _network(
         name: StreamShape(source.widths[name], given.rate_hz) for name, given in source.sequences.items()
     }
     training = config.training
-    body = Steps(shapes)
-    return Network(body, ScoresHead(body.width, training.hidden, space, "emotions", training.dropout, device))
+    module = Steps(shapes)
+    return Network(
+        module, ScoresHead(module.width, training.hidden, space, "emotions", training.dropout, device)
+    )
 
 
 def _streaming(config: SubsampledConfig) -> Streaming:
