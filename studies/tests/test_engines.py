@@ -3,7 +3,7 @@
 import pytest
 
 from blended.data import InputError
-from blended.studies.commands.engines import chosen_engine
+from blended.studies.ray_extraction import chosen_engine
 
 
 def test_the_local_engine_is_that_of_the_loop() -> None:

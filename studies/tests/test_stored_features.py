@@ -8,7 +8,7 @@ import pytest
 from blended.data import InputError
 from blended.data.features import Features
 from blended.data.store import Identity, StoreWriter, write_shard
-from blended.studies.commands.stored_features import NUM_ROWS, show
+from blended.studies.commands.features import NUM_ROWS, show
 
 FACES = {
     "a": {"pictures_searched": 8, "pictures_without_face": 3},

@@ -1,7 +1,8 @@
-"""Progress on the terminal, with rate and time left."""
+"""What a command says while it works, on standard error: lines, findings, bars with rate and time left."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import (
@@ -17,6 +18,9 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 from rich.text import Text
+
+if TYPE_CHECKING:
+    from blended.data.finding import Finding
 
 # On standard error, so that what a command prints as its result can be piped.
 STDERR = Console(stderr=True)
@@ -94,3 +98,16 @@ def bytes_progress(title: str) -> Generator[Callable[[int, int | None], None]]:
 def say(message: str) -> None:
     """A line of log."""
     STDERR.print(message, style="dim", highlight=False)
+
+
+STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}
+MOST_PRINTED = 40
+
+
+def show_findings(findings: "Sequence[Finding]") -> None:
+    """A line for each of the first forty things that are odd about a corpus."""
+    for finding in findings[:MOST_PRINTED]:
+        where = f"{finding.clip_id}: " if finding.clip_id else ""
+        STDERR.print(f"{finding.level}: {where}{finding.message}", style=STYLES[finding.level], markup=False)
+    if len(findings) > MOST_PRINTED:
+        STDERR.print(f"... and {len(findings) - MOST_PRINTED} more", style="dim")

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-from blended.data.errors import InputError
+from blended.data.errors import InputError, unknown_name
 from blended.encoders.encoder import RANDOM
 from blended.encoders.engines import Engine
 from blended.encoders.shards import Job, run_job, run_jobs
@@ -33,6 +33,26 @@ STORE_BYTES = 80 * 1024**2
 
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 """No report to Ray's makers, and none of its warnings about environment variables."""
+
+
+ENGINES = ("local", "ray")
+
+
+def chosen_engine(name: str, address: str | None, device: str, log: Callable[[str], None]) -> Engine | None:
+    """The engine of that name for `extract`; None is the local one.
+
+    Raises InputError for another name, and for the address of a cluster that is not asked for.
+    """
+    if name not in ENGINES:
+        raise unknown_name("engine", name, ENGINES)
+    if name == "ray":
+        return on_ray(address, device, log)
+    if address is not None:
+        raise InputError(
+            f"--address {address} was given for --engine local, which runs on this machine alone: add "
+            f"--engine ray, or leave the address out"
+        )
+    return None
 
 
 def on_ray(address: str | None, device: str, log: Log) -> Engine:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from blended.data.index import Index
-    from blended.studies.folders import Folders
+    from blended.studies.corpus_params import CorpusSource
 
 app = typer.Typer(help="Make a corpus ready, index it, check it.", no_args_is_help=True)
 
@@ -47,85 +46,52 @@ def import_(
 ) -> None:
     """Bring a corpus into data/corpora, checked; files are hard-linked where the disk allows it."""
     from blended.data.corpora import own_name
+    from blended.studies.corpus_params import CorpusSource
 
     name = own_name(name, source)
-    _import(name, source, root, labels_only, folds, seed)
+    _import(name, CorpusSource(source=source, labels_only=labels_only, num_folds=folds, seed=seed), root)
     params = f"`corpus: {name}` and `corpora.{name}.source: {source}`"
     typer.echo(f"next: {params} in params.yaml, then `blended data check`")
 
 
-def _import(name: str, source: Path, root: Path, labels_only: bool, folds: int | None, seed: int) -> None:
-    from blended.data.importing import import_corpus
+def _import(name: str, given: "CorpusSource", root: Path) -> None:
     from blended.studies.folders import Folders
+    from blended.studies.preparing import import_source
     from blended.studies.progress import clips_progress, say
 
-    with clips_progress(f"import {name}") as progress:
-        import_corpus(
-            name,
-            source,
-            Folders(root).corpus(name),
-            labels_only=labels_only,
-            num_folds=folds,
-            seed=seed,
-            log=say,
-            progress=progress,
-        )
+    import_source(name, given, Folders(root), log=say, bar=clips_progress)
 
 
 @app.command()
 def prepare(root: Root = Path(), workers: Workers = CORES) -> None:
     """Put the corpus that params.yaml chooses into data/corpora: render the demo, or import recordings."""
-    from blended.data.demo.render import render
     from blended.studies.folders import Folders
     from blended.studies.params import read_params
+    from blended.studies.preparing import prepare_corpus
     from blended.studies.progress import clips_progress, say
 
     folders = Folders(root)
-    params = read_params(folders.params)
-    given = params.corpora.source(params.corpus)
-    if given is not None:
-        _import(params.corpus, given.source, root, given.labels_only, given.num_folds, given.seed)
-        return
-    with clips_progress(params.corpus) as progress:
-        render(params.corpora.demo, folders.corpus("demo"), workers=workers, log=say, progress=progress)
+    prepare_corpus(read_params(folders.params), folders, workers=workers, log=say, bar=clips_progress)
 
 
 @app.command()
 def index(root: Root = Path(), workers: Workers = CORES) -> None:
     """Probe and hash every clip, look and listen, check the corpus, and write data/index."""
-    from blended.data.findings import check
-    from blended.data.index import write_index
-    from blended.data.splits import write_splits
-    from blended.studies.commands.findings import judge, write_findings
     from blended.studies.corpus_params import read_corpus_params
     from blended.studies.folders import Folders
+    from blended.studies.preparing import index_corpus
+    from blended.studies.progress import clips_progress, show_findings
 
     folders = Folders(root)
     params = read_corpus_params(folders.params)
-    made = _measured(folders, params.corpus, workers)
-    findings = check(made)
-    judge(findings, max_failures=params.max_failures)
-    beside = (folders.findings(params.corpus), folders.splits(params.corpus))
-    write_findings(beside[0], findings)
-    write_splits(made.corpus.clips, beside[1])
-    write_index(made, folders.index(params.corpus), beside)
-
-
-def _measured(folders: "Folders", name: str, workers: int) -> "Index":
-    """The index of a corpus as it is now, in two passes with a bar each; what is known is not read again."""
-    from blended.data.corpora import read_corpus
-    from blended.data.index import build_index
-    from blended.data.measuring import inspect_all
-    from blended.studies.progress import clips_progress
-
-    folder = folders.corpus(name)
-    corpus = read_corpus(name, folder)
-    if corpus.has_media:
-        with clips_progress("probe and hash") as progress:
-            paths = [clip.path for clip in corpus.clips]
-            inspect_all(paths, folders.cache, workers=workers, progress=progress)
-    with clips_progress("look and listen") as progress:
-        return build_index(corpus, folders.cache, folder=folder, workers=workers, progress=progress)
+    index_corpus(
+        params.corpus,
+        folders,
+        max_failures=params.max_failures,
+        workers=workers,
+        bar=clips_progress,
+        show=show_findings,
+    )
 
 
 @app.command()
@@ -159,13 +125,15 @@ def check_corpus(root: Root = Path(), workers: Workers = CORES) -> None:
     """Print what is odd about the corpus as it is now; fail where an index would be refused."""
     from blended.data.finding import LEVELS
     from blended.data.findings import check
-    from blended.studies.commands.findings import judge
     from blended.studies.corpus_params import read_corpus_params
     from blended.studies.folders import Folders
+    from blended.studies.preparing import judge, measured
+    from blended.studies.progress import clips_progress, show_findings
 
     folders = Folders(root)
     params = read_corpus_params(folders.params)
-    findings = check(_measured(folders, params.corpus, workers))
+    findings = check(measured(params.corpus, folders, workers=workers, bar=clips_progress))
+    show_findings(findings)
     judge(findings, max_failures=params.max_failures)
     counts = {level: sum(finding.level == level for finding in findings) for level in LEVELS}
     typer.echo(", ".join(f"{count} {level}(s)" for level, count in counts.items()))

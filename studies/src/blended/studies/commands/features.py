@@ -1,19 +1,19 @@
 """`blended features`: encode clips."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from blended.studies.commands.encoders import WeightsFolder, list_encoders, pairs, weights_folder
-from blended.studies.commands.stored_features import show
+from blended.studies.commands.encoders import WeightsFolder, list_encoders, pairs
 
 if TYPE_CHECKING:
-    from blended.data.index import Index
-    from blended.encoders.encoder import EncoderConfig
-    from blended.studies.corpus_params import FeatureParams
+    from rich.table import Table
+
+    from blended.data.store import FeatureStore
 
 CORES = os.cpu_count() or 1
 
@@ -50,12 +50,11 @@ def extract(
 ) -> None:
     """Fill the feature stores of the chosen corpus; continues where an earlier run stopped."""
     from blended.data.index import read_index
-    from blended.encoders.extract import extract as run
-    from blended.encoders.weights import resolve
-    from blended.studies.commands.engines import chosen_engine
     from blended.studies.corpus_params import read_feature_params
     from blended.studies.folders import Folders
+    from blended.studies.preparing import extract_features
     from blended.studies.progress import clips_progress, say
+    from blended.studies.ray_extraction import chosen_engine
 
     if bool(encoders) == every:
         raise typer.BadParameter("name one or several encoders, or use --all")
@@ -65,60 +64,25 @@ def extract(
     if not encoders:
         say("params.yaml has no encoders: nothing to extract")
         return
-    configs = _configs(encoders, params)
-    given = _given_weights(encoders, params.weights, weights or [])
-    files = resolve(configs, weights_folder(folder), given=given, random=random_weights)
-    index = read_index(folders.index(params.corpus))
-    _say_sizes(configs, index)
-    runs_on = chosen_engine(engine, address, device, say)
-    with clips_progress(" + ".join(encoders), device) as progress:
-        run(
-            index.corpus.clips,
-            configs,
-            folders.features(params.corpus),
-            corpus_hash=index.corpus_hash,
-            log=say,
-            progress=progress,
-            weights=files,
-            workers=workers,
-            device=device,
-            compiled=compiled,
-            engine=runs_on,
-            max_failures=params.max_failures if max_failures is None else max_failures,
-        )
-
-
-def _configs(names: list[str], params: "FeatureParams") -> "list[EncoderConfig]":
-    """The encoders as params.yaml has them; raises InputError for one that it does not have."""
-    from blended.data.errors import unknown_name
-    from blended.encoders.table import encoder_config
-    from blended.studies.corpus_params import with_name
-
-    for name in names:
-        if name not in params.encoders:
-            raise unknown_name("encoder of params.yaml", name, params.encoders)
-    return [encoder_config(with_name(name, params.encoders[name])) for name in names]
-
-
-def _given_weights(encoders: list[str], of_params: Mapping[str, str], options: list[str]) -> dict[str, Path]:
-    """Encoder -> its weights, from `weights` in params.yaml and, before them, from the command line."""
-    named = {name: text for name, text in of_params.items() if name in encoders}
-    return {name: Path(text) for name, text in (named | pairs(options, "--weights")).items()}
-
-
-def _say_sizes(configs: "Sequence[EncoderConfig]", index: "Index") -> None:
-    """What the features will take on disk, before anything is computed."""
-    from blended.encoders.sizes import size_in_words
-    from blended.studies.progress import say
-
-    seconds = [length for length in index.table["duration_seconds"] if length is not None]
-    for config in configs:
-        if words := size_in_words(config, seconds):
-            say(words)
+    extract_features(
+        encoders,
+        read_index(folders.index(params.corpus)),
+        params,
+        folders,
+        log=say,
+        bar=partial(clips_progress, device=device),
+        workers=workers,
+        device=device,
+        max_failures=max_failures,
+        weights={name: Path(file) for name, file in pairs(weights or [], "--weights").items()},
+        weights_folder=folder,
+        random_weights=random_weights,
+        compiled=compiled,
+        engine=chosen_engine(engine, address, device, say),
+    )
 
 
 app.command("list")(list_encoders)
-app.command("show")(show)
 
 
 @app.command("import")
@@ -127,27 +91,132 @@ def import_(
     root: Annotated[Path, typer.Option(help="Folder of params.yaml.")] = Path(),
 ) -> None:
     """Bring features that somebody else extracted into a feature store of the chosen corpus."""
-    from blended.data.errors import unknown_name
-    from blended.data.foreign import import_features
     from blended.data.index import read_index
     from blended.studies.corpus_params import read_feature_params
     from blended.studies.folders import Folders
+    from blended.studies.preparing import import_foreign_features
     from blended.studies.progress import clips_progress, say
 
     folders = Folders(root)
     params = read_feature_params(folders.params)
-    if name not in params.imported:
-        raise unknown_name("imported features of params.yaml", name, params.imported)
     index = read_index(folders.index(params.corpus))
-    seconds = dict(zip(index.table["id"], index.table["duration_seconds"], strict=True))
-    with clips_progress(f"import {name}") as progress:
-        import_features(
-            params.imported[name].source,
-            folders.features(params.corpus),
-            params.imported[name].config(name),
-            seconds,
-            corpus_hash=index.corpus_hash,
-            log=say,
-            progress=progress,
-            max_failures=params.max_failures,
+    import_foreign_features(name, index, params, folders, log=say, bar=clips_progress)
+
+
+NUM_ROWS = 20
+"""Clips that are shown unless all are asked for."""
+
+
+@app.command()
+def show(
+    name: Annotated[str | None, typer.Argument(help="One feature store; else a line for each.")] = None,
+    root: Annotated[Path, typer.Option(help="Folder of params.yaml.")] = Path(),
+    every: Annotated[bool, typer.Option("--all", help=f"All clips, not the first {NUM_ROWS}.")] = False,
+) -> None:
+    """Shapes, times, faces and failures: of every store, or clip by clip of one."""
+    from rich.console import Console
+
+    from blended.data.store import FeatureStore
+    from blended.studies.folders import Folders
+    from blended.studies.params import read_params
+
+    folders = Folders(root)
+    corpus = read_params(folders.params).corpus
+    folder = folders.features(corpus)
+    console = Console()
+    if name is None:
+        console.print(_stores(folder, corpus))
+        return
+    _check(folder, name)
+    store = FeatureStore(folder / name)
+    console.print(_clips(store, len(store) if every else NUM_ROWS))
+    for line in _remarks(store, every):
+        console.print(line, highlight=False, soft_wrap=True)
+
+
+def _check(folder: Path, name: str) -> None:
+    """Raises InputError for a name of no store."""
+    from blended.data.errors import InputError, unknown_name
+
+    present = _names(folder)
+    if not present:
+        raise InputError(f"{folder} has no features: run `blended features extract ENCODER`, or `dvc repro`")
+    if name not in present:
+        raise unknown_name("feature store", name, present)
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.glob("[!.]*") if path.is_dir())
+
+
+def _stores(folder: Path, corpus: str) -> "Table":
+    """One line per store, unfinished ones too."""
+    from rich.table import Table
+
+    from blended.data.errors import InputError
+    from blended.data.store import FeatureStore
+    from blended.encoders.sizes import rate_in_words
+
+    table = Table(
+        "features", "clips", "failed", "layers", "dim", "rate (Hz)", "on disk", "weights", "no face"
+    )
+    table.title = f"features of {corpus}"
+    for name in _names(folder):
+        try:
+            store = FeatureStore(folder / name)
+        except InputError:
+            table.add_row(name, "unfinished: extract again")
+            continue
+        row = store.row(store.clips[0]) if len(store) else None
+        table.add_row(
+            name,
+            str(len(store)),
+            str(len(store.failures)),
+            str(len(store.layers)),
+            str(row.dim) if row else "-",
+            rate_in_words(row.rate_hz) if row else "-",
+            _size(folder / name),
+            store.identity.weights[:12],
+            _share(store.notes),
         )
+    return table
+
+
+def _size(folder: Path) -> str:
+    return f"{sum(path.stat().st_size for path in folder.glob('*')) / 1e6:.1f} MB"
+
+
+def _share(notes: Mapping[str, Mapping[str, int]]) -> str:
+    """Pictures without a face of those that were searched."""
+    searched = sum(counts["pictures_searched"] for counts in notes.values())
+    missing = sum(counts["pictures_without_face"] for counts in notes.values())
+    return f"{missing} of {searched}" if notes else "-"
+
+
+def _clips(store: "FeatureStore", count: int) -> "Table":
+    """One line per clip: the shape of a layer, the time that it spans and the faces that were not there."""
+    from rich.table import Table
+
+    from blended.encoders.sizes import rate_in_words
+
+    table = Table("clip", "steps", "dim", "rate (Hz)", "seconds", "no face in")
+    for clip in store.clips[:count]:
+        row = store.row(clip)
+        seconds = f"{row.num_frames / row.rate_hz:.2f}" if row.rate_hz else "whole clip"
+        notes = store.notes.get(clip)
+        faces = _share({clip: notes}) + " pictures" if notes else "-"
+        table.add_row(clip, str(row.num_frames), str(row.dim), rate_in_words(row.rate_hz), seconds, faces)
+    return table
+
+
+def _remarks(store: "FeatureStore", every: bool) -> list[str]:
+    from blended.encoders.faces.summary import faces_seen
+
+    layers = f"layers {', '.join(store.layers)}"
+    lines = [f"{store.identity.encoder_name}: {len(store)} clips, {layers}, {_size(store.folder)} on disk"]
+    if not every and len(store) > NUM_ROWS:
+        lines.append(f"{len(store) - NUM_ROWS} more clips: --all shows them")
+    if store.notes:
+        lines.append(faces_seen(store.notes))
+    lines += [f"{clip} failed: {reason}" for clip, reason in store.failures.items()]
+    return [*lines, f"made with {store.identity.version}, weights {store.identity.weights}"]
