@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from filelock import FileLock
@@ -11,6 +12,9 @@ from hypothesis import settings
 TRACKING = "MLFLOW_TRACKING_URI"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.pop(TRACKING, None)  # Nobody's own server hears of tests.
+# Processes that tests start find `toys`, as the tests do by pyproject.toml.
+_FOLDERS = (str(Path(__file__).parent / "tests"), os.environ.get("PYTHONPATH", ""))
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, _FOLDERS))
 # A busy machine is no fault of an example's.
 settings.register_profile("blended", deadline=None)
 settings.load_profile("blended")

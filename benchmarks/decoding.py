@@ -33,7 +33,10 @@ from blended.data.media import read_audio, read_frames
 from blended.data.media.colours import MATRICES, chart
 from blended.data.media.torchcodec_frames import why_not
 from blended.data.media.writing import write_video
-from blended.data.testing import write_clip
+
+# Clips as the tests write them.
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
+from toys.clips import write_clip
 
 ROUNDS = 5
 FPS = 25

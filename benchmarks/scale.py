@@ -126,11 +126,11 @@ def measure(trials: int = 40) -> dict[str, float]:
     from blended.studies.search.records import reconcile
     from blended.studies.search.spool import Spool
     from blended.studies.search.storage import open_storage
-    from blended.studies.search.testing import ToyEvaluator
     from blended.studies.search.trial_store import TrialStore
     from blended.studies.search.uploading import Uploader
     from blended.studies.search.worker import Worker
     from blended.studies.tracking import default_uri
+    from toys.trials import ToyEvaluator
 
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)

@@ -6,11 +6,17 @@ little.
 """
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+# The toys of the tests, also for the processes of Ray.
+TESTS = str(Path(__file__).parents[1] / "tests")
+sys.path.append(TESTS)
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (TESTS, os.environ.get("PYTHONPATH"))))
 
 PARAMS = """\
 corpus: demo
@@ -53,11 +59,11 @@ def work(root: Path, name: str, seconds_per_epoch: float) -> float:
     from blended.studies.search.records import record_of
     from blended.studies.search.spool import Spool
     from blended.studies.search.storage import open_storage
-    from blended.studies.search.testing import ToyEvaluator
     from blended.studies.search.trial_store import TrialStore
     from blended.studies.search.uploading import Uploader
     from blended.studies.search.worker import Worker
     from blended.studies.tracking import default_uri
+    from toys.trials import ToyEvaluator
 
     place = Place(root, name)
     study, plan = join(place, open_storage(place))
@@ -106,7 +112,7 @@ def measure_ray(root: Path) -> None:
     from blended.studies.search.opening import join
     from blended.studies.search.place import Place
     from blended.studies.search.storage import open_storage
-    from blended.studies.search.testing import make_toy
+    from toys.trials import make_toy
 
     started = time.monotonic()
     ray_engine.connect(ray_engine.RayOptions())

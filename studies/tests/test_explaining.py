@@ -20,7 +20,6 @@ from blended.fusion.inputs import Inputs
 from blended.fusion.sequences import pack
 from blended.fusion.sources import Change
 from blended.fusion.strategies import FUSIONS, fit
-from blended.fusion.testing import QUIET
 from blended.studies import explaining
 from blended.studies.evaluating import PartScores, evaluate_scores
 from blended.studies.explaining import explained
@@ -28,6 +27,7 @@ from blended.studies.extras import read_extras, write_extras
 from blended.studies.params import DecisionConfig
 from blended.studies.predictors import Predictor, predictor_name, predictors_of
 from blended.studies.trial import TrialConfig, TrialResult
+from toys.problems import QUIET
 
 BLENDED = label_space()
 SINGLE = LabelSpace(

@@ -15,11 +15,11 @@ from blended.fusion.config import TrainingConfig
 from blended.fusion.inputs import Inputs
 from blended.fusion.pairs import Nesting
 from blended.fusion.strategies import Fused, fit
-from blended.fusion.testing import OF_FEATURES, QUIET, TOY_SPACE, quiet, toy_config, toy_inputs
 from blended.studies.evaluating import PartScores, evaluate_scores
 from blended.studies.params import DecisionConfig
 from blended.studies.search.trainings import Trained, TrainingStore
 from blended.studies.trial import TrialConfig, fitted_on
+from toys.problems import OF_FEATURES, QUIET, TOY_SPACE, quiet, toy_config, toy_inputs
 
 FOLD = 2
 TRAINING = TrainingConfig(learning_rate=0.05, max_epochs=4, batch_size=24)

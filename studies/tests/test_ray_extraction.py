@@ -13,10 +13,10 @@ from pydantic import BaseModel, ConfigDict
 from blended.data import Clip, InputError
 from blended.data.media import Waveform
 from blended.data.store import FeatureStore
-from blended.data.testing import write_clip
 from blended.encoders import AudioStream, encoder_config, extract
 from blended.encoders.encoder import ClipEncoder, Modality
 from blended.studies.ray_extraction import on_ray
+from toys.clips import write_clip
 
 # One cluster at a time: two of them on one machine end each other's processes.
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("only_ray")]

@@ -21,7 +21,7 @@ from blended.eval.decisions.frozen import freeze, thaw
 from blended.eval.evidence import Evidence
 from blended.fusion.config import TrainingConfig
 from blended.fusion.strategies import fit
-from blended.fusion.testing import QUIET, toy_config, toy_inputs
+from toys.problems import QUIET, toy_config, toy_inputs
 
 LEARNED = ("bayes", "set-ratio")
 TRAINED = ("early", "cross-attention")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.conftest import Command
 
-from blended.data.testing import toy_corpus, write_clip
+from toys.clips import toy_corpus, write_clip
 
 PARAMS = """\
 corpus: demo

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.end_to_end.test_dvc import REPOSITORY, call
 
-from blended.data.testing import write_clip
+from toys.clips import write_clip
 
 PAGE = REPOSITORY / "docs" / "data_versioning.md"
 

@@ -9,9 +9,9 @@ import pytest
 
 from blended.data.errors import InputError
 from blended.data.store import FeatureStore
-from blended.data.testing import toy_corpus
 from blended.encoders import forbid_random, wavlm
 from blended.encoders.speech import Architecture
+from toys.clips import toy_corpus
 
 TINY = {
     "hidden_size": 16,

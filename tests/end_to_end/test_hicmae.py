@@ -10,12 +10,12 @@ import polars as pl
 import pytest
 
 from blended.data.index import read_index
-from blended.data.testing import toy_corpus
 from blended.encoders.networks.hicmae import config as sizes
 from blended.fusion.clip_media import prepared_clip
 from blended.fusion.hicmae_sizes import backbone_of, preparation_of
 from blended.studies.media_gathering import gather_media
 from blended.studies.prediction import open_predictor
+from toys.clips import toy_corpus
 
 PARAMS = """\
 corpus: demo

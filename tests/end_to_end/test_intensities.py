@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from tests.conftest import Command
 
-from blended.data.testing import write_clip
+from toys.clips import write_clip
 
 NAMES = ("awe", "joy")
 CARD = """\

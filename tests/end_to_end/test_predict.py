@@ -15,12 +15,12 @@ from blended.data.corpora import blemore
 from blended.data.labels import Mixture
 from blended.data.manifest import NAME as MANIFEST
 from blended.data.media import probe
-from blended.data.testing import write_clip
 from blended.eval.official import read_predictions
 from blended.studies import prediction
 from blended.studies.prediction_table import enrolled
 from blended.studies.run_files import close_run
 from blended.studies.windows import Windows
+from toys.clips import write_clip
 
 FILES = ("pipeline.json", "decision.json", "final.safetensors")
 TEST_CLIPS = Path("data") / "corpora" / "demo" / "test"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.conftest import Command
 
-from blended.data.testing import write_clip
+from toys.clips import write_clip
 
 CARD = """\
 name: tones

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.conftest import Command, Outcome
 
-from blended.data.testing import write_clip
+from toys.clips import write_clip
 
 METADATA = "data/corpora/demo/train_metadata.csv"
 

@@ -13,6 +13,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
+
+from blended.encoders.networks.checkpoint import load_state, read_state
+from blended.encoders.networks.hicmae.network import HiCMAEClassifier
+from blended.encoders.networks.hicmae.pretrain import HiCMAEAutoencoder
+from blended.encoders.networks.imagebind import ImageBind
+from blended.encoders.networks.videomae2 import VideoMAEv2
 from toys.official_networks import (
     finetune_config,
     imagebind_config,
@@ -20,12 +26,6 @@ from toys.official_networks import (
     read_arguments,
     videomae2_config,
 )
-
-from blended.encoders.networks.checkpoint import load_state, read_state
-from blended.encoders.networks.hicmae.network import HiCMAEClassifier
-from blended.encoders.networks.hicmae.pretrain import HiCMAEAutoencoder
-from blended.encoders.networks.imagebind import ImageBind
-from blended.encoders.networks.videomae2 import VideoMAEv2
 
 TOLERANCE = 1e-5
 """Largest absolute difference to the official output, float32."""

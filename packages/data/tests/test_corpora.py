@@ -11,7 +11,7 @@ import pytest
 from blended.data.corpora import CORPORA, blemore, ceiling, demo, held_out_truth, read_corpus
 from blended.data.errors import InputError
 from blended.data.labels import Mixture
-from blended.data.testing import TOY_LABELS, toy_corpus
+from toys.clips import TOY_LABELS, toy_corpus
 
 Rows = list[dict[str, str]]
 

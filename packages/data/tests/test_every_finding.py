@@ -12,7 +12,7 @@ from blended.data.errors import InputError
 from blended.data.finding import Finding
 from blended.data.findings import check
 from blended.data.index import build_index, write_index
-from blended.data.testing import toy_corpus, write_clip
+from toys.clips import toy_corpus, write_clip
 
 CLIP = "A101_hap_int1_ver1"
 """Where faults are planted; in fold 0."""

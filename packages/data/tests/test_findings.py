@@ -9,7 +9,7 @@ from blended.data.clip import Clip, Corpus
 from blended.data.findings import Finding, check
 from blended.data.index import build_index
 from blended.data.labels import LabelSpace, Mixture
-from blended.data.testing import write_clip
+from toys.clips import write_clip
 
 SPACE = LabelSpace(("ang", "hap"))
 

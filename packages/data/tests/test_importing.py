@@ -16,7 +16,7 @@ from blended.data.clip import Corpus
 from blended.data.corpora import read_corpus
 from blended.data.errors import InputError
 from blended.data.importing import import_corpus
-from blended.data.testing import toy_corpus, write_clip
+from toys.clips import toy_corpus, write_clip
 
 
 def _say(message: str) -> None:

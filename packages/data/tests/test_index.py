@@ -17,7 +17,7 @@ from blended.data.errors import InputError
 from blended.data.index import SCHEMA, Index, build_index, read_index, write_index
 from blended.data.labels import LabelSpace, Mixture, SoftLabel
 from blended.data.measurement import Measurement, decode, inspect, measure
-from blended.data.testing import toy_corpus, write_clip
+from toys.clips import toy_corpus, write_clip
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from blended.data.media import MediaError, probe, read_audio
-from blended.data.testing import write_clip
+from toys.clips import write_clip
 
 
 def _pitch_hz(values: NDArray[np.float32], rate_hz: int) -> float:

@@ -7,7 +7,7 @@ import pytest
 
 from blended.data.errors import InputError
 from blended.data.media import MediaError, probe, read_audio, read_frames
-from blended.data.testing import write_clip
+from toys.clips import write_clip
 
 
 def _cut(path: Path, share: float) -> Path:

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from blended.data.media import Frames, MediaError, probe, read_frames
-from blended.data.testing import brightness_at, picture, seconds_at, write_clip
+from toys.clips import brightness_at, picture, seconds_at, write_clip
 
 UNEVEN = [0.0, 0.04, 0.08, 0.5, 0.54, 1.2, 1.24, 1.6]
 

@@ -10,7 +10,7 @@ from blended.data.media import MediaError, probe, read_audio, read_frames
 from blended.data.media.audio import stream_audio
 from blended.data.media.frames import stream_pictures
 from blended.data.media.records import Reading
-from blended.data.testing import write_clip
+from toys.clips import write_clip
 
 CLIPS: dict[str, dict[str, Any]] = {
     "a.mp4": {"seconds": 3.0, "audio_rate_hz": 44100},

@@ -7,7 +7,7 @@ import pytest
 
 from blended.data.media import MediaError, read_frames
 from blended.data.media.torchcodec_frames import read_frames_with_torchcodec, why_not
-from blended.data.testing import write_clip
+from toys.clips import write_clip
 
 SAME_LEVELS = 4
 """Of 255: torchcodec converts colours with FFmpeg's faster, less exact settings."""

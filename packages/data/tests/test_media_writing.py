@@ -8,7 +8,7 @@ import pytest
 from blended.data.media import MediaError, probe, read_audio, read_frames
 from blended.data.media.streaming import stream_frames
 from blended.data.media.writing import write_video
-from blended.data.testing import seconds_at, write_clip
+from toys.clips import seconds_at, write_clip
 
 
 def test_every_frame_comes_with_its_time(tmp_path: Path) -> None:

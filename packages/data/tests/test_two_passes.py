@@ -12,8 +12,8 @@ from blended.data.media import MediaError, probe, read_audio
 from blended.data.media.first_picture import first_picture
 from blended.data.media.opening import opened
 from blended.data.media.probing import glance, survey, survey_pictures
-from blended.data.testing import write_clip
 from blended.data.voicing import voiced_share
+from toys.clips import write_clip
 
 CLIPS: dict[str, dict[str, object]] = {
     "plain.mp4": {},

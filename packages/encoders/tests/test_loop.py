@@ -15,7 +15,6 @@ from pydantic import BaseModel, ConfigDict
 from blended.data import Clip, Features, InputError
 from blended.data.media import Waveform
 from blended.data.store import FeatureStore
-from blended.data.testing import write_clip
 from blended.encoders import AudioStream, extract
 from blended.encoders.ahead import ahead
 from blended.encoders.bucketing import by_length
@@ -28,6 +27,7 @@ from blended.encoders.device import (
 )
 from blended.encoders.encoder import RANDOM, DType, Encoded, Modality
 from blended.encoders.shards import built_encoder
+from toys.clips import write_clip
 
 TENTHS = (9, 3, 7, 1, 8, 2, 6, 4, 5)
 """Lengths of the clips in tenths of a second, in the order of their names."""

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from blended.data import InputError
 from blended.data.media import Frames, Waveform
-from blended.data.testing import brightness_at, write_clip
 from blended.encoders import (
     clip,
     dinov2,
@@ -36,6 +35,7 @@ from blended.encoders.spectrogram import spectrogram
 from blended.encoders.table import ENCODERS
 from blended.encoders.weights import Pretrained
 from blended.encoders.windows_network import Windows
+from toys.clips import brightness_at, write_clip
 
 VARIANTS: list[Any] = [
     *(name for name, kind in ENCODERS.items() if kind.weighted),

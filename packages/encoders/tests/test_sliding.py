@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from blended.data.media import MediaError
-from blended.data.testing import write_clip
 from blended.encoders.encoder import AudioStream, AudioVisual, AudioVisualStream, ClipEncoder, VideoStream
 from blended.encoders.faces import FaceCrop, FaceStream
 from blended.encoders.one_file import Built, choose, cut, decode
 from blended.encoders.sliding import Span, slide
 from blended.encoders.table import encoder_config
+from toys.clips import write_clip
 
 LENGTH, HOP = 1.0, 0.4
 

@@ -11,10 +11,10 @@ from blended.data.corpora import about, read_corpus
 from blended.data.finding import Finding
 from blended.data.findings import check
 from blended.data.index import Index, build_index
-from blended.data.testing import toy_corpus
 from blended.eval.card import DataCard, card_html, card_markdown, examples
 from blended.eval.card.tables import card_tables
 from blended.eval.report.formats import DASH
+from toys.clips import toy_corpus
 
 
 @pytest.fixture(scope="module")

@@ -14,11 +14,11 @@ import torch
 
 from blended.fusion import optimiser
 from blended.fusion.config import TrainingConfig
-from blended.fusion.media_testing import TOY_BACKBONE, toy_media
 from blended.fusion.parallel import joined_processes
 from blended.fusion.pretraining import PretrainingConfig, pretrain, write_pretrained
 from blended.fusion.run import Batched, Run
-from blended.fusion.testing import SINGLE_SPACE
+from toys.media import TOY_BACKBONE, toy_media
+from toys.problems import SINGLE_SPACE
 
 TRAINING = TrainingConfig(
     learning_rate=2e-3, weight_decay=0.05, beta2=0.95, batch_size=8, max_epochs=6, schedule="cosine",

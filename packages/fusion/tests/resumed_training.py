@@ -19,8 +19,8 @@ from blended.fusion.config import TrainingConfig
 from blended.fusion.objective import LossConfig
 from blended.fusion.plan import Job
 from blended.fusion.run import Epoch, Run
-from blended.fusion.testing import toy_problem
 from blended.fusion.training import Trained, train
+from toys.problems import toy_problem
 
 CONFIG = TrainingConfig(
     hidden=6, dropout=0.2, mixup=0.3, modality_dropout=0.3, ema=0.9, schedule="cosine", warmup_epochs=1.5,

@@ -15,7 +15,7 @@ from blended.fusion.inputs import Inputs
 from blended.fusion.sequences import Sequences
 from blended.fusion.strategies import FUSIONS, EarlyConfig, LateConfig, fit
 from blended.fusion.strategies.applied import NewClips
-from blended.fusion.testing import MODALITY_OF, OF_FEATURES, QUIET, TOY_SPACE, toy_config, toy_inputs
+from toys.problems import MODALITY_OF, OF_FEATURES, QUIET, TOY_SPACE, toy_config, toy_inputs
 
 QUICK = TrainingConfig(max_epochs=3, hidden=3, learning_rate=0.02)
 NUM_TRAIN = 40

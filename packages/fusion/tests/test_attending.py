@@ -7,7 +7,7 @@ import torch
 from blended.fusion.config import TrainingConfig
 from blended.fusion.modules.attention import Attention
 from blended.fusion.strategies import Fused, fit
-from blended.fusion.testing import QUIET, toy_config, toy_inputs
+from toys.problems import QUIET, toy_config, toy_inputs
 
 BRIEF = TrainingConfig(learning_rate=0.01, max_epochs=1, batch_size=64)
 GIVEN = toy_inputs(num_folds=3, per_fold=8, num_test=0)

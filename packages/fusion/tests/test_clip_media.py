@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from blended.data import InputError
-from blended.data.testing import brightness_at, write_clip
 from blended.encoders.encoder import AudioStream, AudioVisual, AudioVisualStream
 from blended.encoders.hicmae import PREPARATION, spectrograms
 from blended.encoders.preparing import picture_stream
@@ -14,6 +13,7 @@ from blended.encoders.spectrogram import RATE_HZ
 from blended.encoders.windows_network import Windows
 from blended.fusion.clip_media import ClipPreparation, prepared_clip
 from blended.fusion.hicmae_sizes import backbone_of, preparation_of
+from toys.clips import brightness_at, write_clip
 
 DEMO = preparation_of(backbone_of("demo"))
 

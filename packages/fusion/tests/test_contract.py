@@ -10,12 +10,12 @@ from blended.data import InputError
 from blended.fusion.apply import apply_final
 from blended.fusion.config import TrainingConfig
 from blended.fusion.inputs import Inputs
-from blended.fusion.media_testing import toy_hicmae, toy_media_inputs
 from blended.fusion.sequences import chosen
 from blended.fusion.sources import Change
 from blended.fusion.strategies import FUSIONS, Fused, fit
 from blended.fusion.strategies.applied import NewClips
-from blended.fusion.testing import QUIET, SINGLE_SPACE, toy_config, toy_inputs
+from toys.media import toy_hicmae, toy_media_inputs
+from toys.problems import QUIET, SINGLE_SPACE, toy_config, toy_inputs
 
 PER_FOLD, NUM_TRAIN, NUM_TEST = 10, 30, 8
 TRAINING = TrainingConfig(max_epochs=2, batch_size=16, learning_rate=3e-3)

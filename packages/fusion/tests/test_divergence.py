@@ -13,8 +13,8 @@ from blended.fusion.config import TrainingConfig
 from blended.fusion.objective import Targets
 from blended.fusion.plan import Job, batches_of_epoch
 from blended.fusion.run import Run
-from blended.fusion.testing import QUIET, quiet, toy_inputs, toy_problem
 from blended.fusion.training import Problem, train
+from toys.problems import QUIET, quiet, toy_inputs, toy_problem
 
 CONFIG = TrainingConfig(batch_size=16)
 JOB = Job(np.arange(60), 4, 3, 0.01)

@@ -16,7 +16,6 @@ from blended.fusion.config import TrainingConfig
 from blended.fusion.hicmae_sizes import DEMO, autoencoder_of, backbone_of
 from blended.fusion.inputs import Inputs
 from blended.fusion.media import PICTURES, SOUND, MediaSource
-from blended.fusion.media_testing import TOY_BACKBONE, TOY_TRAINING, toy_hicmae, toy_media_inputs
 from blended.fusion.modules.hicmae import HiCMAEFusion, network_inputs, rate_scales
 from blended.fusion.network import Network
 from blended.fusion.objective import LossConfig, make_objective, targets_of
@@ -27,8 +26,9 @@ from blended.fusion.sources import Change
 from blended.fusion.strategies import Fused, fit
 from blended.fusion.strategies.applied import NewClips
 from blended.fusion.strategies.hicmae import load_start, network_of
-from blended.fusion.testing import QUIET, SINGLE_SPACE, quiet, toy_problem
 from blended.fusion.training import Problem, train
+from toys.media import TOY_BACKBONE, TOY_TRAINING, toy_hicmae, toy_media_inputs
+from toys.problems import QUIET, SINGLE_SPACE, quiet, toy_problem
 
 CPU = torch.device("cpu")
 FROZEN = re.compile(r"encoder(_audio)?\.(patch_embed|blocks\.[01])\.")

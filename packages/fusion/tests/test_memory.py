@@ -12,8 +12,8 @@ from blended.fusion.objective import LossConfig
 from blended.fusion.plan import Job
 from blended.fusion.run import Run
 from blended.fusion.strategies.pooled import pooled_problem
-from blended.fusion.testing import QUIET, toy_inputs
 from blended.fusion.training import Problem, Trained, train
+from toys.problems import QUIET, toy_inputs
 
 JOBS = [Job(np.arange(1, 47), 3, 1, 0.02), Job(np.arange(20, 90), 3, 2, 0.02)]
 

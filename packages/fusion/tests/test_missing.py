@@ -10,7 +10,7 @@ from blended.fusion.config import TrainingConfig
 from blended.fusion.inputs import Inputs
 from blended.fusion.sources import Change
 from blended.fusion.strategies import EarlyConfig, fit
-from blended.fusion.testing import OF_FEATURES, QUIET, SINGLE_SPACE, toy_config, toy_inputs
+from toys.problems import OF_FEATURES, QUIET, SINGLE_SPACE, toy_config, toy_inputs
 
 CONFIG = TrainingConfig(learning_rate=0.1, weight_decay=0.01, max_epochs=4, batch_size=64)
 WITHOUT_AUDIO = Change(without=frozenset({"audio"}))

@@ -14,8 +14,8 @@ from blended.fusion.nested import FINAL, Nested, inner_fold, model_seed, train_n
 from blended.fusion.objective import LossConfig
 from blended.fusion.plan import Job
 from blended.fusion.strategies import fit
-from blended.fusion.testing import OF_FEATURES, QUIET, toy_config, toy_inputs, toy_problem
 from blended.fusion.training import train
+from toys.problems import OF_FEATURES, QUIET, toy_config, toy_inputs, toy_problem
 
 CONFIG = TrainingConfig(learning_rate=0.05, max_epochs=4, batch_size=24)
 FOLDS = [0, 1, 2, 3]

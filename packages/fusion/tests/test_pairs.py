@@ -18,8 +18,8 @@ from blended.fusion.nested import Nested, inner_fold, model_seed, train_nested
 from blended.fusion.pairs import MOST_FOLDS, groups_of, num_models
 from blended.fusion.plan import Job
 from blended.fusion.run import Run
-from blended.fusion.testing import QUIET, quiet, toy_inputs, toy_problem
 from blended.fusion.training import train
+from toys.problems import QUIET, quiet, toy_inputs, toy_problem
 
 CONFIG = TrainingConfig(learning_rate=0.05, max_epochs=4, batch_size=24)
 

@@ -10,7 +10,7 @@ from blended.data import InputError
 from blended.fusion.plan import Job
 from blended.fusion.preprocessing import PCAConfig, fit_components, fit_standardiser
 from blended.fusion.sources import Pooled, pooled_source
-from blended.fusion.testing import toy_inputs
+from toys.problems import toy_inputs
 
 SHAPES = [(60, 12), (20, 50)]
 """More clips than columns, and fewer."""

@@ -21,7 +21,6 @@ from blended.fusion import optimiser
 from blended.fusion.config import TrainingConfig
 from blended.fusion.masked import MaskedNetwork, MaskedObjective, hierarchical_contrast
 from blended.fusion.media import PICTURES, SOUND, MediaSource
-from blended.fusion.media_testing import TOY_BACKBONE, toy_hicmae, toy_media
 from blended.fusion.modules.hicmae import HiCMAEFusion, network_inputs
 from blended.fusion.objective import LossConfig
 from blended.fusion.parallel import ALONE, Parallel
@@ -29,8 +28,9 @@ from blended.fusion.pretraining import PretrainingConfig, pretrain, weights_of, 
 from blended.fusion.pretraining_record import pretrained_on
 from blended.fusion.run import Batched, Run
 from blended.fusion.strategies.hicmae import load_start
-from blended.fusion.testing import QUIET, SINGLE_SPACE, quiet
 from blended.fusion.training import Trained
+from toys.media import TOY_BACKBONE, toy_hicmae, toy_media
+from toys.problems import QUIET, SINGLE_SPACE, quiet
 
 SCRIPT = Path(__file__).with_name("pretraining_process.py")
 CPU = torch.device("cpu")

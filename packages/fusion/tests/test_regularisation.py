@@ -12,8 +12,8 @@ from blended.fusion.config import TrainingConfig
 from blended.fusion.objective import LossConfig
 from blended.fusion.plan import Draws, Job
 from blended.fusion.step import Step, losses_of
-from blended.fusion.testing import QUIET, toy_inputs, toy_problem
 from blended.fusion.training import train
+from toys.problems import QUIET, toy_inputs, toy_problem
 
 JOBS = [Job(np.arange(0, 60), 1, 1, 0.01), Job(np.arange(20, 90), 1, 2, 0.01)]
 ROWS = np.stack([np.arange(5, 21), np.arange(60, 76)])

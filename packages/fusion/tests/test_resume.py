@@ -18,8 +18,8 @@ from blended.fusion.checkpoints import NAME
 from blended.fusion.config import TrainingConfig
 from blended.fusion.plan import Job
 from blended.fusion.run import Run
-from blended.fusion.testing import TOY_NAMES, TOY_STATES, quiet, toy_inputs, toy_problem
 from blended.fusion.training import Trained, train
+from toys.problems import TOY_NAMES, TOY_STATES, quiet, toy_inputs, toy_problem
 
 SCRIPT = Path(__file__).with_name("resumed_training.py")
 CONFIG = TrainingConfig(batch_size=16, max_epochs=6)

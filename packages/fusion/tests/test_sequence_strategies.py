@@ -16,7 +16,7 @@ from blended.fusion.sequences import pack, resampled
 from blended.fusion.sources import Change
 from blended.fusion.strategies import CrossAttentionConfig, Fused, SubsampledConfig, cross_attention, fit
 from blended.fusion.strategies.cross_attention import KINDS
-from blended.fusion.testing import QUIET, TOY_SPACE, toy_inputs
+from toys.problems import QUIET, TOY_SPACE, toy_inputs
 
 QUICK = TrainingConfig(max_epochs=8, batch_size=16, learning_rate=5e-3, weight_decay=0.01)
 BOTH = ("ear", "eye")

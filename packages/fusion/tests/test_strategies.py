@@ -10,7 +10,7 @@ from blended.data import InputError
 from blended.fusion.config import TrainingConfig
 from blended.fusion.inputs import Inputs
 from blended.fusion.strategies import EarlyConfig, LateConfig, fit
-from blended.fusion.testing import OF_FEATURES, QUIET, SINGLE_SPACE, TOY_SPACE, toy_config, toy_inputs
+from toys.problems import OF_FEATURES, QUIET, SINGLE_SPACE, TOY_SPACE, toy_config, toy_inputs
 
 CONFIG = TrainingConfig(learning_rate=0.1, weight_decay=0.01, max_epochs=8, batch_size=64)
 NUM_TRAIN, NUM_TEST = 120, 10

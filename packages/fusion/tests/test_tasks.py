@@ -12,7 +12,8 @@ from blended.fusion.losses import state_layout
 from blended.fusion.objective import LossConfig, make_objective
 from blended.fusion.plan import Job
 from blended.fusion.strategies import EarlyConfig, fit
-from blended.fusion.testing import (
+from blended.fusion.training import train
+from toys.problems import (
     INTENSITY_SPACE,
     OF_FEATURES,
     QUIET,
@@ -22,7 +23,6 @@ from blended.fusion.testing import (
     toy_inputs,
     toy_problem,
 )
-from blended.fusion.training import train
 
 CPU = torch.device("cpu")
 CONFIG = TrainingConfig(learning_rate=0.1, max_epochs=6, batch_size=64)

@@ -12,8 +12,8 @@ from blended.fusion.config import TrainingConfig
 from blended.fusion.losses import kl_to_soft_labels
 from blended.fusion.objective import LossConfig
 from blended.fusion.plan import Job
-from blended.fusion.testing import QUIET, toy_inputs, toy_problem
 from blended.fusion.training import Trained, train
+from toys.problems import QUIET, toy_inputs, toy_problem
 
 NAMES = ("ear", "eye")
 CONFIG = TrainingConfig(learning_rate=0.01, batch_size=16, weight_decay=0.1, max_epochs=5)

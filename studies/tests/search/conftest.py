@@ -18,13 +18,13 @@ from blended.studies.search.reading import read_study
 from blended.studies.search.records import record_of
 from blended.studies.search.spool import Spool
 from blended.studies.search.storage import open_storage
-from blended.studies.search.testing import EVALUATED, ToyEvaluator, toy_worker
 from blended.studies.search.trial_store import TrialStore
 from blended.studies.search.worker import Worker
+from toys.trials import EVALUATED, ToyEvaluator, toy_worker
 
 # Every spawned process would import torch anew; a forked one inherits the threads of the tests and hangs.
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["blended.studies.search.testing"])
+SERVER.set_forkserver_preload(["toys.trials"])
 JOIN_SECONDS = 180
 """For processes that must end; so long only where the machine is very busy."""
 PARAMS = """\

@@ -18,7 +18,7 @@ from blended.studies.search.outcome import FoldNumbers, Outcome
 from blended.studies.search.ray_search import ENDED, StudySearch
 from blended.studies.search.space import all_points, to_params
 from blended.studies.search.storage import open_storage
-from blended.studies.search.testing import ToyEvaluator, quality
+from toys.trials import ToyEvaluator, quality
 
 
 def test_a_search_runs_its_budget_and_finds_the_best(bench: MakeBench) -> None:

@@ -17,8 +17,8 @@ from blended.data.checksums import DamagedError
 from blended.studies.search import progress, storage
 from blended.studies.search.objective import FAILURE, RESULT
 from blended.studies.search.records import reconcile
-from blended.studies.search.testing import EVALUATED, FAULTY_HIDDEN, ToyEvaluator, quality
 from blended.studies.search.worker import MAX_FAILURES_IN_A_ROW
+from toys.trials import EVALUATED, FAULTY_HIDDEN, ToyEvaluator, quality
 
 
 def check_complete(toy: Bench, number: int) -> None:

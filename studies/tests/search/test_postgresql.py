@@ -16,7 +16,7 @@ from studies.tests.search.conftest import JOIN_SECONDS, SEARCH, MakeBench
 from blended.data import InputError
 from blended.studies.search import progress
 from blended.studies.search.storage import open_storage
-from blended.studies.search.testing import ToyEvaluator, quality
+from toys.trials import ToyEvaluator, quality
 
 pytestmark = pytest.mark.system
 

@@ -19,7 +19,7 @@ from blended.data import InputError
 from blended.studies.search import progress, ray_engine
 from blended.studies.search.objective import FAILURE, SEED
 from blended.studies.search.ray_engine import RayOptions
-from blended.studies.search.testing import FAULTY_HIDDEN, ToyEvaluator, make_toy
+from toys.trials import FAULTY_HIDDEN, ToyEvaluator, make_toy
 
 # One cluster at a time: two of them on one machine end each other's processes.
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("only_ray")]
@@ -32,7 +32,7 @@ from blended.studies.search import ray_engine
 from blended.studies.search.opening import join
 from blended.studies.search.place import Place
 from blended.studies.search.storage import open_storage
-from blended.studies.search.testing import make_toy
+from toys.trials import make_toy
 
 place = Place(Path(sys.argv[1]), sys.argv[2])
 study, plan = join(place, open_storage(place))

@@ -25,10 +25,10 @@ from blended.studies.params import Params, read_params
 from blended.studies.search import measuring, progress, selection, table
 from blended.studies.search.objective import RESULT, SEED
 from blended.studies.search.records import SELECTED
-from blended.studies.search.testing import ToyEvaluator
 from blended.studies.search.winner_recipe import recipe_of, write_recipe
 from blended.studies.search.wording import in_words
 from blended.studies.trial import trial_config
+from toys.trials import ToyEvaluator
 
 NUMBERS = st.floats(0, 1, allow_nan=False)
 ROWS = st.lists(

@@ -13,7 +13,7 @@ from blended.studies.search.dimension import Dimension, label
 from blended.studies.search.plan import Plan
 from blended.studies.search.reading import read_study
 from blended.studies.search.space import all_points, from_params, probes, to_params
-from blended.studies.search.testing import ToyEvaluator
+from toys.trials import ToyEvaluator
 
 FULL = """\
 question: Which?

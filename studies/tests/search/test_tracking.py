@@ -18,9 +18,9 @@ from blended.studies.search.background import BackgroundUpload
 from blended.studies.search.objective import Watch
 from blended.studies.search.outcome import Evaluated
 from blended.studies.search.records import SELECTED, reconcile
-from blended.studies.search.testing import ToyEvaluator
 from blended.studies.search.uploading import Uploader
 from blended.studies.trial import TrialConfig
+from toys.trials import ToyEvaluator
 
 NOBODY = "http://127.0.0.1:9"
 STEPS = [1, 2, 3, 4, 5]

@@ -14,13 +14,13 @@ from blended.data import Clip, InputError
 from blended.data.media import MediaError, read_frames
 from blended.data.media.writing import write_video
 from blended.data.store import FeatureStore
-from blended.data.testing import write_clip
 from blended.encoders import VideoStream, encoder_config, extract, identity_of, pool_store
 from blended.encoders.code_versions import code_version
 from blended.encoders.faces import FaceCrop, FaceStream, pictures, stream
 from blended.encoders.faces.stream import cut_square, face_track
 from blended.encoders.one_file import decode, encode
 from blended.encoders.threads import one_thread
+from toys.clips import write_clip
 
 PORTRAIT = data.astronaut()[40:220, 130:310]
 CENTRE = (94, 78)
@@ -99,9 +99,9 @@ def test_a_recording_on_its_side_is_upright(
     tmp_path: Path, turn: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lying = np.ascontiguousarray(np.rot90(scene(60, 30), turn // 90))
-    from blended.data import testing
+    from toys import clips
 
-    monkeypatch.setattr(testing, "picture", lambda _seconds, _size: lying)
+    monkeypatch.setattr(clips, "picture", lambda _seconds, _size: lying)
     path = write_clip(
         tmp_path / "turned.mp4", size=lying.shape[:2], rotation_degrees=turn, with_audio=False, seconds=0.5
     )

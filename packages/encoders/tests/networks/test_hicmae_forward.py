@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from toys.official_networks import finetune_config, pretrain_config
 
 from blended.encoders.networks.hicmae.network import HiCMAEClassifier
 from blended.encoders.networks.hicmae.pretrain import HiCMAEAutoencoder, random_mask, tube_mask
+from toys.official_networks import finetune_config, pretrain_config
 
 State = dict[str, Tensor]
 

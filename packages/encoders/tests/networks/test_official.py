@@ -4,11 +4,11 @@ import subprocess
 import sys
 
 import pytest
-from toys.official_networks import finetune_config, imagebind_config, pretrain_config
 
 from blended.data.errors import InputError
 from blended.encoders.networks.config import BlockConfig, ImageBindConfig
 from blended.encoders.networks.hicmae.config import backbone_of_size, pretrain_config_of_size
+from toys.official_networks import finetune_config, imagebind_config, pretrain_config
 
 PUBLISHED_BASE = {
     "img_size": 160,

@@ -3,11 +3,11 @@
 import pytest
 import torch
 from torch import nn
-from toys.official_networks import videomae2_config
 
 from blended.data.errors import InputError
 from blended.encoders.networks.config import BlockConfig, VideoMAEv2Config, videomae2_config_of_size
 from blended.encoders.networks.videomae2 import VideoMAEv2
+from toys.official_networks import videomae2_config
 
 TINY = VideoMAEv2Config(
     img_size=(8, 12),

@@ -8,7 +8,7 @@ import pytest
 
 from blended.data.corpora import blemore
 from blended.data.media import read_frames
-from blended.data.testing import brightness_at, picture, seconds_at, toy_corpus, write_clip
+from toys.clips import brightness_at, picture, seconds_at, toy_corpus, write_clip
 
 
 def test_toy_corpus_has_no_copies(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from blended.fusion.strategies.pooled import pooled_problem
 from blended.fusion.training import Problem
 
 OF_FEATURES = [name for name, strategy in FUSIONS.items() if strategy.reads != "media"]
-"""Strategies that toy features are enough for; `media_testing` has toy clips for the others."""
+"""Strategies that toy features are enough for; `toys.media` has toy clips for the others."""
 
 TOY_NAMES = ("ang", "fea", "hap", "sad")
 TOY_STATES = (

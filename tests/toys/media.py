@@ -13,7 +13,7 @@ from blended.fusion.config import TrainingConfig
 from blended.fusion.inputs import Inputs
 from blended.fusion.media import MODALITY_OF, Media
 from blended.fusion.strategies.hicmae import HiCMAEFusionConfig
-from blended.fusion.testing import KNOWN, SINGLE_SPACE, toy_inputs
+from toys.problems import KNOWN, SINGLE_SPACE, toy_inputs
 
 TOY_BACKBONE = BackboneConfig(
     video=StreamConfig(size=(16, 16), in_chans=3, dim=16, num_heads=2, depth=3, patch_size=(8, 8)),
