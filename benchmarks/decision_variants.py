@@ -1,4 +1,4 @@
-"""The decisions and calibrations that were tried; `decisions.py` compares them.
+"""The decisions and normalisations that were tried; `decisions.py` compares them.
 
 Each fits on evidence and truth of other folds, with its knob chosen on inner folds, as the shipped ones do.
 """
@@ -20,13 +20,13 @@ from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
 from blended.data import Mixture
 from blended.data.corpora import blemore
-from blended.eval.calibration import none, standardise_per_actor
 from blended.eval.decisions import Decider, Fit, FitOptions, bayes, set_ratio, templates, thresholds
 from blended.eval.decisions.expected_score import maximise_expected_score, set_of_state, state_numbers
 from blended.eval.decisions.inner import choose
 from blended.eval.decisions.multinomial import INVERSE_PENALTIES as PENALTIES
 from blended.eval.decisions.multinomial import fit_multinomial
 from blended.eval.evidence import Evidence
+from blended.eval.normalisation import none, standardise_per_actor
 from blended.eval.population import Populations
 
 SPACE = blemore.SPACE
@@ -207,16 +207,16 @@ def mean_of(*members: Model) -> Model:
 
 
 def per_actor(change: Callable[[ndarray, ndarray], ndarray]) -> Callable[..., Evidence]:
-    """A calibration from (an actor's scores, everybody's scores)."""
+    """A normalisation from (an actor's scores, everybody's scores)."""
 
-    def calibrate(evidence: Evidence, known: Populations | None = None) -> Evidence:
+    def normalise(evidence: Evidence, known: Populations | None = None) -> Evidence:
         del known
         logits = evidence.logits.copy()
         for actor in np.unique(evidence.actors):
             logits[evidence.actors == actor] = change(logits[evidence.actors == actor], evidence.logits)
         return replace(evidence, logits=logits, given_probabilities=None)
 
-    return calibrate
+    return normalise
 
 
 def shrunk(own: ndarray, everybody: ndarray, strength: float) -> ndarray:
@@ -226,7 +226,7 @@ def shrunk(own: ndarray, everybody: ndarray, strength: float) -> ndarray:
     return (own - centre) / np.sqrt(share * own.var(axis=0) + (1 - share) * everybody.var(axis=0))
 
 
-TRIED_CALIBRATIONS = {
+TRIED_NORMALISATIONS = {
     "none": none,
     "actor": standardise_per_actor,
     "actor mean only": per_actor(lambda own, _: own - own.mean(axis=0)),

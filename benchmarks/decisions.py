@@ -3,7 +3,7 @@
     python benchmarks/decisions.py ../shared/reference/blemore
 
 The folder holds `train_metadata.csv` and `hicmae_*_validation_logits.csv`. Variants (`decision_variants.py`)
-enter the tables DECISIONS and CALIBRATIONS for this process only, so the protocol is that of `blended
+enter the tables DECISIONS and NORMALISATIONS for this process only, so the protocol is that of `blended
 evaluate`.
 """
 
@@ -11,17 +11,17 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from decision_variants import SPACE, TRIED, TRIED_CALIBRATIONS
+from decision_variants import SPACE, TRIED, TRIED_NORMALISATIONS
 from threadpoolctl import threadpool_limits
 
 from blended.data import Mixture
 from blended.data.corpora import blemore
-from blended.eval.calibration import CALIBRATIONS
 from blended.eval.decisions import DECISIONS
 from blended.eval.evaluation import Evaluation, evaluate
 from blended.eval.evidence import Evidence, gather
 from blended.eval.intervals import Estimate, Spread, score_estimates, score_spread
 from blended.eval.metrics import correctness
+from blended.eval.normalisation import NORMALISATIONS
 from blended.eval.protocol import Protocol
 from blended.eval.scorefile import read_scores
 
@@ -57,13 +57,13 @@ def drawn_scores(spreads: list[Spread]) -> np.ndarray:
     return np.stack([one.values[2] + (drawn - 1) @ one.parts[:, 2] for one in spreads], axis=1)
 
 
-def compare(calibrate: str, evidence: Evidence, truth: list[Mixture]) -> None:
-    """Every variant under one calibration; what the winner owes to luck."""
-    results = {name: evaluate(evidence, truth, Protocol(name, calibrate)) for name in TRIED}
+def compare(normalise: str, evidence: Evidence, truth: list[Mixture]) -> None:
+    """Every variant under one normalisation; what the winner owes to luck."""
+    results = {name: evaluate(evidence, truth, Protocol(name, normalise)) for name in TRIED}
     spreads = {
         name: score_spread(one.compared, evidence.actors, evidence.folds) for name, one in results.items()
     }
-    print(f"\n| calibrate {calibrate} | presence | salience | score | minus bayes | inner | inner > bayes |")
+    print(f"\n| normalise {normalise} | presence | salience | score | minus bayes | inner | inner > bayes |")
     print("|---|---|---|---|---|---|---|")
     for name, one in results.items():
         gap = spreads[name].minus(spreads["bayes"]).estimates[2]
@@ -89,13 +89,13 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     evidence, truth = load(parser.parse_args().folder)
     DECISIONS.update(TRIED)
-    CALIBRATIONS.update(TRIED_CALIBRATIONS)
+    NORMALISATIONS.update(TRIED_NORMALISATIONS)
     with threadpool_limits(limits=1, user_api="blas"):
-        for calibrate in ("none", "actor"):
-            compare(calibrate, evidence, truth)
+        for normalise in ("none", "actor"):
+            compare(normalise, evidence, truth)
         shipped = ("thresholds", "templates", "bayes", "set-ratio")
         print(f"\n| score | {' | '.join(shipped)} |\n|---{'|---' * len(shipped)}|")
-        for name in TRIED_CALIBRATIONS:
+        for name in TRIED_NORMALISATIONS:
             cells = [str(evaluate(evidence, truth, Protocol(d, name)).estimates.score) for d in shipped]
             print(f"| {name} | {' | '.join(cells)} |")
 

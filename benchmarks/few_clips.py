@@ -1,4 +1,4 @@
-"""What per-actor calibration does to people of few clips: real outputs, half the actors with most taken away.
+"""What normalisation per actor does to people of few clips: real outputs, half the actors with most gone.
 
 Needs the folder of BLEMORE reference files, as `decisions.py` does: `python benchmarks/few_clips.py FOLDER`,
 a minute on one core. The table of LOG.md, "People of few clips".
@@ -13,9 +13,9 @@ from decisions import load
 from threadpoolctl import threadpool_limits
 
 from blended.data import Mixture
-from blended.eval.calibration import CALIBRATIONS, standardise_per_actor
 from blended.eval.evaluation import evaluate
 from blended.eval.evidence import Evidence
+from blended.eval.normalisation import NORMALISATIONS, standardise_per_actor
 from blended.eval.population import Populations
 from blended.eval.protocol import Protocol
 
@@ -48,9 +48,9 @@ def thinned(actors: np.ndarray, kept: int, seed: int) -> tuple[np.ndarray, np.nd
 
 def right(evidence: Evidence, truth: list[Mixture], way: str, few: np.ndarray) -> tuple[float, int]:
     """Presence accuracy of people of few clips under `bayes`, and how many different answers they get."""
-    if (calibration := WAYS[way]) is not None:
-        CALIBRATIONS["actor"] = calibration
-    found = evaluate(evidence, truth, Protocol("bayes", "none" if calibration is None else "actor"))
+    if (normalisation := WAYS[way]) is not None:
+        NORMALISATIONS["actor"] = normalisation
+    found = evaluate(evidence, truth, Protocol("bayes", "none" if normalisation is None else "actor"))
     answers = {found.decided[row].name for row in np.flatnonzero(few)}
     return float(found.compared.presence[few].mean()), len(answers)
 

@@ -33,7 +33,7 @@ recipes:
     fusion: {name: early, features: [motion], training: {max_epochs: 10}}
   late-both-actor:
     fusion: {name: late, features: [logmel, motion], training: {max_epochs: 10}}
-    decision: {name: templates, calibrate: actor}
+    decision: {name: templates, normalise: actor}
 """
 
 

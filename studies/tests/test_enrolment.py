@@ -18,7 +18,7 @@ def record(*, features: bool = False, scores: bool = False) -> PipelineRecord:
         corpus="demo",
         encoders={},
         fusion=EarlyConfig(features=("logmel",), standardise="actor" if features else "training"),
-        decision=DecisionConfig(calibrate="actor" if scores else "none"),
+        decision=DecisionConfig(normalise="actor" if scores else "none"),
         seed=0,
     )
     return PipelineRecord.model_construct(recipe="mine", config=config, clips_per_actor=40.0)
@@ -28,7 +28,7 @@ def clips(count: int) -> Enrolment:
     return Enrolment(tuple(Path(f"{number}.mp4") for number in range(count)), {})
 
 
-def test_standardised_features_need_eight_clips_and_calibrated_scores_none() -> None:
+def test_standardised_features_need_eight_clips_and_normalised_scores_none() -> None:
     assert min_clips(record(features=True)) == min_clips(record(features=True, scores=True)) == 8
     assert min_clips(record(scores=True)) == min_clips(record()) == 0
     check_enrolment(record(scores=True), given=False)

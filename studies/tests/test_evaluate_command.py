@@ -102,7 +102,7 @@ def test_the_table_and_the_json(blended: Blended, files: tuple[Path, Path], tmp_
     result = json.loads((tmp_path / "out.json").read_text())
     assert set(result) == {
         "folds", "presence_accuracy", "salience_accuracy", "score", "presence_interval", "salience_interval",
-        "score_interval", "intervals_over", "decision", "tune", "calibrate", "seed", "nesting",
+        "score_interval", "intervals_over", "decision", "tune", "normalise", "calibrate", "seed", "nesting",
         "blended_version", "detail", "scores",
     }  # fmt: skip
     assert [fold["clips"] for fold in result["folds"]] == [72, 72]
@@ -110,7 +110,7 @@ def test_the_table_and_the_json(blended: Blended, files: tuple[Path, Path], tmp_
     # Nobody says what the models behind a file saw, so that is said.
     assert result["nesting"] == "unknown"
     assert "it is not known what the models behind these scores saw" in " ".join(stdout.split())
-    assert (result["decision"], result["tune"], result["calibrate"], result["seed"], result["scores"]) == (
+    assert (result["decision"], result["tune"], result["normalise"], result["seed"], result["scores"]) == (
         "set-ratio", "cross-fold", "none", 0, ["logits"],
     )  # fmt: skip
     plain = ("--decision", "thresholds", "--json", tmp_path / "out.json")
@@ -227,7 +227,7 @@ def test_order_of_columns_and_rows_changes_nothing(
     for number, path in enumerate((scores, other)):
         out = tmp_path / f"{number}.json"
         status, _, stderr = blended(
-            path, "--metadata", metadata, "--decision", "templates", "--calibrate", "actor", "--json", out
+            path, "--metadata", metadata, "--decision", "templates", "--normalise", "actor", "--json", out
         )
         assert status == 0, stderr
         results.append(out.read_text())
@@ -253,7 +253,7 @@ def test_one_sentence_for_a_broken_cell(blended: Blended, files: tuple[Path, Pat
         (("--scores", "probabilities"), "if these are logits, say `--scores logits`"),
         (("--decision", "thresholds", "--presence-weight", "0.9"), "changes nothing under 'thresholds'"),
         (("--decision", "expected-score"), "use set-ratio or bayes, or a model that scores states"),
-        (("--calibrate", "actr"), "unknown calibration 'actr': did you mean 'actor'?"),
+        (("--normalise", "actr"), "unknown normalisation 'actr': did you mean 'actor'?"),
     ],
 )
 def test_one_sentence_for_a_wrong_flag(
@@ -283,14 +283,14 @@ def test_a_mistake_in_a_process_of_its_own_shows_no_traceback(tmp_path: Path) ->
 
 
 def test_people_of_few_clips_are_held_against_everybody_and_counted(blended: Blended, tmp_path: Path) -> None:
-    """One clip of A1 and four of A3 are left; a mapping that answered them all alike is no calibration."""
+    """One clip of A1 and four of A3 are left; a mapping that answered them all alike is no normalisation."""
     kept = [row for row in labelled() if row["video_id"] in ("A2", "A4")]
     kept += [row for row in labelled() if row["video_id"] == "A1"][:1]
     kept += [row for row in labelled() if row["video_id"] == "A3"][8:12]
     names = {row["filename"] for row in kept}
     scores = write(tmp_path / "scores.csv", [row for row in scored(labelled()) if row["filename"] in names])
     metadata, out = write(tmp_path / "train.csv", kept, COLUMNS), tmp_path / "out.json"
-    options = ("--metadata", metadata, "--decision", "templates", "--calibrate", "actor")
+    options = ("--metadata", metadata, "--decision", "templates", "--normalise", "actor")
     status, said, _ = blended(scores, *options, "--json", out)
     assert status == 0
     assert "2 of 4 people (5 of 77 clips) are seen in fewer than 16 other clips" in " ".join(said.split())
@@ -302,5 +302,5 @@ def test_people_who_are_seen_once_each_cannot_be_compared(blended: Blended, tmp_
     rows = [{**row, "filename": f"{row['video_id']}_{str(row['filename'])[3:]}"} for row in rows]
     scores = [{**row, "filename": own["filename"]} for row, own in zip(scored(labelled()), rows, strict=True)]
     given = (write(tmp_path / "scores.csv", scores), "--metadata", write(tmp_path / "m.csv", rows, COLUMNS))
-    said = one_sentence(blended(*given, "--calibrate", "actor", "--decision", "templates"))
+    said = one_sentence(blended(*given, "--normalise", "actor", "--decision", "templates"))
     assert "of one person with each other, but 72 clips are of 72 people: none beside the first" in said

@@ -48,10 +48,10 @@ def run(files: tuple[str, str], *arguments: str) -> str:
 @pytest.mark.parametrize("name", ["temperature", "vector", "isotonic"])
 def test_calibration_errors_before_and_after(files: tuple[str, str], tmp_path: Path, name: str) -> None:
     out = tmp_path / "out.json"
-    printed = run(files, "--probabilities", name, "--calibrate", "actor", "--json", str(out))
+    printed = run(files, "--calibrate", name, "--normalise", "actor", "--json", str(out))
     assert "calibration error, mean over emotions" in printed
     result = json.loads(out.read_text())
-    assert result["probabilities"] == name
+    assert result["calibrate"] == name
     errors = result["calibration_error"]
     assert set(errors) == {
         f"{what}_{when}" for what in ("classwise", "confidence") for when in ("before", "after")
@@ -62,7 +62,7 @@ def test_calibration_errors_before_and_after(files: tuple[str, str], tmp_path: P
 def test_enrolment_clips_and_the_curve(files: tuple[str, str], tmp_path: Path) -> None:
     out, curve = tmp_path / "out.json", tmp_path / "curve.csv"
     run(
-        files, "--decision", "templates", "--calibrate", "actor", "--enrol-clips", "12",
+        files, "--decision", "templates", "--normalise", "actor", "--enrol-clips", "12",
         "--json", str(out), "--enrolment-curve", str(curve),
     )  # fmt: skip
     assert json.loads(out.read_text())["enrol_clips"] == 12
@@ -71,16 +71,25 @@ def test_enrolment_clips_and_the_curve(files: tuple[str, str], tmp_path: Path) -
     assert rows[-1]["clips"] == "all"
 
 
-def test_calibrate_none_has_no_enrolment(files: tuple[str, str]) -> None:
+def test_normalise_none_has_no_enrolment(files: tuple[str, str]) -> None:
     ran = CliRunner().invoke(app, ["evaluate", files[0], "--metadata", files[1], "--enrol-clips", "12"])
-    assert "--calibrate is 'none': use --calibrate actor" in str(ran.exception)
+    assert "--normalise is 'none': use --normalise actor" in str(ran.exception)
+
+
+def test_the_flag_of_before_is_answered_with_the_one_of_now(files: tuple[str, str]) -> None:
+    for old, now in (
+        (("--probabilities", "vector"), "write --calibrate vector"),
+        (("--calibrate", "actor"), "write --normalise actor"),
+    ):
+        ran = CliRunner().invoke(app, ["evaluate", files[0], "--metadata", files[1], *old])
+        assert ran.exit_code and now in str(ran.exception)
 
 
 def test_one_clip_of_a_person_is_enough_and_a_minimum_can_be_asked_for(
     files: tuple[str, str], tmp_path: Path
 ) -> None:
     out = tmp_path / "out.json"
-    one = ("--calibrate", "actor", "--enrol-clips", "1", "--json", str(out))
+    one = ("--normalise", "actor", "--enrol-clips", "1", "--json", str(out))
     assert "scores per actor from 1 clip, transductive" in " ".join(run(files, *one).split())
     assert "enrol_minimum" not in json.loads(out.read_text())
     run(files, *one, "--enrol-minimum", "4")

@@ -26,7 +26,7 @@ def config(fusion: dict[str, Any], **decision: Any) -> TrialConfig:
 CONFIGS = {
     "early": config({"name": "early"}),
     "thresholds": config({"name": "early"}, name="thresholds"),
-    "actor": config({"name": "early"}, calibrate="actor"),
+    "actor": config({"name": "early"}, normalise="actor"),
     "ep-ce": config({"name": "early", "training": {"loss": {"name": "ep-ce"}}}),
     "late": config({"name": "late"}),
     "gated": config({"name": "gated"}),

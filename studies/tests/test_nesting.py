@@ -36,7 +36,7 @@ PROTOCOLS = (
     Protocol("bayes"),
     Protocol("set-ratio", "actor"),
     Protocol("templates", "actor", enrol_clips=3),
-    Protocol("thresholds", probabilities="vector"),
+    Protocol("thresholds", calibrate="vector"),
 )
 
 

@@ -12,6 +12,7 @@ from blended.data.labels import Task
 from blended.eval.protocol import Protocol
 from blended.studies.corpus_params import read_corpus_params
 from blended.studies.params import DecisionConfig, read_params
+from blended.studies.trial import TrialConfig
 
 SHIPPED = Path(__file__).parents[2] / "params.yaml"
 
@@ -37,8 +38,8 @@ def test_every_recipe_states_its_seed_so_that_dvc_can_set_it() -> None:
 def test_every_choice_of_a_decision_is_in_its_protocol() -> None:
     chosen = DecisionConfig(
         name="bayes",
-        calibrate="actor",
-        probabilities="isotonic",
+        normalise="actor",
+        calibrate="isotonic",
         enrol_clips=12,
         enrol_minimum=3,
         presence_weight=0.25,
@@ -56,12 +57,27 @@ def test_every_choice_of_a_decision_is_in_its_protocol() -> None:
     } == {*DecisionConfig.model_fields} - {"name"}
 
 
+def test_a_record_of_before_is_read_in_the_words_of_now() -> None:
+    record = {
+        "corpus": "demo",
+        "encoders": {},
+        "fusion": {"name": "early", "features": ["logmel"]},
+        "seed": 0,
+    }
+    old = {"name": "bayes", "calibrate": "actor", "probabilities": "vector"}
+    read = TrialConfig.model_validate({**record, "decision": old})
+    assert read.decision == DecisionConfig(name="bayes", normalise="actor", calibrate="vector")
+    older = TrialConfig.model_validate({**record, "decision": {"name": "bayes", "calibrate": "none"}})
+    assert older.decision == DecisionConfig(name="bayes")
+    assert TrialConfig.model_validate(read.model_dump(mode="json")) == read
+
+
 @pytest.mark.parametrize(
     ("task", "decision"), [("mixture", "set-ratio"), ("single", "argmax"), ("intensities", "identity")]
 )
 def test_labels_decide_how_is_decided_where_nothing_is_named(task: Task, decision: str) -> None:
-    resolved = DecisionConfig(enrol_clips=2, calibrate="actor").resolved(task)
-    assert resolved == DecisionConfig(name=decision, enrol_clips=2, calibrate="actor")
+    resolved = DecisionConfig(enrol_clips=2, normalise="actor").resolved(task)
+    assert resolved == DecisionConfig(name=decision, enrol_clips=2, normalise="actor")
     assert resolved.protocol(0).decision == decision
     assert DecisionConfig(name="bayes").resolved(task).name == "bayes"
 
@@ -75,7 +91,9 @@ def test_labels_decide_how_is_decided_where_nothing_is_named(task: Task, decisio
         (("imported: {}", "imported: {x: {source: y}}"), "imported.x.settings: modality"),
         (("name: set-ratio", "name: set-ration"), "did you mean 'set-ratio'?"),
         (("name: late,", "name: latte,"), "latte"),
-        (("{name: set-ratio}", "{name: set-ratio, probabilities: vectr}"), "'raw', 'temperature', 'vector'"),
+        (("{name: set-ratio}", "{name: set-ratio, calibrate: vectr}"), "'raw', 'temperature', 'vector'"),
+        (("{normalise: actor}", "{calibrate: actor}"), "`calibrate` per actor is called `normalise` now"),
+        (("{normalise: actor}", "{probabilities: vector}"), "write calibrate: vector"),
         (("{name: set-ratio}", "{name: bayes, presence_weight: 2}"), "presence_weight: Input should be less"),
         (
             ("{name: set-ratio}", "{name: thresholds, presence_weight: 0.7}"),
@@ -83,7 +101,7 @@ def test_labels_decide_how_is_decided_where_nothing_is_named(task: Task, decisio
         ),
         (
             ("{name: set-ratio}", "{name: bayes, enrol_clips: 8}"),
-            "recipes.audio-actor.decision: --enrol-clips 8 says what an actor is calibrated from",
+            "recipes.audio-actor.decision: --enrol-clips 8 says what an actor is normalised from",
         ),
     ],
 )

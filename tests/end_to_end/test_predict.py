@@ -72,7 +72,7 @@ def test_a_clip_of_the_corpus_is_predicted_as_in_training(
 def test_every_choice_of_a_decision_reaches_new_files(project: Path, blended: Command) -> None:
     """Mapped probabilities and a weight of presence, trained, stored and applied again."""
     params = project / "params.yaml"
-    choices = "{name: set-ratio, probabilities: vector, presence_weight: 0.8}"
+    choices = "{name: set-ratio, calibrate: vector, presence_weight: 0.8}"
     recipe = "{name: early, features: [motion], training: {max_epochs: 10}}"
     params.write_text(params.read_text() + f"  chosen:\n    fusion: {recipe}\n    decision: {choices}\n")
     done = blended("train", "chosen", "--root", project)
@@ -237,7 +237,7 @@ def test_a_short_file_has_a_timeline_on_request(finished_project: Path, blended:
 def test_of_few_clips_of_a_person_is_taken_what_they_are_worth(
     finished_project: Path, tmp_path: Path, blended: Command
 ) -> None:
-    """A run whose scores alone are calibrated per actor answers for a stranger too, and says so."""
+    """A run whose scores alone are normalised per actor answers for a stranger too, and says so."""
     clips = sorted((finished_project / TEST_CLIPS).iterdir())
     few = tmp_path / "few"
     few.mkdir()

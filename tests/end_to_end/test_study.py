@@ -41,7 +41,7 @@ recipes:
   thresholds: {decision: {name: thresholds}}
   templates: {decision: {name: templates}}
 grid:
-  decision.calibrate: [none, actor]
+  decision.normalise: [none, actor]
 """
 
 

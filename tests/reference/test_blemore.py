@@ -103,15 +103,15 @@ def test_trivial_baselines_are_the_published(
     assert result["salience_accuracy"] == pytest.approx(salience, abs=0.002)
 
 
-@pytest.mark.parametrize(("calibrate", "at_least"), [("actor", 0.27), ("none", 0.20)])
+@pytest.mark.parametrize(("normalise", "at_least"), [("actor", 0.27), ("none", 0.20)])
 def test_learned_decision_beats_the_thresholds(
-    reference: Path, tmp_path: Path, calibrate: str, at_least: float
+    reference: Path, tmp_path: Path, normalise: str, at_least: float
 ) -> None:
     """Two real outputs fused late; a plain multinomial is known to reach .283 and .215."""
     files = discovered(reference, "hicmae_*_validation_logits.csv")
     out = tmp_path / "out.json"
     run_evaluate(*files, "--metadata", blemore_file(reference, "train_metadata.csv"), "--decision", "bayes",
-                 "--calibrate", calibrate, "--json", out)  # fmt: skip
+                 "--normalise", normalise, "--json", out)  # fmt: skip
     assert json.loads(out.read_text())["score"] >= at_least
 
 

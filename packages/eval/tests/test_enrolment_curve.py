@@ -15,7 +15,7 @@ from blended.eval.protocol import Protocol
 
 
 def habits(seed: int = 0) -> tuple[Evidence, list[Mixture]]:
-    """Six actors with a strong habit each: calibration is worth much."""
+    """Six actors with a strong habit each: normalisation is worth much."""
     rng = np.random.default_rng(seed)
     truth = list(SPACE.states) * 6
     actors = np.repeat(np.arange(6), 36)

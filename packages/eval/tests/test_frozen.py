@@ -12,12 +12,12 @@ from sklearn.preprocessing import StandardScaler
 
 from blended.data import InputError, Mixture
 from blended.data.corpora.blemore import SPACE
+from blended.eval.calibration import CALIBRATIONS
 from blended.eval.decisions import DECISIONS, OF_STATES, FitOptions
 from blended.eval.decisions.frozen import freeze, thaw
 from blended.eval.decisions.multinomial import Multinomial, fit_multinomial
 from blended.eval.evidence import Evidence
-from blended.eval.probabilities import PROBABILITIES
-from blended.eval.protocol import Protocol, calibrated, fit_decision, people_of
+from blended.eval.protocol import Protocol, fit_decision, normalised, people_of
 
 NUM_CLIPS = 72
 
@@ -54,13 +54,13 @@ def arrays_of(value: object) -> Iterator[np.ndarray]:
 
 
 @pytest.mark.parametrize(
-    ("name", "probabilities"),
-    [(name, kind) for name in DECISIONS for kind in PROBABILITIES if name not in OF_STATES or kind == "raw"],
+    ("name", "calibrate"),
+    [(name, kind) for name in DECISIONS for kind in CALIBRATIONS if name not in OF_STATES or kind == "raw"],
 )
-def test_arrays_have_one_memory_order_fitted_and_read(name: str, probabilities: str) -> None:
+def test_arrays_have_one_memory_order_fitted_and_read(name: str, calibrate: str) -> None:
     """A sum, or a BLAS, that runs through another order has other last digits."""
     truth = [SPACE.states[number % 36] for number in range(NUM_CLIPS)]
-    fitted = fit_decision(evidence(0), truth, Protocol(name, probabilities=probabilities))
+    fitted = fit_decision(evidence(0), truth, Protocol(name, calibrate=calibrate))
     again = thaw(json.loads(json.dumps(freeze(fitted))))
     ours, theirs = [*arrays_of(fitted)], [*arrays_of(again)]
     assert len(ours) == len(theirs)
@@ -86,28 +86,28 @@ def test_a_clip_is_decided_by_itself_to_the_bit(name: str) -> None:
         np.testing.assert_array_equal(found, all_at_once[rows])
 
 
-@pytest.mark.parametrize("probabilities", PROBABILITIES)
-def test_a_stored_decision_keeps_its_map_of_probabilities(probabilities: str) -> None:
+@pytest.mark.parametrize("calibrate", CALIBRATIONS)
+def test_a_stored_decision_keeps_its_calibration(calibrate: str) -> None:
     truth = [SPACE.states[number % 36] for number in range(NUM_CLIPS)]
-    protocol = Protocol("bayes", probabilities=probabilities, presence_weight=0.9)
+    protocol = Protocol("bayes", calibrate=calibrate, presence_weight=0.9)
     fitted = fit_decision(evidence(0), truth, protocol)
     again: Any = thaw(json.loads(json.dumps(freeze(fitted))))
     other = evidence(1)
-    np.testing.assert_array_equal(again.adjust(other).logits, fitted.adjust(other).logits)
+    np.testing.assert_array_equal(again.calibration(other).logits, fitted.calibration(other).logits)
     assert again.decide(other) == fitted.decide(other)
     assert again.decider.presence_weight == 0.9
 
 
 def test_a_stored_decision_keeps_what_it_knows_of_people() -> None:
-    """So that a stranger is calibrated as in evaluation; certainty without end survives too."""
+    """So that a stranger is normalised as in evaluation; certainty without end survives too."""
     truth = [SPACE.states[number % 36] for number in range(NUM_CLIPS)]
     protocol = Protocol("templates", "actor", enrol_clips=2)
     known = people_of(evidence(0), protocol)
     assert known is not None and np.isinf(known.logits.within_clips).any()
-    scores = calibrated(evidence(0), protocol, known)
+    scores = normalised(evidence(0), protocol, known)
     again: Any = thaw(json.loads(json.dumps(freeze(fit_decision(scores, truth, protocol, known)))))
-    fresh = calibrated(evidence(1), protocol, again.known)
-    np.testing.assert_array_equal(fresh.inputs(), calibrated(evidence(1), protocol, known).inputs())
+    fresh = normalised(evidence(1), protocol, again.known)
+    np.testing.assert_array_equal(fresh.inputs(), normalised(evidence(1), protocol, known).inputs())
     assert people_of(evidence(0), Protocol("templates")) is None
     assert people_of(evidence(0), replace(protocol, enrol_minimum=3)) is None
 
@@ -179,6 +179,18 @@ def test_a_lone_class_of_before_is_certain() -> None:
     np.testing.assert_array_equal(again.posterior(np.eye(2), 3), [[0, 1, 0]] * 2)
 
 
+def test_names_of_before_are_read() -> None:
+    """Until 2026-11-28 a record was named with its module, and a calibration was called an adjustment."""
+    truth = [SPACE.states[number % 36] for number in range(NUM_CLIPS)]
+    fitted = fit_decision(evidence(0), truth, Protocol("bayes", calibrate="isotonic"))
+    stored = freeze(fitted)
+    fields_of = stored["fields"]
+    fields_of["adjust"] = {**fields_of.pop("calibration"), "record": "blended.eval.probabilities:Adjust"}
+    fields_of["decider"]["record"] = "blended.eval.decisions.bayes:Bayes"
+    old: Any = thaw(json.loads(json.dumps({**stored, "record": "blended.eval.protocol:FittedDecision"})))
+    assert old.decide(evidence(1)) == fitted.decide(evidence(1))
+
+
 @pytest.mark.parametrize("value", [print, object(), np.array([object()])])
 def test_what_is_no_data_is_not_stored(value: object) -> None:
     with pytest.raises(TypeError, match="cannot store"):
@@ -188,13 +200,19 @@ def test_what_is_no_data_is_not_stored(value: object) -> None:
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [
-        ({"record": "os:system", "fields": {}}, "names 'os:system', expected something of blended.eval"),
-        ({"record": "blended.eval.decisions.bayes:fit_bayes", "fields": {}}, "which is no class"),
+        ({"record": "os:system", "fields": {}}, "names 'os:system', expected one of FittedDecision"),
+        (
+            {"record": "blended.eval.decisions.bayes:fit_bayes", "fields": {}},
+            "expected one of FittedDecision",
+        ),
         (
             {"record": "blended.eval.decisions.multinomial:Multinomial", "fields": {"model": None}},
             "a stored decision is of another version .*missing",
         ),
-        ({"record": "blended.eval.gone:Thing", "fields": {}}, "which is not installed"),
+        (
+            {"record": "blended.eval.gone:Thing", "fields": {}},
+            "names 'blended.eval.gone:Thing', expected one of",
+        ),
         (
             {"record": "blended.eval.decisions.bayes:Bayes", "fields": {}},
             "a stored decision is of another version .*missing.*: train again",

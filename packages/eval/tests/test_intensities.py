@@ -37,7 +37,7 @@ def plain(p: np.ndarray, t: np.ndarray) -> tuple[float, float]:
 
 def test_means_over_folds_are_scipys() -> None:
     evidence, truth = toy()
-    found = evaluate_intensities(evidence, truth, Protocol("bayes", probabilities="vector"))
+    found = evaluate_intensities(evidence, truth, Protocol("bayes", calibrate="vector"))
     decided = np.clip(evidence.logits.mean(axis=1), 0, 1)
     np.testing.assert_array_equal(found.decided, decided)
     by_fold = [plain(decided[fold == FOLDS], truth[fold == FOLDS]) for fold in (0, 1)]
@@ -102,9 +102,9 @@ def test_what_is_refused() -> None:
     with pytest.raises(InputError, match="got 119 labels for the scores of 120 clips"):
         evaluate_intensities(evidence, truth[1:], Protocol("thresholds"))
     with pytest.raises(
-        InputError, match="calibrate is 'actor', but scores standardised per actor are no int"
+        InputError, match="normalise is 'actor', but scores standardised per actor are no int"
     ):
-        evaluate_intensities(evidence, truth, Protocol("thresholds", calibrate="actor"))
+        evaluate_intensities(evidence, truth, Protocol("thresholds", normalise="actor"))
     with pytest.raises(InputError, match="the decision 'identity' is of intensities, not of mixtures"):
         single = Evidence(evidence.logits, ACTORS, FOLDS, LabelSpace(NAMES, "single"))
         TASKS["single"].evaluate(single, [Mixture.single("awe")] * NUM, Protocol("identity"))

@@ -65,7 +65,7 @@ def test_enrolment_has_a_line_per_way_of_drawing_and_the_level_without(width: fl
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["2", "4", "8", "all"]
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert labels == [
-        "no calibration, with its interval",
+        "no normalisation, with its interval",
         "clips drawn at random",
         "clips of as few emotions as possible",
         "all clips, with the one judged",

@@ -46,17 +46,17 @@ def shuffled(truth: list[Mixture], rows: ndarray, seed: int) -> list[Mixture]:
     return [truth[row] for row in order]
 
 
-def rules(decision: str, calibrate: str = "actor") -> Protocol:
+def rules(decision: str, normalise: str = "actor") -> Protocol:
     """Calibrated as asked for, except where nothing is."""
-    return Protocol(decision, "none" if decision in OF_STATES else calibrate, seed=3)
+    return Protocol(decision, "none" if decision in OF_STATES else normalise, seed=3)
 
 
-@pytest.mark.parametrize("calibrate", ["none", "actor"])
+@pytest.mark.parametrize("normalise", ["none", "actor"])
 @pytest.mark.parametrize("decision", DECISIONS)
-def test_labels_of_the_reported_fold_do_not_touch_its_decisions(decision: str, calibrate: str) -> None:
+def test_labels_of_the_reported_fold_do_not_touch_its_decisions(decision: str, normalise: str) -> None:
     evidence, truth = toy(num_actors=6, num_folds=3)
     fold = np.flatnonzero(evidence.folds == 2)
-    protocol = rules(decision, calibrate)
+    protocol = rules(decision, normalise)
     honest = evaluate(evidence, truth, protocol)
     blind = evaluate(evidence, shuffled(truth, fold, 1), protocol)
     assert [honest.decided[row] for row in fold] == [blind.decided[row] for row in fold]
@@ -67,25 +67,25 @@ def test_labels_of_the_reported_fold_do_not_touch_its_decisions(decision: str, c
     )
 
 
-@pytest.mark.parametrize("probabilities", ["temperature", "vector", "isotonic"])
-@pytest.mark.parametrize("calibrate", ["none", "actor"])
+@pytest.mark.parametrize("calibrate", ["temperature", "vector", "isotonic"])
+@pytest.mark.parametrize("normalise", ["none", "actor"])
 @pytest.mark.parametrize("decision", ["thresholds", "bayes"])
-def test_labels_of_the_reported_fold_do_not_touch_its_probabilities(
-    decision: str, calibrate: str, probabilities: str
+def test_labels_of_the_reported_fold_do_not_touch_its_calibration(
+    decision: str, normalise: str, calibrate: str
 ) -> None:
     evidence, truth = toy(num_actors=6, num_folds=3)
     fold = np.flatnonzero(evidence.folds == 2)
-    protocol = Protocol(decision, calibrate, probabilities=probabilities)
+    protocol = Protocol(decision, normalise, calibrate=calibrate)
     honest = evaluate(evidence, truth, protocol)
     blind = evaluate(evidence, shuffled(truth, fold, 1), protocol)
     assert [honest.decided[row] for row in fold] == [blind.decided[row] for row in fold]
     assert honest.folds[2].parameters == blind.folds[2].parameters
     # A shift and a scale per emotion is undone by the standardisation that bayes starts with.
-    changes = decision == "thresholds" or probabilities == "isotonic"
-    assert changes is (honest.decided != evaluate(evidence, truth, Protocol(decision, calibrate)).decided)
+    changes = decision == "thresholds" or calibrate == "isotonic"
+    assert changes is (honest.decided != evaluate(evidence, truth, Protocol(decision, normalise)).decided)
 
 
-def test_below_the_minimum_there_is_no_calibration_and_many_clips_are_nearly_all() -> None:
+def test_below_the_minimum_there_is_no_normalisation_and_many_clips_are_nearly_all() -> None:
     evidence, truth = toy()
     none, few, many, everything = (
         evaluate(evidence, truth, protocol)
@@ -101,7 +101,7 @@ def test_below_the_minimum_there_is_no_calibration_and_many_clips_are_nearly_all
 
 
 def test_few_clips_are_held_against_the_people_fitted_on() -> None:
-    """Nothing of a fold reaches the calibration of another: not even its unlabelled clips."""
+    """Nothing of a fold reaches the normalisation of another: not even its unlabelled clips."""
     evidence, truth = toy()
     rules = Protocol("templates", "actor", enrol_clips=2)
     first = evidence.folds == 0
@@ -119,7 +119,7 @@ def test_few_clips_are_held_against_the_people_fitted_on() -> None:
 
 
 @pytest.mark.parametrize("decision", DECISIONS)
-def test_without_calibration_a_decision_sees_one_clip_of_its_fold_at_a_time(decision: str) -> None:
+def test_without_normalisation_a_decision_sees_one_clip_of_its_fold_at_a_time(decision: str) -> None:
     evidence, truth = toy(num_actors=6, num_folds=3)
     kept, changed = np.flatnonzero(evidence.folds == 1)[[0, 1]], np.flatnonzero(evidence.folds == 1)[2:]
     logits = evidence.logits.copy()
@@ -245,37 +245,39 @@ def test_labels_and_scores_must_be_of_as_many_clips() -> None:
     [
         ({"decision": "threshold"}, "unknown decision 'threshold': did you mean 'thresholds'?"),
         ({"decision": "setratio"}, "unknown decision 'setratio': did you mean 'set-ratio'?"),
-        ({"calibrate": "actors"}, "unknown calibration 'actors': did you mean 'actor'?"),
+        ({"normalise": "actors"}, "unknown normalisation 'actors': did you mean 'actor'?"),
+        ({"calibrate": "actor"}, "write --normalise actor, or in a file `normalise: actor`"),
+        ({"calibrate": "none"}, "which is called normalisation now: write --normalise none"),
         ({"tune": "infold"}, "unknown tuning 'infold': did you mean 'in-fold'?"),
         (
             {"decision": "bayes", "tune": "in-fold"},
             "another decision fitted on the fold that it is judged on reports its own training labels. "
             "Use --tune cross-fold with --decision bayes",
         ),
-        ({"probabilities": "isotone"}, "unknown probabilities 'isotone': did you mean 'isotonic'?"),
+        ({"calibrate": "isotone"}, "unknown calibration 'isotone': did you mean 'isotonic'?"),
         (
-            {"probabilities": "vector", "tune": "in-fold"},
-            "--probabilities vector is fitted on other folds only: use --tune cross-fold",
+            {"calibrate": "vector", "tune": "in-fold"},
+            "--calibrate vector is fitted on other folds only: use --tune cross-fold",
         ),
         (
-            {"decision": "expected-score", "calibrate": "actor"},
-            "'expected-score' decodes a model's own probabilities of label states, which neither calibration",
+            {"decision": "expected-score", "normalise": "actor"},
+            "'expected-score' decodes a model's own probabilities of label states, which neither",
         ),
         (
-            {"decision": "expected-score", "probabilities": "vector"},
-            "use calibrate none and probabilities raw",
+            {"decision": "expected-score", "calibrate": "vector"},
+            "use normalise none and calibrate raw",
         ),
-        ({"enrol_clips": 8}, "but --calibrate is 'none': use --calibrate actor"),
+        ({"enrol_clips": 8}, "but --normalise is 'none': use --normalise actor"),
         ({"presence_weight": 1.2, "decision": "bayes"}, "presence weight must lie in [0, 1], got 1.2"),
         (
             {"presence_weight": 0.7},
             "a presence weight of 0.7 changes nothing under 'thresholds', which maximises no expected score: "
             "leave it out, or decide with bayes",
         ),
-        ({"enrol_clips": 0, "calibrate": "actor"}, "0 clips to enrol a person from, expected 1 or more"),
-        ({"enrol_minimum": 4, "calibrate": "actor"}, "but none are drawn: add --enrol-clips"),
+        ({"enrol_clips": 0, "normalise": "actor"}, "0 clips to enrol a person from, expected 1 or more"),
+        ({"enrol_minimum": 4, "normalise": "actor"}, "but none are drawn: add --enrol-clips"),
         (
-            {"enrol_minimum": 0, "enrol_clips": 4, "calibrate": "actor"},
+            {"enrol_minimum": 0, "enrol_clips": 4, "normalise": "actor"},
             "--enrol-minimum must be 1 or more, got 0",
         ),
     ],
@@ -298,17 +300,17 @@ def test_a_negative_seed_is_refused() -> None:
         (Protocol("thresholds", tune="in-fold"), "thresholds, in-fold, optimistic"),
         (Protocol("bayes", "actor"), "bayes, cross-fold, scores per actor, transductive"),
         (Protocol("bayes", presence_weight=0.75), "bayes, cross-fold, presence weight 0.75"),
-        (Protocol("thresholds", probabilities="vector"), "thresholds, cross-fold, vector probabilities"),
+        (Protocol("thresholds", calibrate="vector"), "thresholds, cross-fold, vector calibration"),
         (
-            Protocol("thresholds", calibrate="actor", enrol_clips=12),
+            Protocol("thresholds", normalise="actor", enrol_clips=12),
             "thresholds, cross-fold, scores per actor from 12 clips, transductive",
         ),
         (
-            Protocol("thresholds", calibrate="actor", enrol_clips=4, enrol_minimum=8),
-            "thresholds, cross-fold, scores per actor from 4 clips (below 8: not calibrated), transductive",
+            Protocol("thresholds", normalise="actor", enrol_clips=4, enrol_minimum=8),
+            "thresholds, cross-fold, scores per actor from 4 clips (below 8: not normalised), transductive",
         ),
         (
-            Protocol("thresholds", calibrate="actor", enrol_clips=1),
+            Protocol("thresholds", normalise="actor", enrol_clips=1),
             "thresholds, cross-fold, scores per actor from 1 clip, transductive",
         ),
     ],

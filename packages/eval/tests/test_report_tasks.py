@@ -156,7 +156,7 @@ def test_parts_that_not_every_run_has_are_shown_when_they_are_there() -> None:
         weights={"poor": Weights(gates={"face": {"ang": 0.25}, "voice": {"ang": 0.75}})},
     )
     page = render_html(full)
-    for words in ("What it leans on", "poor is calibrated per actor and so transductive", "Without"):
+    for words in ("What it leans on", "poor is normalised per actor and so transductive", "Without"):
         assert words in page
     for words in (
         "Predictors with a name",

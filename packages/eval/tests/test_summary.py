@@ -13,7 +13,7 @@ from blended.eval.summary import summary
 
 KEYS = {
     "folds", "presence_accuracy", "salience_accuracy", "score", "presence_interval", "salience_interval",
-    "score_interval", "intervals_over", "decision", "tune", "calibrate", "seed", "nesting",
+    "score_interval", "intervals_over", "decision", "tune", "normalise", "calibrate", "seed", "nesting",
     "blended_version",
 }  # fmt: skip
 FOLD_KEYS = {"fold", "clips", "presence_accuracy", "salience_accuracy"}
@@ -43,7 +43,7 @@ def test_the_keys_are_the_contract(decision: str, fitted: set[str]) -> None:
     assert isinstance(folds, list)
     assert [fold.keys() for fold in folds] == [FOLD_KEYS | fitted] * 2
     assert [fold["clips"] for fold in folds] == [72, 72]
-    assert (read["decision"], read["tune"], read["calibrate"], read["seed"]) == (
+    assert (read["decision"], read["tune"], read["normalise"], read["seed"]) == (
         decision, "cross-fold", "actor", 5,
     )  # fmt: skip
 
@@ -63,6 +63,6 @@ def test_score_and_intervals_are_consistent() -> None:
 
 
 def test_what_is_not_the_default_is_named() -> None:
-    read = result(Protocol("templates", "actor", probabilities="vector", enrol_clips=8))
-    assert read.keys() == KEYS | {"probabilities", "enrol_clips"}
-    assert (read["probabilities"], read["enrol_clips"]) == ("vector", 8)
+    read = result(Protocol("templates", "actor", calibrate="vector", enrol_clips=8))
+    assert read.keys() == KEYS | {"enrol_clips"}
+    assert (read["calibrate"], read["enrol_clips"]) == ("vector", 8)

@@ -33,8 +33,8 @@ class Enrolment:
 def min_clips(record: PipelineRecord) -> int:
     """How many clips a run needs of a person.
 
-    None where only scores are calibrated: few clips are believed no more than they deserve, and of nobody
-    known, scores are calibrated like anybody's (`blended.eval.population`).
+    None where only scores are normalised: few clips are believed no more than they deserve, and of nobody
+    known, scores are normalised like anybody's (`blended.eval.population`).
     """
     return MIN_ENROL_CLIPS if record.config.protocol.features_per_actor else 0
 

@@ -11,7 +11,7 @@ from blended.eval.decisions.identity import intensities
 from blended.eval.evaluation import Evaluation
 from blended.eval.evidence import Evidence
 from blended.eval.predictions import Predictions
-from blended.eval.protocol import FittedDecision, Protocol, calibrated, fit_decision, people_of
+from blended.eval.protocol import FittedDecision, Protocol, fit_decision, normalised, people_of
 from blended.eval.tasks import TASKS, AnyEvaluation
 
 Values = Float[np.ndarray, "clip column"]
@@ -76,7 +76,7 @@ def evaluate_scores(
         )
     result = task.evaluate(evidence, truth, protocol, fitted_on=fitted_on)
     known = people_of(evidence, protocol)
-    decision = fit_decision(calibrated(evidence, protocol, known), truth, protocol, known)
+    decision = fit_decision(normalised(evidence, protocol, known), truth, protocol, known)
     return Evaluated(
         cross_fold=result,
         in_fold=task.evaluate(evidence, truth, official) if corpus.space.task == "mixture" else None,
@@ -89,7 +89,7 @@ def evaluate_scores(
 def decide(decision: FittedDecision, scores: PartScores, corpus: Corpus, protocol: Protocol) -> list[Mixture]:
     """Of clips that the decision was not fitted on."""
     evidence = scores.predictions().evidence(corpus.space)
-    return decision.decide(calibrated(evidence, protocol, decision.known))
+    return decision.decide(normalised(evidence, protocol, decision.known))
 
 
 def _with_mixtures(scores: PartScores, decided: list[Mixture]) -> Predictions:

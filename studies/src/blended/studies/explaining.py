@@ -20,7 +20,7 @@ from blended.eval.evaluation import Evaluation
 from blended.eval.evidence import Evidence
 from blended.eval.intervals import Estimate, ratio, score_estimates, spread
 from blended.eval.metrics import Correctness, correctness
-from blended.eval.protocol import FittedDecision, calibrated
+from blended.eval.protocol import FittedDecision, normalised
 from blended.eval.reliance import ALL, Importance
 from blended.fusion.nested import Predicted
 from blended.fusion.sources import Change
@@ -54,21 +54,21 @@ class _Decided:
         plain = self.evidence(unchanged if change is None else fused.judged(change))
         protocol, decided = self.result.config.protocol, list(self.truth)
         for fold, decision in self.decisions.items():
-            scores = calibrated(plain, protocol, decision.known)
+            scores = normalised(plain, protocol, decision.known)
             held = plain.folds == fold
             for row, mixture in zip(np.flatnonzero(held), decision.decide(scores.take(held)), strict=True):
                 decided[row] = mixture
         return correctness(self.truth, decided)
 
     def evidence(self, predicted: Predicted) -> Evidence:
-        """Before calibration."""
+        """Before normalisation."""
         scores = PartScores(self.result.corpus.train, predicted["emotions"], predicted.get("states"))
         return scores.predictions().evidence(self.result.corpus.space)
 
 
 def explained(result: TrialResult, predictors: Sequence[Predictor] = ()) -> TrialResult:
     """The result with what its models rely on: encoders, named predictors, modalities, weights and attention;
-    and where scores are calibrated per actor, its score against clips of a person.
+    and where scores are normalised per actor, its score against clips of a person.
 
     Importance is of what a clip adds to the score (singles: presence; blends: the mean of presence and
     salience), over all clips and over those of every pair, or of every emotion in a task without blends.

@@ -1,6 +1,6 @@
 """What a run may leave beside its predictions: tables that not every run has, for the report and MLflow.
 
-enrolment.csv       score against clips of a person, where scores are calibrated per actor
+enrolment.csv       score against clips of a person, where scores are normalised per actor
 importance.json     encoder -> pair of emotions -> [loss of score where it is permuted, low, high]
 predictors.json     the same for every named predictor, such as `units: AU12`
 weights.json        what fusion counts encoders for, and what streams attend to (`Weights`)
@@ -50,7 +50,7 @@ def curve(
     evidence: Evidence, truth: Any, protocol: Protocol, fitted_on: Mapping[int, Evidence] | None = None
 ) -> list[EnrolmentPoint]:
     """Score against clips of a person, for a protocol that standardises scores per actor; else none."""
-    if protocol.calibrate != "actor" or protocol.enrol_clips is not None:
+    if protocol.normalise != "actor" or protocol.enrol_clips is not None:
         return []
     most = int(np.unique(evidence.actors, return_counts=True)[1].max()) - 1
     ks = [clips for clips in CURVE_CLIPS if clips <= most]

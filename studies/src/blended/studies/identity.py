@@ -40,7 +40,7 @@ OF_MEDIA = (
 OF_DECISIONS = (
     "blended.eval.calibration",
     "blended.eval.decisions",
-    "blended.eval.probabilities",
+    "blended.eval.normalisation",
     "blended.eval.protocol",
     "blended.studies.params",
     "blended.studies.trial",
@@ -159,8 +159,8 @@ def _chosen(config: "TrialConfig", task: Task) -> Chosen:
         "blended.fusion.objective:LOSSES": losses,
         "blended.eval.decisions:DECISIONS": {str(decision.name)} | ALWAYS_DECIDING[task],
         # Of the enrolment curve, which begins with none, as well.
-        "blended.eval.calibration:CALIBRATIONS": {decision.calibrate, "none"},
-        "blended.eval.probabilities:PROBABILITIES": {decision.probabilities},
+        "blended.eval.normalisation:NORMALISATIONS": {decision.normalise, "none"},
+        "blended.eval.calibration:CALIBRATIONS": {decision.calibrate},
         "blended.eval.tasks:TASKS": {task},
     }
 

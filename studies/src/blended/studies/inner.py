@@ -16,7 +16,7 @@ from blended.data import Clip, Corpus, Mixture
 from blended.eval.agreement import mean_pearson
 from blended.eval.metrics import challenge_score, presence_accuracy, salience_accuracy
 from blended.eval.population import Populations
-from blended.eval.protocol import Protocol, calibrated, fit_decision, people_of
+from blended.eval.protocol import Protocol, fit_decision, normalised, people_of
 from blended.eval.recall import recalls
 from blended.eval.tasks import mixtures, true_intensities
 from blended.fusion.nested import inner_fold
@@ -101,7 +101,7 @@ def _score(
     if corpus.space.task == "intensities":
         return InnerScore(None, None, mean_pearson(predicted, true_intensities(clips, corpus.space)))
     truth = mixtures(clips, corpus.space)
-    scores = calibrated(PartScores(clips, predicted).predictions().evidence(corpus.space), protocol, known)
+    scores = normalised(PartScores(clips, predicted).predictions().evidence(corpus.space), protocol, known)
     parts = _parts(clips)
     if protocol in PLAIN.values() or not parts.any():
         # A fold of one actor has nobody else to fit on, so what decides there must fit nothing.

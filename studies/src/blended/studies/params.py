@@ -1,14 +1,15 @@
 """params.yaml: the single place for choices, checked before anything runs."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from blended.data.errors import InputError, unknown_name
 from blended.data.labels import Task
 from blended.encoders.layers import parse_feature_reference
-from blended.eval.calibration import MIN_ENROL_CLIPS
+from blended.eval.normalisation import MIN_ENROL_CLIPS
 from blended.eval.protocol import Protocol
 from blended.eval.tasks import TASKS
 from blended.fusion.pairs import Nesting
@@ -27,16 +28,30 @@ class DecisionConfig(BaseModel):
     """A name in `blended.eval.decisions.DECISIONS`; None for what the corpus's labels ask for (`TASKS`): the
     one that inner folds prefer for blends, the most probable for single labels. Intensities are taken as they
     are, whatever is named here."""
-    calibrate: Literal["none", "actor"] = "none"
+    normalise: Literal["none", "actor"] = "none"
     """`actor` is transductive: it uses all unlabelled clips of a person."""
-    probabilities: Literal["raw", "temperature", "vector", "isotonic"] = "raw"
-    """How probabilities are mapped, after `calibrate`, by what other folds teach."""
+    calibrate: Literal["raw", "temperature", "vector", "isotonic"] = "raw"
+    """How probabilities are mapped, after `normalise`, by what other folds teach."""
     enrol_clips: int | None = Field(default=None, ge=1)
-    """With `calibrate: actor`: from so many random clips of each person only; None: from all."""
+    """With `normalise: actor`: from so many random clips of each person only; None: from all."""
     enrol_minimum: int = Field(default=MIN_ENROL_CLIPS, ge=1)
-    """With `enrol_clips`: people of whom there are fewer are not calibrated."""
+    """With `enrol_clips`: people of whom there are fewer are not normalised."""
     presence_weight: float = Field(default=0.5, ge=0, le=1)
     """Of the score that learned decisions maximise; the rest is the weight of salience."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_spelling(cls, given: Any) -> Any:
+        """Raises ValueError for the words of before 2026-11-28, naming those of now."""
+        if isinstance(given, Mapping) and "probabilities" in given:
+            raise ValueError(
+                f"`probabilities` is called `calibrate` now: write calibrate: {given['probabilities']}"
+            )
+        if isinstance(given, Mapping) and given.get("calibrate") in ("none", "actor"):
+            raise ValueError(
+                f"`calibrate` per actor is called `normalise` now: write normalise: {given['calibrate']}"
+            )
+        return given
 
     def resolved(self, task: Task) -> "DecisionConfig":
         """With a name, whatever the labels are."""
@@ -49,10 +64,10 @@ class DecisionConfig(BaseModel):
         """
         return Protocol(
             decision=self.name or TASKS["mixture"].decision,
-            calibrate=self.calibrate,
+            normalise=self.normalise,
             seed=seed,
             features_per_actor=features_per_actor,
-            probabilities=self.probabilities,
+            calibrate=self.calibrate,
             enrol_clips=self.enrol_clips,
             enrol_minimum=self.enrol_minimum,
             presence_weight=self.presence_weight,

@@ -25,10 +25,10 @@ from blended.data.manifest import check_manifest
 from blended.data.store import Identity
 from blended.encoders.code_versions import code_version
 from blended.encoders.table import encoder_config
+from blended.eval.calibration import fit_temperature
 from blended.eval.decisions.frozen import freeze, thaw
 from blended.eval.intervals import Estimate
-from blended.eval.protocol import FittedDecision, calibrated
-from blended.eval.temperature import fit_temperature
+from blended.eval.protocol import FittedDecision, normalised
 from blended.studies.corpus_params import with_name
 from blended.studies.provenance import Commit
 from blended.studies.run_files import DECISION, MODEL, PIPELINE, RECORD, is_checked
@@ -56,7 +56,7 @@ class PipelineRecord(BaseModel):
     synthetic: bool
     """Trained on rendered clips."""
     temperature: float
-    """Fitted on the out-of-fold probabilities, after any calibration per actor; 1 for intensities."""
+    """Fitted on the out-of-fold probabilities, after any normalisation per actor; 1 for intensities."""
     shortest_seconds: float
     """Of the clips trained on."""
     longest_seconds: float
@@ -91,7 +91,7 @@ class Pipeline:
     state: Mapping[str, Tensor]
     """Of the final model, as the fusion strategy wrote it."""
     decision: FittedDecision | None
-    """Of evidence calibrated as in training; None for intensities, which are taken as they are."""
+    """Of evidence normalised as in training; None for intensities, which are taken as they are."""
     checked: bool
     """Whether the files are known to be those that were written; those of before checksums are not."""
 
@@ -132,7 +132,7 @@ def _temperature(result: TrialResult) -> float:
     targets = np.array([space.target(mixture) for mixture in result.train.truth if mixture is not None])
     if not len(targets):
         return 1.0
-    scores = calibrated(result.train.evidence(space), result.config.protocol)
+    scores = normalised(result.train.evidence(space), result.config.protocol)
     return fit_temperature(scores.mean_probabilities(), targets)
 
 

@@ -29,10 +29,10 @@ from blended.encoders.sliding import Sliding, slide
 from blended.encoders.table import encoder_config
 from blended.encoders.threads import one_thread
 from blended.encoders.weights import UNTRAINED, checksum, default_folder, resolve
+from blended.eval.calibration import heated
 from blended.eval.evidence import Evidence, gather
 from blended.eval.population import Populations
-from blended.eval.protocol import calibrated
-from blended.eval.temperature import heated
+from blended.eval.protocol import normalised
 from blended.fusion.apply import apply_final
 from blended.fusion.sequences import Sequences
 from blended.fusion.strategies import FUSIONS, HiCMAEFusionConfig
@@ -71,7 +71,7 @@ class Answer:
     """Of the final model, or intensities, in the order of the label space."""
     calibrated: Row
     """The same mapped so that it fits out-of-fold clips best: as the run's decision has it (`probabilities`),
-    or else with one temperature; of scores that are calibrated per person, after that."""
+    or else with one temperature; of scores that are normalised per person, after that."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -249,10 +249,10 @@ class Predictor:
             return None, probabilities[-1]
         evidence = self._evidence(applied, decision.known)
         # The run's own map, or else one temperature, so that probabilities mean what they say.
-        if self.pipeline.record.config.decision.probabilities == "raw":
+        if self.pipeline.record.config.decision.calibrate == "raw":
             mapped = heated(evidence.mean_probabilities(), self.pipeline.record.temperature)
         else:
-            mapped = decision.adjust(evidence).mean_probabilities()
+            mapped = decision.calibration(evidence).mean_probabilities()
         return decision.decide(evidence)[-1], mapped[-1]
 
     def _evidence(self, applied: Applied, known: Populations | None) -> Evidence:
@@ -264,7 +264,7 @@ class Predictor:
         protocol = self.pipeline.record.config.protocol
         if known is not None and len(ids) - 1 < ENOUGH_FOR_SCORES:
             protocol = replace(protocol, enrol_clips=max(len(ids) - 1, 1), enrol_minimum=1)
-        return calibrated(evidence, protocol, known)
+        return normalised(evidence, protocol, known)
 
     def _mean(self, parts: Sequence[Scored]) -> Scored:
         """Of windows: mean probabilities, and the decision of most of them (the first of equals)."""

@@ -44,7 +44,7 @@ def pipeline_json(record: PipelineRecord) -> dict[str, Any]:
         "synthetic": record.synthetic,
         "identity": record.identity,
         "decision": record.config.decision.name,
-        "calibrate": record.config.decision.calibrate,
+        "normalise": record.config.decision.normalise,
         "scores": record.scores,
         "protocol": record.protocol,
     }

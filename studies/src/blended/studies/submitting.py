@@ -51,7 +51,7 @@ def _decided(stored: StoredRun, index: Index) -> Mapping[str, Mixture]:
         raise InputError(f"the corpus {index.corpus.name} has no test clips: there is nothing to submit")
     if stored.test is None:
         raise InputError(
-            f"the run {stored.recipe!r} has no answers for the test clips: it is calibrated per actor, and "
-            f"nobody says who is seen in them; submit a run with `calibrate: none`"
+            f"the run {stored.recipe!r} has no answers for the test clips: it is normalised per actor, and "
+            f"nobody says who is seen in them; submit a run with `normalise: none`"
         )
     return dict(zip(stored.test.clip_ids, stored.test.decided, strict=True))

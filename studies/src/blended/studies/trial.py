@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, ConfigDict, JsonValue, model_validator
 
 from blended.data import Corpus
 from blended.data.foreign import ImportedConfig, open_imported
@@ -63,6 +64,17 @@ class TrialConfig(BaseModel):
     nesting: Nesting = "plain"
     """As in `Recipe`. What a record of before says nothing of was plain."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _of_before(cls, given: Any) -> Any:
+        """Reads the decision of a record that was written before 2026-11-28 in the words of now."""
+        decision = given.get("decision") if isinstance(given, Mapping) else None
+        if not isinstance(decision, Mapping) or decision.get("calibrate") not in ("none", "actor"):
+            return given
+        now = {name: value for name, value in decision.items() if name != "probabilities"}
+        now |= {"normalise": decision["calibrate"], "calibrate": decision.get("probabilities", "raw")}
+        return {**given, "decision": now}
+
     @property
     def strategy(self) -> str:
         """In words: `linear` or `mlp-256` on one feature set, else `early linear`, `late mlp-256`, ..."""
@@ -98,7 +110,7 @@ class TrialConfig(BaseModel):
         given = self.decision
         plain = DecisionConfig(
             name="thresholds",
-            calibrate=given.calibrate,
+            normalise=given.normalise,
             enrol_clips=given.enrol_clips,
             enrol_minimum=given.enrol_minimum,
         )

@@ -1,160 +1,221 @@
-"""Per-actor calibration of scores: label-free, transductive, and called so wherever it is shown."""
+"""Calibration: every model's probabilities mapped so that they mean what they say.
+
+A map is fitted on clips with labels and applied to others, per model and before models are fused or
+anything is decided. `temperature` and `vector` are from Guo et al. 2017 (ICML), with shares as soft targets;
+`isotonic` is Zadrozny and Elkan 2002 (KDD), one regression per emotion, then divided by the sum. The mean
+of several calibrated models is less sure than each of them.
+"""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from numpy import ndarray
 
-from blended.data import InputError
-from blended.data.people import ENOUGH_FOR_SCORES, ROUNDING, of_few_clips
-from blended.eval.evidence import Evidence
-from blended.eval.population import Population, Populations, populations
+from blended.data import InputError, Mixture
+from blended.data.errors import unknown_name
+from blended.eval.evidence import SMALLEST_PROBABILITY, Evidence
+from blended.eval.reliability import classwise_error, confidence
 
-Values = Float[ndarray, "clip *score"]
+# Keeps separable clips from an infinite scale; far below the loss of a thousand clips.
+RIDGE = 1e-4
 
-MIN_ENROL_CLIPS = 1
-"""As few clips are believed no more than they deserve, no number of them is known to do harm: on two real
-HiCMAE outputs for BLEMORE, under `bayes`, one random clip gains .008 [-.014, .027] over none and four gain
-.026 [.009, .043]; clips of one set of emotions gain .006 and -.002 (LOG.md, "Enrolment clips")."""
+# Log-temperatures outside say that a model knows nothing, or everything.
+LOG_BOUNDS = (-3.0, 3.0)
 
-
-def none(evidence: Evidence, known: Populations | None = None) -> Evidence:
-    """The evidence as it is: a clip is judged without looking at other clips of its actor."""
-    del known
-    return evidence
+Logits = Float[ndarray, "clip emotion"]
 
 
-def standardise_per_actor(evidence: Evidence, known: Populations | None = None) -> Evidence:
-    """Standardises every score over the clips of its actor: zero mean, unit standard deviation.
+@runtime_checkable
+class ModelMap(Protocol):
+    """A fitted map of one model's logits."""
 
-    Transductive: it uses all the unlabelled clips of a person. Where those are few
-    (`people.ENOUGH_FOR_SCORES`), they say too little, and one clip is its own mean: each is then standardised
-    by the person's other clips as far as they can be believed against `known`, the people that a decision is
-    fitted on (without it: those given), as a new person is in `predict`. A score that does not vary over many
-    clips becomes 0.
+    def logits(self, given: Logits) -> Logits:
+        """Log-probabilities up to a constant per clip."""
+        ...
+
+
+FitModel = Callable[[Logits, Float[ndarray, "clip emotion"]], ModelMap]
+"""(logits, targets) of one model -> its map."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Calibration:
+    """Fitted maps, one per model; none leaves the evidence as it is."""
+
+    maps: tuple[ModelMap, ...] = ()
+
+    def __call__(self, evidence: Evidence) -> Evidence:
+        """The evidence with every model's probabilities mapped."""
+        if not self.maps:
+            return evidence
+        mapped = [one.logits(evidence.logits[:, model]) for model, one in enumerate(self.maps)]
+        return replace(evidence, logits=np.stack(mapped, axis=1), given_probabilities=None)
+
+
+@dataclass(frozen=True, slots=True)
+class ReliabilityChange:
+    """Expected calibration errors, in [0, 1], before and after a map; targets are shares."""
+
+    classwise_before: float
+    """Mean over emotions."""
+    classwise_after: float
+    confidence_before: float
+    """Of the most probable emotion."""
+    confidence_after: float
+
+
+def fit_calibration(name: str, evidence: Evidence, truth: Sequence[Mixture]) -> Calibration:
+    """Fits the calibration called `name` on the given clips; `raw` changes nothing.
+
+    Raises InputError for an unknown name or no clips.
     """
-    few = np.flatnonzero(of_few_clips(evidence.actors, ENOUGH_FOR_SCORES))
-    logits, states = _whole(evidence.logits, evidence.actors), evidence.states
-    states = None if states is None else _whole(states, evidence.actors)
-    if len(few):
-        people = known or populations(evidence)
-        others = {int(row): _others(evidence.actors, int(row)) for row in few}
-        logits[few] = _from_enrolment(evidence.logits, others, people.logits)[few]
-        if states is not None and evidence.states is not None and people.states is not None:
-            states[few] = _from_enrolment(evidence.states, others, people.states)[few]
-    return _with_scores(evidence, logits, states)
+    if name not in CALIBRATIONS:
+        raise unknown_name("calibration", name, CALIBRATIONS)
+    fit = CALIBRATIONS[name]
+    if fit is None:
+        return Calibration()
+    if not truth:
+        raise InputError(f"calibration {name!r} needs clips to be fitted on, got none")
+    targets = np.array([evidence.space.target(mixture) for mixture in truth])
+    return Calibration(
+        tuple(fit(evidence.logits[:, model], targets) for model in range(evidence.logits.shape[1]))
+    )
 
 
-def _whole(values: Values, actors: Int[ndarray, "clip"]) -> Values:
-    found = np.empty_like(values)
-    for actor in np.unique(actors):
-        rows = actors == actor
-        mean, spread = values[rows].mean(axis=0), values[rows].std(axis=0)
-        varies = spread > ROUNDING * np.abs(values[rows]).max(axis=0)
-        found[rows] = _standardised(values[rows], mean, np.where(varies, spread, 0.0))
-    return found
-
-
-def _others(actors: Int[ndarray, "clip"], row: int) -> list[int]:
-    return [other for other in np.flatnonzero(actors == actors[row]).tolist() if other != row]
-
-
-def standardise_from_enrolment(
-    evidence: Evidence,
-    num_clips: int,
-    seed: int,
-    *,
-    known: Populations | None = None,
-    minimum: int = MIN_ENROL_CLIPS,
-    groups: Sequence[str] | None = None,
-) -> Evidence:
-    """Standardises every clip by `num_clips` random other clips of its actor, and by what people are like.
-
-    How far the few clips are believed follows from `known`, the people that a decision is fitted on (without
-    it: those given): see `population`. An actor with too few other clips gives all of them; with fewer than
-    `minimum`, or none, an actor counts as unknown and is standardised like anybody. Where `num_clips` itself
-    is below `minimum`, nothing is changed. With `groups` (a name per clip) the clips are not drawn at random:
-    whole groups are, so that they come from as few groups as possible. Raises InputError for fewer than one
-    clip.
-    """
-    check_enrol_clips(num_clips)
-    if num_clips < minimum:
+def cross_fitted(name: str, evidence: Evidence, truth: Sequence[Mixture]) -> Evidence:
+    """Every fold mapped by what was fitted on the other folds; raises InputError for one fold only."""
+    folds = np.unique(evidence.folds)
+    if len(folds) < 2 and name != "raw":
+        raise InputError(f"calibration {name!r} is fitted on other folds: got only {folds.tolist()}")
+    if name == "raw":
         return evidence
-    drawn = _draw(evidence.actors, num_clips, seed, minimum, groups)
-    known = known or populations(evidence)
-    states = evidence.states
-    if states is not None and known.states is not None:
-        states = _from_enrolment(states, drawn, known.states)
-    return _with_scores(evidence, _from_enrolment(evidence.logits, drawn, known.logits), states)
+    logits = np.empty_like(evidence.logits)
+    for fold in folds:
+        held = evidence.folds == fold
+        fit_truth = [mixture for mixture, out in zip(truth, held, strict=True) if not out]
+        calibration = fit_calibration(name, evidence.take(~held), fit_truth)
+        logits[held] = calibration(evidence.take(held)).logits
+    return replace(evidence, logits=logits, given_probabilities=None)
 
 
-def check_enrol_clips(num_clips: int) -> None:
-    """Raises InputError for fewer than one."""
-    if num_clips < 1:
-        raise InputError(
-            f"{num_clips} clips to enrol a person from, expected 1 or more: to judge every clip by itself, "
-            f"leave calibration per actor out"
-        )
+def reliability_change(name: str, evidence: Evidence, truth: Sequence[Mixture]) -> ReliabilityChange:
+    """Of the models' mean probabilities, all folds pooled, each mapped by what other folds teach."""
+    targets = np.array([evidence.space.target(mixture) for mixture in truth])
+    before = evidence.mean_probabilities()
+    after = cross_fitted(name, evidence, truth).mean_probabilities()
+    classwise = [classwise_error(one, targets) for one in (before, after)]
+    return ReliabilityChange(*classwise, *(confidence(one, targets).error for one in (before, after)))
 
 
-Drawn = dict[int, list[int]]
-"""Row of a clip -> rows of the other clips that it is standardised by."""
+def heated(
+    probabilities: Float[ndarray, "clip emotion"], temperature: float
+) -> Float[ndarray, "clip emotion"]:
+    """softmax(log p / temperature): above 1 less sure than given, below 1 surer.
+
+    >>> heated(np.array([[0.9, 0.1]]), 2.0)
+    array([[0.75, 0.25]])
+    """
+    logits = np.log(np.maximum(probabilities, SMALLEST_PROBABILITY)) / temperature
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
 
 
-def _draw(
-    actors: Int[ndarray, "clip"], num_clips: int, seed: int, minimum: int, groups: Sequence[str] | None
-) -> Drawn:
-    """One order of clips per actor; of the first K + 1, every clip takes K that it is not."""
-    drawn: Drawn = {}
-    for actor in np.unique(actors):
-        rows = np.flatnonzero(actors == actor)
-        count = min(num_clips, len(rows) - 1)
-        rng = np.random.default_rng([seed, int(actor)])
-        names = None if groups is None else [groups[row] for row in rows.tolist()]
-        first = rows[_order(rng, names, len(rows))][: count + 1].tolist()
-        for row in rows.tolist():
-            drawn[row] = [one for one in first if one != row][:count] if count >= minimum else []
-    return drawn
+def fit_temperature(
+    probabilities: Float[ndarray, "clip emotion"], targets: Float[ndarray, "clip emotion"]
+) -> float:
+    """The temperature, in exp(-3) to exp(3), with the smallest mean cross-entropy to the targets."""
+    from scipy.optimize import minimize_scalar  # half a second that applying a temperature does not need
+
+    def loss(log_temperature: float) -> float:
+        log_p = np.log(heated(probabilities, float(np.exp(log_temperature))) + SMALLEST_PROBABILITY)
+        return float(-(targets * log_p).sum(axis=1).mean())
+
+    found: Any = minimize_scalar(loss, bounds=LOG_BOUNDS, method="bounded")
+    return float(np.exp(found.x))
 
 
-def _from_enrolment(values: Values, drawn: Drawn, people: Population) -> Values:
-    found = np.empty_like(values)
-    # Most clips of an actor are standardised by the same few.
-    habits = {others: people.habits(values[list(others)]) for others in {*map(tuple, drawn.values())}}
-    for row, others in drawn.items():
-        found[row] = _standardised(values[row], *habits[tuple(others)])
-    return found
+def softmax(logits: Logits) -> Logits:
+    """Rows that add up to 1.
+
+    >>> softmax(np.log(np.array([[3.0, 1.0]])))
+    array([[0.75, 0.25]])
+    """
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
 
 
-def _with_scores(
-    evidence: Evidence,
-    logits: Float[ndarray, "clip model emotion"],
-    states: Float[ndarray, "clip state"] | None,
-) -> Evidence:
-    return replace(evidence, logits=logits, given_probabilities=None, states=states)
+@dataclass(frozen=True, slots=True, eq=False)
+class ScaleAndShift:
+    """Logits times a number, plus a number, each per emotion."""
+
+    scale: Float[ndarray, "emotion"]
+    shift: Float[ndarray, "emotion"]
+
+    def logits(self, given: Logits) -> Logits:
+        """The line of every emotion."""
+        return given * self.scale + self.shift
 
 
-def _order(rng: np.random.Generator, groups: Sequence[str] | None, num_clips: int) -> ndarray:
-    """A random order of clips; with groups, clips of one group follow each other."""
-    order = rng.permutation(num_clips)
-    if groups is None:
-        return order
-    names = sorted(set(groups))
-    place = dict(zip(names, rng.permutation(len(names)).tolist(), strict=True))
-    places = np.array([place[group] for group in groups])
-    return order[np.argsort(places[order], kind="stable")]
+@dataclass(frozen=True, slots=True, eq=False)
+class Steps:
+    """A piecewise linear function of the probability per emotion, then division by the sum."""
+
+    corners: tuple[tuple[ndarray, ndarray], ...]
+    """Per emotion, probabilities in ascending order and what becomes of them; constant outside."""
+
+    def logits(self, given: Logits) -> Logits:
+        """Logarithms of the new probabilities."""
+        p = softmax(given)
+        found = np.stack([np.interp(p[:, k], x, y) for k, (x, y) in enumerate(self.corners)], axis=1)
+        return np.log(found / found.sum(axis=1, keepdims=True))
 
 
-def _standardised(values: ndarray, mean: ndarray, spread: ndarray) -> ndarray:
-    """A score without spread becomes 0."""
-    varies = spread > 0
-    return np.where(varies, values - mean, 0.0) / np.where(varies, spread, 1.0)
+def _fit_temperature(logits: Logits, targets: Float[ndarray, "clip emotion"]) -> ScaleAndShift:
+    """One number divides all logits."""
+    num_emotions = logits.shape[1]
+    temperature = fit_temperature(softmax(logits), targets)
+    return ScaleAndShift(np.full(num_emotions, 1 / temperature), np.zeros(num_emotions))
 
 
-CALIBRATIONS: dict[str, Callable[[Evidence, Populations | None], Evidence]] = {
-    "none": none,
-    "actor": standardise_per_actor,
+def _fit_vector(logits: Logits, targets: Float[ndarray, "clip emotion"]) -> ScaleAndShift:
+    """A scale and a shift per emotion, with the smallest mean cross-entropy; convex."""
+    from scipy.optimize import minimize  # half a second that nobody else needs to wait for
+
+    num_emotions = logits.shape[1]
+    start = np.concatenate([np.ones(num_emotions), np.zeros(num_emotions)])
+
+    def loss(flat: ndarray) -> tuple[float, ndarray]:
+        scaled = logits * flat[:num_emotions] + flat[num_emotions:]
+        shifted = scaled - scaled.max(axis=1, keepdims=True)
+        log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+        off = np.exp(log_p) - targets
+        slope = np.concatenate([(off * logits).mean(axis=0), off.mean(axis=0)])
+        away = flat - start
+        return float(-(targets * log_p).sum(axis=1).mean() + RIDGE * away @ away), slope + 2 * RIDGE * away
+
+    found: Any = minimize(loss, start, jac=True, method="L-BFGS-B")
+    return ScaleAndShift(found.x[:num_emotions], found.x[num_emotions:])
+
+
+def _fit_isotonic(logits: Logits, targets: Float[ndarray, "clip emotion"]) -> Steps:
+    """A monotonous step function per emotion, kept off 0 and 1 by what so many clips cannot exclude."""
+    from sklearn.isotonic import IsotonicRegression  # seconds that nobody else needs to wait for
+
+    least = 1 / (len(logits) + 2)
+    columns: list[Any] = [
+        IsotonicRegression(y_min=least, y_max=1 - least, out_of_bounds="clip").fit(p, t)
+        for p, t in zip(softmax(logits).T, targets.T, strict=True)
+    ]
+    return Steps(tuple((one.X_thresholds_, one.y_thresholds_) for one in columns))
+
+
+CALIBRATIONS: dict[str, FitModel | None] = {
+    "raw": None,
+    "temperature": _fit_temperature,
+    "vector": _fit_vector,
+    "isotonic": _fit_isotonic,
 }
-TRANSDUCTIVE = frozenset({"actor"})
+"""None leaves everything as it is."""

@@ -1,8 +1,8 @@
-"""Score against the number of clips that a person is calibrated from: how many are needed, when it hurts.
+"""Score against the number of clips that a person is normalised from: how many are needed, when it hurts.
 
 For every number K, each actor's scores are standardised by K random other clips of theirs as far as those can
-be believed (`population`), without a minimum below which nobody is calibrated: the curve is to show whether
-one is needed. The actors that a decision is fitted on are calibrated from as few clips as those judged.
+be believed (`population`), without a minimum below which nobody is normalised: the curve is to show whether
+one is needed. The actors that a decision is fitted on are normalised from as few clips as those judged.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,10 +14,10 @@ import numpy as np
 from blended.data import InputError, Mixture
 from blended.data.atomic import replacing
 from blended.data.labels import set_name
-from blended.eval.calibration import MIN_ENROL_CLIPS
 from blended.eval.evaluation import Evaluation, evaluate
 from blended.eval.evidence import Evidence
 from blended.eval.intervals import Estimate, Spread, mean_of
+from blended.eval.normalisation import MIN_ENROL_CLIPS
 from blended.eval.protocol import Protocol
 from blended.eval.tasks import TASKS
 
@@ -32,7 +32,7 @@ class EnrolmentPoint:
     """One number of clips."""
 
     clips: str
-    """`none` (no calibration), a number, or `all` (with the clip that is judged)."""
+    """`none` (no normalisation), a number, or `all` (with the clip that is judged)."""
     drawn: str
     """`any`: at random; `few sets`: clips of as few sets of emotions as possible; empty: nothing drawn."""
     repeats: int
@@ -56,7 +56,7 @@ def enrolment_curve(
     """`none`, every K drawn at random and drawn from few sets, and `all`, under the protocol's decision.
 
     Without `ks`: those of CLIPS that some actor has beside the clip judged. Labels are used to draw from few
-    sets, which imitates a user with unbalanced clips, never to calibrate. `fitted_on` as in `evaluate`.
+    sets, which imitates a user with unbalanced clips, never to normalise. `fitted_on` as in `evaluate`.
     Raises InputError for K below 1 or more than any actor has, no repeats, or in-fold tuning.
     """
     if protocol.tune != "cross-fold":
@@ -68,21 +68,21 @@ def enrolment_curve(
     if too_many := [k for k in ks if k > most]:
         raise InputError(f"no actor has {too_many[0]} clips beside the one judged: give at most {most}")
     whole = {"enrol_clips": None, "enrol_minimum": MIN_ENROL_CLIPS}
-    none = evaluate(evidence, truth, replace(protocol, calibrate="none", **whole), fitted_on=fitted_on)
+    none = evaluate(evidence, truth, replace(protocol, normalise="none", **whole), fitted_on=fitted_on)
     zero = _spread(evidence, truth, [none])
     at_zero = zero.estimates[TASKS[evidence.space.task].headline_place]
     points = [EnrolmentPoint("none", "", 1, at_zero, Estimate(0.0, 0.0, 0.0))]
     sets = [set_name(mixture.emotions) for mixture in truth]
     for drawn, groups in (("any", None), ("few sets", sets)):
         for k in ks:
-            rules = replace(protocol, calibrate="actor", enrol_clips=k, enrol_minimum=MIN_ENROL_CLIPS)
+            rules = replace(protocol, normalise="actor", enrol_clips=k, enrol_minimum=MIN_ENROL_CLIPS)
             seeds = range(seed, seed + repeats)
             results = [
                 evaluate(evidence, truth, replace(rules, seed=one), fitted_on=fitted_on, groups=groups)
                 for one in seeds
             ]
             points.append(_point(str(k), drawn, results, evidence, truth, zero))
-    every = evaluate(evidence, truth, replace(protocol, calibrate="actor", **whole), fitted_on=fitted_on)
+    every = evaluate(evidence, truth, replace(protocol, normalise="actor", **whole), fitted_on=fitted_on)
     return [*points, _point("all", "", [every], evidence, truth, zero)]
 
 

@@ -11,7 +11,7 @@ from blended.data.labels import Task
 from blended.eval.evidence import Evidence
 from blended.eval.intervals import Basis, Estimate, ScoreEstimates, score_spread
 from blended.eval.metrics import Correctness, correctness, presence_accuracy, salience_accuracy
-from blended.eval.protocol import FittedDecision, Protocol, calibrated, fit_decision, people_of
+from blended.eval.protocol import FittedDecision, Protocol, fit_decision, normalised, people_of
 from blended.eval.recall import RecallEstimates, recall_spread, recalls
 
 
@@ -102,8 +102,8 @@ def evaluate(
         fit = held if protocol.tune == "in-fold" else ~held
         given = evidence if fitted_on is None else fitted_on[int(fold)]
         known = people_of(given.take(fit), protocol)
-        scores = calibrated(given, protocol, known, groups)
-        seen = calibrated(judged or evidence, protocol, known, groups)
+        scores = normalised(given, protocol, known, groups)
+        seen = normalised(judged or evidence, protocol, known, groups)
         decision = fit_decision(scores.take(fit), list(compress(truth, fit)), protocol, known)
         decisions[int(fold)] = decision
         predicted = decision.decide(seen.take(held))

@@ -28,7 +28,7 @@ class Evidence:
     space: LabelSpace
     given_probabilities: Float[ndarray, "clip model emotion"] | None = None
     """Probabilities as the models gave them, which a logarithm and its inverse would round; None where
-    the logits have been calibrated or are all there is."""
+    the logits have been normalised or are all there is."""
     states: Float[ndarray, "clip state"] | None = None
     """Log-probabilities of the states of the space, up to a constant; None where no model has them."""
 

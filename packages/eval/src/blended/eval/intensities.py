@@ -17,7 +17,7 @@ from blended.eval.agreement import concordance, pearson
 from blended.eval.decisions.identity import IDENTITY, intensities
 from blended.eval.evidence import Evidence
 from blended.eval.intervals import Basis, Estimate, Spread, spread
-from blended.eval.protocol import Protocol, calibrated
+from blended.eval.protocol import Protocol, normalised
 
 TINY = 1e-12
 """A variance below it is rounding: such a column says nothing and correlates with nothing."""
@@ -62,13 +62,13 @@ def evaluate_intensities(
 ) -> IntensityEvaluation:
     """Measures fold by fold; nothing is fitted.
 
-    Raises InputError if truth and evidence are not of as many clips, or scores are to be calibrated:
+    Raises InputError if truth and evidence are not of as many clips, or scores are to be normalised:
     standardised values are no intensities.
     """
     if len(truth) != len(evidence.folds):
         raise InputError(f"got {len(truth)} labels for the scores of {len(evidence.folds)} clips")
     protocol = of_intensities(protocol)
-    decided = np.array([soft.values for soft in intensities(calibrated(evidence, protocol))])
+    decided = np.array([soft.values for soft in intensities(normalised(evidence, protocol))])
     folds = [
         _fold(int(fold), decided[evidence.folds == fold], truth[evidence.folds == fold])
         for fold in np.unique(evidence.folds)
@@ -83,12 +83,12 @@ def evaluate_intensities(
 
 def of_intensities(protocol: Protocol) -> Protocol:
     """The protocol with the only decision there is here."""
-    if protocol.calibrate != "none":
+    if protocol.normalise != "none":
         raise InputError(
-            f"calibrate is {protocol.calibrate!r}, but scores standardised per actor are no intensities: use "
-            f"calibrate none; `standardise: actor` of a fusion standardises features instead"
+            f"normalise is {protocol.normalise!r}, but scores standardised per actor are no intensities: use "
+            f"normalise none; `standardise: actor` of a fusion standardises features instead"
         )
-    return replace(protocol, decision=IDENTITY, probabilities="raw", presence_weight=0.5)
+    return replace(protocol, decision=IDENTITY, calibrate="raw", presence_weight=0.5)
 
 
 def intensity_spread(

@@ -9,18 +9,18 @@ from numpy import ndarray
 from blended.data import InputError, Mixture
 from blended.data.errors import unknown_name
 from blended.data.people import ENOUGH_FOR_FEATURES, ENOUGH_FOR_SCORES, check_repeated, few_words
-from blended.eval.calibration import (
-    CALIBRATIONS,
+from blended.eval.calibration import CALIBRATIONS, Calibration, fit_calibration
+from blended.eval.decisions import DECISIONS, OF_STATES, UNSCORED, WEIGHTED, Decider, FitOptions
+from blended.eval.decisions.identity import IDENTITY
+from blended.eval.evidence import Evidence
+from blended.eval.normalisation import (
     MIN_ENROL_CLIPS,
+    NORMALISATIONS,
     TRANSDUCTIVE,
     check_enrol_clips,
     standardise_from_enrolment,
 )
-from blended.eval.decisions import DECISIONS, OF_STATES, UNSCORED, WEIGHTED, Decider, FitOptions
-from blended.eval.decisions.identity import IDENTITY
-from blended.eval.evidence import Evidence
 from blended.eval.population import Populations, populations
-from blended.eval.probabilities import PROBABILITIES, Adjust, fit_probabilities
 
 TUNES = ("cross-fold", "in-fold")
 PRETRAINED = "transductive: pre-trained on unlabelled clips of all folds"
@@ -44,17 +44,17 @@ class Protocol:
 
     decision: str
     """A name in DECISIONS; `tasks.decision_of` says which where nobody does."""
-    calibrate: str = "none"
-    """A name in CALIBRATIONS; `actor` is transductive."""
+    normalise: str = "none"
+    """A name in NORMALISATIONS; `actor` is transductive."""
     tune: str = "cross-fold"
     """`cross-fold`: fitted on the other folds. `in-fold`: on the reported fold itself, optimistic."""
     seed: int = 0
     features_per_actor: bool = False
     """The scores come from features standardised per actor: transductive, so the label says it."""
-    probabilities: str = "raw"
-    """A name in PROBABILITIES: how they are mapped, after `calibrate`, by what other folds teach."""
+    calibrate: str = "raw"
+    """A name in CALIBRATIONS: how probabilities are mapped, after `normalise`, by what other folds teach."""
     enrol_clips: int | None = None
-    """Calibrate per actor from so many random clips of each only, as far as those can be believed; None: from
+    """Normalise per actor from so many random clips of each only, as far as those can be believed; None: from
     all, with the clip that is judged."""
     presence_weight: float = 0.5
     """Weight of presence accuracy in the score that learned decisions maximise, in [0, 1]; the challenge
@@ -63,7 +63,7 @@ class Protocol:
     """The network began with weights learned from unlabelled clips of this corpus, the reported fold's among
     them: transductive, so the label says it."""
     enrol_minimum: int = MIN_ENROL_CLIPS
-    """With fewer clips than these to enrol from, an actor is not calibrated."""
+    """With fewer clips than these to enrol from, an actor is not normalised."""
     nesting: str = "unknown"
     """A name in NESTINGS; `unknown` for scores of which nobody says what their models saw."""
 
@@ -71,18 +71,19 @@ class Protocol:
         """Raises InputError for an unknown name, a negative seed, or what cannot be combined."""
         if self.decision not in (*DECISIONS, IDENTITY):
             raise unknown_name("decision", self.decision, DECISIONS)
-        if self.calibrate not in CALIBRATIONS:
-            raise unknown_name("calibration", self.calibrate, CALIBRATIONS)
+        check_spelling(self.calibrate)
+        if self.normalise not in NORMALISATIONS:
+            raise unknown_name("normalisation", self.normalise, NORMALISATIONS)
         if self.tune not in TUNES:
             raise unknown_name("tuning", self.tune, TUNES)
-        if self.probabilities not in PROBABILITIES:
-            raise unknown_name("probabilities", self.probabilities, PROBABILITIES)
+        if self.calibrate not in CALIBRATIONS:
+            raise unknown_name("calibration", self.calibrate, CALIBRATIONS)
         if self.nesting not in NESTINGS:
             raise unknown_name("nesting", self.nesting, NESTINGS)
         self._check_enrolment()
-        if self.tune == "in-fold" and self.probabilities != "raw":
+        if self.tune == "in-fold" and self.calibrate != "raw":
             raise InputError(
-                f"--probabilities {self.probabilities} is fitted on other folds only: use --tune cross-fold"
+                f"--calibrate {self.calibrate} is fitted on other folds only: use --tune cross-fold"
             )
         if self.tune == "in-fold" and self.decision != "thresholds":
             raise InputError(
@@ -93,11 +94,11 @@ class Protocol:
         if self.seed < 0:
             raise InputError(f"seed must be 0 or more, got {self.seed}")
         self._check_weight()
-        if self.decision in OF_STATES and (self.calibrate, self.probabilities) != ("none", "raw"):
+        if self.decision in OF_STATES and (self.normalise, self.calibrate) != ("none", "raw"):
             raise InputError(
                 f"{self.decision!r} decodes a model's own probabilities of label states, which neither "
-                f"calibration nor maps of emotions leave probabilities: use calibrate none and probabilities "
-                f"raw, or decide with bayes, which takes them as inputs"
+                f"normalisation nor calibration of emotions leaves probabilities: use normalise none and "
+                f"calibrate raw, or decide with bayes, which takes them as inputs"
             )
 
     def _check_weight(self) -> None:
@@ -120,23 +121,23 @@ class Protocol:
             return
         if self.enrol_minimum < 1:
             raise InputError(f"--enrol-minimum must be 1 or more, got {self.enrol_minimum}")
-        if self.calibrate != "actor":
+        if self.normalise != "actor":
             raise InputError(
-                f"--enrol-clips {self.enrol_clips} says what an actor is calibrated from, but --calibrate "
-                f"is {self.calibrate!r}: use --calibrate actor"
+                f"--enrol-clips {self.enrol_clips} says what an actor is normalised from, but --normalise "
+                f"is {self.normalise!r}: use --normalise actor"
             )
         check_enrol_clips(self.enrol_clips)
 
     @property
     def transductive(self) -> bool:
         """Whether several unlabelled clips of a person are needed to judge one of them."""
-        return self.calibrate in TRANSDUCTIVE or self.features_per_actor
+        return self.normalise in TRANSDUCTIVE or self.features_per_actor
 
     @property
     def fits(self) -> bool:
         """Whether anything is fitted on scores of other folds: else it does not matter what their models
         saw."""
-        fitted = self.decision not in (*UNSCORED, IDENTITY) or self.probabilities != "raw"
+        fitted = self.decision not in (*UNSCORED, IDENTITY) or self.calibrate != "raw"
         return self.tune == "cross-fold" and (fitted or self.enrol_clips is not None)
 
     @property
@@ -144,8 +145,8 @@ class Protocol:
         """In words, with every caveat that a reader must see."""
         notes = [self.decision, self.tune]
         notes += ["optimistic"] if self.tune == "in-fold" else []
-        notes += [f"scores per {self.calibrate}{self._enrolment}"] if self.calibrate in TRANSDUCTIVE else []
-        notes += [f"{self.probabilities} probabilities"] if self.probabilities != "raw" else []
+        notes += [f"scores per {self.normalise}{self._enrolment}"] if self.normalise in TRANSDUCTIVE else []
+        notes += [f"{self.calibrate} calibration"] if self.calibrate != "raw" else []
         notes += [f"presence weight {self.presence_weight:g}"] if self.presence_weight != EVEN else []
         notes += ["features per actor"] if self.features_per_actor else []
         notes += ["transductive"] if self.transductive else []
@@ -158,18 +159,28 @@ class Protocol:
         if self.enrol_clips is None:
             return ""
         few = (
-            f" (below {self.enrol_minimum}: not calibrated)" if self.enrol_clips < self.enrol_minimum else ""
+            f" (below {self.enrol_minimum}: not normalised)" if self.enrol_clips < self.enrol_minimum else ""
         )
         return f" from {self.enrol_clips} clip{'s'[: self.enrol_clips != 1]}{few}"
 
 
-def calibrated(
+def check_spelling(calibrate: str) -> None:
+    """Raises InputError for what `calibrate` meant before 2026-11-28, naming what is written instead."""
+    if calibrate in NORMALISATIONS:
+        raise InputError(
+            f"calibrate {calibrate!r} standardised scores per actor before, which is called normalisation "
+            f"now: write --normalise {calibrate}, or in a file `normalise: {calibrate}` (--calibrate maps "
+            f"probabilities: {', '.join(CALIBRATIONS)})"
+        )
+
+
+def normalised(
     evidence: Evidence,
     protocol: Protocol,
     known: Populations | None = None,
     groups: Sequence[str] | None = None,
 ) -> Evidence:
-    """The scores that decisions are made from, before any probabilities are mapped; needs no labels.
+    """The scores that decisions are made from, before any calibration; needs no labels.
 
     `known` is what people are like among those that a decision is fitted on, which few enrolment clips are
     held against; without it, that of the given clips. With `groups`, a name per clip, enrolment clips are
@@ -179,7 +190,7 @@ def calibrated(
     if known is None:
         _check_people(evidence, protocol)
     if protocol.enrol_clips is None:
-        return CALIBRATIONS[protocol.calibrate](evidence, known)
+        return NORMALISATIONS[protocol.normalise](evidence, known)
     count, minimum = protocol.enrol_clips, protocol.enrol_minimum
     return standardise_from_enrolment(
         evidence, count, protocol.seed, known=known, minimum=minimum, groups=groups
@@ -188,14 +199,14 @@ def calibrated(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FittedDecision:
-    """Everything between calibrated scores and mixtures, fitted; plain data that `frozen` can store."""
+    """Everything between normalised scores and mixtures, fitted; plain data that `frozen` can store."""
 
-    adjust: Adjust
+    calibration: Calibration
     """What maps the probabilities of every model."""
     decider: Decider
     known: Populations | None = None
-    """What people's scores are like, before calibration, among those fitted on: what a new person, of whom
-    few clips are known, is calibrated with. None where nobody is."""
+    """What people's scores are like, before normalisation, among those fitted on: what a new person, of whom
+    few clips are known, is normalised with. None where nobody is."""
 
     @property
     def parameters(self) -> Mapping[str, float]:
@@ -203,12 +214,12 @@ class FittedDecision:
         return self.decider.parameters
 
     def decide(self, evidence: Evidence) -> list[Mixture]:
-        """One mixture per clip of calibrated evidence, in its order."""
-        return self.decider.decide(self.adjust(evidence))
+        """One mixture per clip of normalised evidence, in its order."""
+        return self.decider.decide(self.calibration(evidence))
 
 
 def people_of(evidence: Evidence, protocol: Protocol) -> Populations | None:
-    """What a person's few clips are held against; None where nobody is calibrated.
+    """What a person's few clips are held against; None where nobody is normalised.
 
     Raises InputError where too few clips are of somebody seen before (`people.MIN_REPEATS`).
     """
@@ -218,9 +229,9 @@ def people_of(evidence: Evidence, protocol: Protocol) -> Populations | None:
 def _check_people(evidence: Evidence, protocol: Protocol) -> bool:
     """Whether clips are compared with others of their actor; raises InputError where there are too few."""
     too_few = protocol.enrol_clips is not None and protocol.enrol_clips < protocol.enrol_minimum
-    if protocol.calibrate not in TRANSDUCTIVE or too_few:
+    if protocol.normalise not in TRANSDUCTIVE or too_few:
         return False
-    check_repeated(evidence.actors, f"calibrate: {protocol.calibrate}")
+    check_repeated(evidence.actors, f"normalise: {protocol.normalise}")
     return True
 
 
@@ -229,7 +240,7 @@ def few_people(protocol: Protocol, people: Int[ndarray, "clip"]) -> str:
 
     `people` is a number per clip. Enrolment from a given number of clips is shown by the label.
     """
-    if protocol.calibrate in TRANSDUCTIVE and protocol.enrol_clips is None:
+    if protocol.normalise in TRANSDUCTIVE and protocol.enrol_clips is None:
         return few_words(people, ENOUGH_FOR_SCORES)
     return few_words(people, ENOUGH_FOR_FEATURES) if protocol.features_per_actor else ""
 
@@ -237,7 +248,7 @@ def few_people(protocol: Protocol, people: Int[ndarray, "clip"]) -> str:
 def fit_decision(
     scores: Evidence, truth: Sequence[Mixture], protocol: Protocol, known: Populations | None = None
 ) -> FittedDecision:
-    """Fits what a protocol asks for on all the given clips, whose scores are `calibrated` already.
+    """Fits what a protocol asks for on all the given clips, whose scores are `normalised` already.
 
     `known` is kept for people who come later. Raises InputError for `identity`, which decides intensities
     only, and for no clips.
@@ -251,6 +262,8 @@ def fit_decision(
         raise InputError(
             f"no clip to fit the decision {protocol.decision!r} on: expected one or more beside those judged"
         )
-    adjust = fit_probabilities(protocol.probabilities, scores, truth)
+    calibration = fit_calibration(protocol.calibrate, scores, truth)
     options = FitOptions(protocol.seed, protocol.presence_weight)
-    return FittedDecision(adjust, DECISIONS[protocol.decision](adjust(scores), truth, options), known)
+    return FittedDecision(
+        calibration, DECISIONS[protocol.decision](calibration(scores), truth, options), known
+    )

@@ -2,9 +2,9 @@
 
 from importlib.metadata import version
 
-from blended.eval.calibration import MIN_ENROL_CLIPS
 from blended.eval.evaluation import Evaluation
 from blended.eval.intervals import Estimate
+from blended.eval.normalisation import MIN_ENROL_CLIPS
 from blended.eval.protocol import EVEN
 from blended.eval.tasks import MEASURES
 
@@ -14,12 +14,11 @@ def summary(evaluation: Evaluation) -> dict[str, object]:
 
     Of means and intervals, those of the task's own measures.
 
-    `probabilities`, `enrol_clips`, `enrol_minimum` and `presence_weight` are there only where they are not
+    `enrol_clips`, `enrol_minimum` and `presence_weight` are there only where they are not
     the default. Intervals are null where there are none; `intervals_over` says in words what they are over.
     """
     protocol = evaluation.protocol
     unusual = {
-        **({"probabilities": protocol.probabilities} if protocol.probabilities != "raw" else {}),
         **({"enrol_clips": protocol.enrol_clips} if protocol.enrol_clips is not None else {}),
         **({"enrol_minimum": protocol.enrol_minimum} if protocol.enrol_minimum != MIN_ENROL_CLIPS else {}),
         **({"presence_weight": protocol.presence_weight} if protocol.presence_weight != EVEN else {}),
@@ -39,6 +38,7 @@ def summary(evaluation: Evaluation) -> dict[str, object]:
         "intervals_over": str(evaluation.basis),
         "decision": protocol.decision,
         "tune": protocol.tune,
+        "normalise": protocol.normalise,
         "calibrate": protocol.calibrate,
         "seed": protocol.seed,
         "nesting": protocol.nesting,

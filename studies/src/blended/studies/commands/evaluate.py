@@ -41,19 +41,22 @@ def evaluate(
             "what training decides by, with --tune in-fold thresholds."
         ),
     ] = None,
-    calibrate: Annotated[
-        str, typer.Option(help="none, or actor: standardise per actor (transductive).")
+    normalise: Annotated[
+        str, typer.Option(help="none, or actor: standardise scores per actor (transductive).")
     ] = "none",
+    calibrate: Annotated[
+        str,
+        typer.Option(
+            help="Map probabilities by raw, temperature, vector or isotonic: fitted on other folds, per file."
+        ),
+    ] = "raw",
     tune: Annotated[
         str, typer.Option(help="cross-fold, or in-fold: the optimistic official way, thresholds only.")
     ] = "cross-fold",
     seed: Annotated[int, typer.Option(help="Seeds the draw of enrolment clips.")] = 0,
     json_out: Annotated[Path | None, typer.Option("--json", help="Also write the result here.")] = None,
-    probabilities: Annotated[
-        str, typer.Option(help="raw, temperature, vector or isotonic: fitted on other folds, per file.")
-    ] = "raw",
     enrol_clips: Annotated[
-        int | None, typer.Option(help="With --calibrate actor: so many random clips of each person only.")
+        int | None, typer.Option(help="With --normalise actor: so many random clips of each person only.")
     ] = None,
     presence_weight: Annotated[
         float, typer.Option(help="Of presence, 0 to 1, in the expected score of bayes and set-ratio.")
@@ -65,22 +68,26 @@ def evaluate(
         Path | None, typer.Option("--enrolment-curve", help="Also write score against enrolment clips (CSV).")
     ] = None,
     enrol_minimum: Annotated[
-        int, typer.Option(help="With --enrol-clips: people of whom there are fewer are not calibrated.")
+        int, typer.Option(help="With --enrol-clips: people of whom there are fewer are not normalised.")
     ] = 1,
+    probabilities: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Decide and score per-clip outputs of any model, fold by fold."""
     from blended.data.atomic import write_text
+    from blended.data.errors import InputError
     from blended.eval.enrolment_curve import enrolment_curve, write_curve
     from blended.eval.protocol import Protocol
     from blended.eval.tasks import decision_of
     from blended.studies.progress import say
 
+    if probabilities is not None:
+        raise InputError(f"--probabilities is called --calibrate now: write --calibrate {probabilities}")
     rules = Protocol(
         decision or decision_of("mixture", tune),
-        calibrate,
+        normalise,
         tune,
         seed,
-        probabilities=probabilities,
+        calibrate=calibrate,
         enrol_clips=enrol_clips,
         enrol_minimum=enrol_minimum,
         presence_weight=presence_weight,
@@ -138,8 +145,8 @@ def _read(paths: list[Path], metadata: Path, kinds: list["Kind"]) -> _Given:
 def _evaluated(given: _Given, rules: "Protocol", *, details: bool) -> dict[str, object]:
     """Prints what was found; returns what is written."""
     from blended.eval import evaluation
-    from blended.eval.probabilities import reliability_change
-    from blended.eval.protocol import calibrated, few_people
+    from blended.eval.calibration import reliability_change
+    from blended.eval.protocol import few_people, normalised
     from blended.eval.summary import summary
     from blended.studies.commands import evaluation_view as view
 
@@ -154,8 +161,8 @@ def _evaluated(given: _Given, rules: "Protocol", *, details: bool) -> dict[str, 
         honest = evaluation.evaluate(evidence, truth, replace(rules, tune="cross-fold"))
         written |= {"optimistic": True, "cross_fold_score": honest.estimates.score.value}
         view.print_gap(result, honest)
-    if rules.probabilities != "raw":
-        change = reliability_change(rules.probabilities, calibrated(evidence, rules), truth)
+    if rules.calibrate != "raw":
+        change = reliability_change(rules.calibrate, normalised(evidence, rules), truth)
         written["calibration_error"] = asdict(change)
         view.print_reliability(change)
     found = _pooled(given, result)
@@ -165,12 +172,12 @@ def _evaluated(given: _Given, rules: "Protocol", *, details: bool) -> dict[str, 
 
 
 def _pooled(given: _Given, result: "Evaluation") -> "Breakdown":
-    """Where the decisions are right, and what the probabilities that were calibrated and mapped are worth."""
+    """Where the decisions are right, and what the normalised and calibrated probabilities are worth."""
     from blended.eval.breakdown import breakdown
-    from blended.eval.probabilities import cross_fitted
-    from blended.eval.protocol import calibrated
+    from blended.eval.calibration import cross_fitted
+    from blended.eval.protocol import normalised
 
     evidence, rules = given.evidence, result.protocol
-    mapped = cross_fitted(rules.probabilities, calibrated(evidence, rules), given.truth)
+    mapped = cross_fitted(rules.calibrate, normalised(evidence, rules), given.truth)
     groups = {"intensity level": given.levels}
     return breakdown(given.truth, result.decided, mapped.mean_probabilities(), evidence.space, groups)

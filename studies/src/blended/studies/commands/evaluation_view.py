@@ -9,9 +9,9 @@ from rich.table import Table
 
 from blended.data.digits import apart, signed, small
 from blended.eval.breakdown import OVERALL_WORDS, Breakdown
+from blended.eval.calibration import ReliabilityChange
 from blended.eval.detail import GroupScores
 from blended.eval.evaluation import Evaluation
-from blended.eval.probabilities import ReliabilityChange
 from blended.eval.protocol import UNKNOWN_NESTING
 from blended.eval.tasks import MEASURES
 

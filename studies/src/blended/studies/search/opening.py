@@ -4,6 +4,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
+from pydantic import ValidationError
 
 from blended.data import InputError
 from blended.data.errors import unknown_name
@@ -35,7 +36,7 @@ def start(place: Place, plan: Plan, storage: "optuna.storages.BaseStorage") -> "
     with FileLock(place.lock), explaining_locks():
         known = optuna.get_all_study_names(storage)
         if place.name in known:
-            stored = Plan.model_validate_json(_stored(place, storage))
+            stored = _stored(place, storage)
             _check_same(stored, plan)
             _check_corpus(place, stored, plan, optuna.load_study(study_name=place.name, storage=storage))
         study = optuna.create_study(
@@ -53,11 +54,11 @@ def join(place: Place, storage: "optuna.storages.BaseStorage") -> tuple["optuna.
     import optuna
 
     with explaining_locks():
-        plan = Plan.model_validate_json(_stored(place, storage))
+        plan = _stored(place, storage)
         return _equipped(optuna.load_study(study_name=place.name, storage=storage), plan), plan
 
 
-def _stored(place: Place, storage: "optuna.storages.BaseStorage") -> str:
+def _stored(place: Place, storage: "optuna.storages.BaseStorage") -> Plan:
     import optuna
 
     known = optuna.get_all_study_names(storage)
@@ -71,7 +72,22 @@ def _stored(place: Place, storage: "optuna.storages.BaseStorage") -> str:
         raise InputError(
             f"study {place.name!r} in this database was not started by `blended study run`: use another name"
         )
-    return stored
+    try:
+        plan = Plan.model_validate_json(stored)
+        plan.used_features()
+    except ValueError as error:
+        raise InputError(
+            f"study {place.name!r} was started by another version of blended, whose settings this one does "
+            f"not read ({_reason(error)}): rename the study file, correct it, and start it anew with "
+            f"`blended study run`; its trials stay in the database for the other version"
+        ) from error
+    return plan
+
+
+def _reason(error: ValueError) -> str:
+    if isinstance(error, ValidationError):
+        return str(error.errors()[0]["msg"]).removeprefix("Value error, ")
+    return str(error)
 
 
 def _equipped(study: "optuna.Study", plan: Plan) -> "optuna.Study":

@@ -48,7 +48,7 @@ def ceiling(folder: Path) -> dict[str, dict[str, float]]:
 
 
 def _test_actors(table: Path) -> dict[str, str]:
-    """Who is seen in every test clip, by id: what per-actor calibration needs, and no label."""
+    """Who is seen in every test clip, by id: what normalisation per actor needs, and no label."""
     if not table.is_file():
         return {}
     rows = pl.read_csv(table, infer_schema=False)

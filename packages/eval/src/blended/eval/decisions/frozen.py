@@ -6,16 +6,24 @@ becomes JSON: its own records, and arrays with their exact values in row-major o
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from importlib import import_module
 from typing import Any, cast
 
 import numpy as np
 
 from blended.data import InputError, LabelSpace, Mixture
+from blended.eval.calibration import Calibration, ScaleAndShift, Steps
+from blended.eval.decisions.argmax import Argmax
+from blended.eval.decisions.bayes import Bayes
+from blended.eval.decisions.constant import Constant
+from blended.eval.decisions.model_states import ModelStates
 from blended.eval.decisions.multinomial import Multinomial, of_estimators
+from blended.eval.decisions.set_ratio import SetRatio
+from blended.eval.decisions.templates import Templates
+from blended.eval.decisions.thresholds import Thresholds
+from blended.eval.population import Population, Populations
+from blended.eval.protocol import FittedDecision
 
 OURS = "blended.eval."
-"""Modules whose records may be named in a file; nothing else is ever looked up."""
 
 
 def freeze(value: object) -> Any:
@@ -43,10 +51,15 @@ def freeze(value: object) -> Any:
 
 def _freeze_object(value: object) -> dict[str, Any]:
     kind = type(value)
-    name = f"{kind.__module__}:{kind.__qualname__}"
     if is_dataclass(value) and kind.__module__.startswith(OURS):
-        return {"record": name, "fields": {f.name: freeze(getattr(value, f.name)) for f in fields(value)}}
-    raise TypeError(f"cannot store a {name} in a decision: give it records, arrays, numbers and text")
+        return {
+            "record": kind.__name__,
+            "fields": {one.name: freeze(getattr(value, one.name)) for one in fields(value)},
+        }
+    raise TypeError(
+        f"cannot store a {kind.__module__}:{kind.__qualname__} in a decision: give it records, arrays, "
+        f"numbers and text"
+    )
 
 
 def thaw(data: Any) -> Any:
@@ -68,10 +81,9 @@ def _thaw_array(data: Mapping[str, Any]) -> np.ndarray:
 
 
 def _thaw_record(data: Mapping[str, Any]) -> Any:
-    kind = _class(data["record"])
-    if not is_dataclass(kind):
-        raise InputError(f"{data['record']} is no record of a decision: the file was edited, so train again")
-    values = {name: thaw(item) for name, item in data["fields"].items()}
+    kind = _record_of(data["record"])
+    names: Mapping[str, str] = RENAMED_FIELDS.get(kind, {})
+    values: dict[str, Any] = {names.get(name, name): thaw(item) for name, item in data["fields"].items()}
     make: Any = of_estimators if kind is Multinomial and "model" in values else kind
     try:
         return make(**values)
@@ -79,18 +91,30 @@ def _thaw_record(data: Mapping[str, Any]) -> Any:
         raise InputError(f"a stored decision is of another version ({error}): train again") from error
 
 
-def _class(name: str) -> type[Any]:
-    module, _, qualified = name.partition(":")
-    if not module.startswith(OURS):
-        raise InputError(f"a stored decision names {name!r}, expected something of {OURS}*: train again")
-    try:
-        found = getattr(import_module(module), qualified)
-    except (ImportError, AttributeError) as error:
-        raise InputError(f"a stored decision needs {name}, which is not installed: train again") from error
-    if not isinstance(found, type):
-        raise InputError(f"a stored decision names {name!r}, which is no class: train again")
-    return cast(type[Any], found)
+def _record_of(name: str) -> type[Any]:
+    """By its name; until 2026-11-28 decisions named the module too, which changes nothing."""
+    module, _, own = name.rpartition(":")
+    kind = RECORDS.get(RENAMED.get(own, own))
+    if kind is None or not f"{module or OURS}.".startswith(OURS):
+        raise InputError(
+            f"a stored decision names {name!r}, expected one of {', '.join(RECORDS)}: it is damaged or of "
+            f"another version, so train again"
+        )
+    return kind
 
+
+RECORDS: dict[str, type[Any]] = {
+    kind.__name__: kind
+    for kind in (
+        *(FittedDecision, Calibration, ScaleAndShift, Steps, Population, Populations, Multinomial),
+        *(Argmax, Bayes, Constant, ModelStates, SetRatio, Templates, Thresholds),
+    )
+}
+"""What a stored decision may hold; nothing else is ever looked up."""
+RENAMED = {"Adjust": "Calibration"}
+"""Name until 2026-11-28 -> name."""
+RENAMED_FIELDS: dict[type[Any], dict[str, str]] = {FittedDecision: {"adjust": "calibration"}}
+"""Likewise of fields."""
 
 READERS: dict[str, Any] = {
     "array": _thaw_array,

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from blended.data import InputError, Mixture
+from blended.eval.calibration import softmax
 from blended.eval.decisions.decider import FitOptions
 from blended.eval.decisions.expected_score import maximise_expected_score
 from blended.eval.evidence import Evidence
-from blended.eval.probabilities import softmax
 
 
 @dataclass(frozen=True, slots=True)

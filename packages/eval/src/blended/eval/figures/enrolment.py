@@ -1,4 +1,4 @@
-"""Score against the number of clips that a person is calibrated from: how many are needed, when it hurts."""
+"""Score against the number of clips that a person is normalised from: how many are needed, when it hurts."""
 
 from collections.abc import Sequence
 
@@ -30,7 +30,7 @@ VERDICTS = "filled: better than without; hollow: cannot be told apart; cross: wo
 def enrolment_figure(
     points: Sequence[EnrolmentPoint], measure: str = "score", *, width_inches: float = WIDE_INCHES
 ) -> Figure:
-    """A line per way of drawing clips, with intervals; dashed: without any calibration.
+    """A line per way of drawing clips, with intervals; dashed: without any normalisation.
 
     `measure` is what the headline of the task is called.
     """
@@ -44,7 +44,7 @@ def enrolment_figure(
         axes = figure.subplots()
         axes.axhspan(*none.score.span, color=MUTED, alpha=0.12, linewidth=0)
         axes.axhline(none.score.value, color=MUTED, linestyle=(0, (4, 3)), linewidth=1.0,
-                     label="no calibration, with its interval")  # fmt: skip
+                     label="no normalisation, with its interval")  # fmt: skip
         for drawn in DRAWS:
             _line(axes, [point for point in points if point.drawn == drawn], drawn, place)
         axes.errorbar(
@@ -53,7 +53,7 @@ def enrolment_figure(
         )  # fmt: skip
         axes.set_xticks(list(place.values()), list(place))
         verdicts = VERDICTS.replace("; ", "\n", 1) if narrow else VERDICTS
-        axes.set_xlabel(f"clips of the person that scores are calibrated from\n{verdicts}")
+        axes.set_xlabel(f"clips of the person that scores are normalised from\n{verdicts}")
         axes.set_ylabel(measure)
         axes.tick_params(axis="y", labelsize=SMALL, labelcolor=MUTED)
         axes.grid(axis="y", color=RULE, linewidth=0.6, alpha=0.7)
@@ -86,7 +86,7 @@ def _line(axes: Axes, points: Sequence[EnrolmentPoint], drawn: str, place: dict[
 
 
 def _verdict(point: EnrolmentPoint) -> str:
-    """Whether the score can be told apart from that without calibration."""
+    """Whether the score can be told apart from that without normalisation."""
     low, high = point.gain.ends or (0.0, 0.0)
     if low > 0:
         return "helps"

@@ -74,11 +74,11 @@ def intensities_table(name: str, found: IntensityEvaluation) -> Table:
 
 
 def enrolment_table(name: str, points: Sequence[EnrolmentPoint], headline: Measure) -> Table:
-    """The headline of the task by number of clips that a person is calibrated from."""
+    """The headline of the task by number of clips that a person is normalised from."""
     columns = (*_columns(("Clips", "Drawn", "Draws", headline.title)), Column("Gain over none", signed=True))
     rows = tuple((one.clips, one.drawn or "-", one.repeats, one.score, one.gain) for one in points)
     caption = (
-        f"{headline.words.capitalize()} by clips of a person that scores are calibrated from, {name} "
+        f"{headline.words.capitalize()} by clips of a person that scores are normalised from, {name} "
         f"(transductive)."
     )
     return Table("enrolment", caption, columns, rows)

@@ -97,7 +97,7 @@ class Report:
     enrolment: Mapping[str, Sequence[EnrolmentPoint]] = field(
         default_factory=dict[str, Sequence[EnrolmentPoint]]
     )
-    """Name of a run -> its score by clips of a person, for runs whose scores are calibrated per actor."""
+    """Name of a run -> its score by clips of a person, for runs whose scores are normalised per actor."""
     importance: Mapping[str, Importance] = field(default_factory=dict[str, Importance])
     """Name of a run -> what permuting its encoders costs, by pair."""
     predictors: Mapping[str, Importance] = field(default_factory=dict[str, Importance])

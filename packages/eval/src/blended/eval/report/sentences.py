@@ -23,10 +23,15 @@ DECISION_WORDS = {
     "expected-score": "the model's own probabilities of label states, decoded for the expected score",
     "identity": "intensities as the model gives them, cut to 0 and 1",
 }
-CALIBRATION_WORDS = {
+NORMALISATION_WORDS = {
     "none": "the scores of a clip are taken as they are",
     "actor": "scores standardised over all unlabelled clips of an actor (transductive: needs several clips "
     "of a person)",
+}
+CALIBRATION_WORDS = {
+    "temperature": "one number divides all logits, fitted on the other folds",
+    "vector": "a scale and a shift per emotion, fitted on the other folds",
+    "isotonic": "a monotonous function per emotion, fitted on the other folds",
 }
 FEATURES_WORDS = (
     "features per actor: standardised over all unlabelled clips of an actor before training (transductive: "
@@ -145,12 +150,14 @@ def _change(gap: Estimate) -> str:
 
 
 def protocols(standings: Standings) -> list[str]:
-    """Every decision and calibration in use, in words."""
+    """Every decision, normalisation and calibration in use, in words."""
     found = {run.cross_fold.protocol for run in standings.runs}
     decisions = sorted({protocol.decision for protocol in found})
-    calibrations = sorted({protocol.calibrate for protocol in found})
+    normalisations = sorted({protocol.normalise for protocol in found})
+    calibrations = sorted({protocol.calibrate for protocol in found} - {"raw"})
     return [
         *(f"{name}: {DECISION_WORDS.get(name, name)}" for name in decisions),
+        *(f"normalisation {name}: {NORMALISATION_WORDS.get(name, name)}" for name in normalisations),
         *(f"calibration {name}: {CALIBRATION_WORDS.get(name, name)}" for name in calibrations),
         *([FEATURES_WORDS] if any(protocol.features_per_actor for protocol in found) else []),
         *sorted({few_of(run) for run in standings.runs} - {""}),
