@@ -1,4 +1,4 @@
-"""What runs lean on: the planted predictor is found, for its pairs; weights are those of the models."""
+"""What runs rely on: the planted predictor is found, for its pairs; weights are those of the models."""
 
 import json
 from dataclasses import replace
@@ -12,9 +12,9 @@ from blended.data import Clip, Corpus, LabelSpace
 from blended.data.demo.signatures import label_space
 from blended.encoders.egemaps import EGeMAPSConfig
 from blended.encoders.prosody import COLUMNS
+from blended.eval.importance import ALL
 from blended.eval.intervals import Estimate
 from blended.eval.metrics import correctness
-from blended.eval.reliance import ALL
 from blended.fusion.config import TrainingConfig
 from blended.fusion.inputs import Inputs
 from blended.fusion.sequences import pack

@@ -12,9 +12,9 @@ from blended.eval.comparison import compare
 from blended.eval.enrolment_curve import EnrolmentPoint
 from blended.eval.evaluation import evaluate
 from blended.eval.evidence import Evidence
+from blended.eval.importance import ALL, Weights
 from blended.eval.intervals import Estimate
 from blended.eval.protocol import Protocol
-from blended.eval.reliance import ALL, Weights
 from blended.eval.report import (
     CorpusFacts,
     Provenance,
@@ -141,7 +141,7 @@ def test_breakdown_and_quality_of_all_runs() -> None:
 def test_parts_that_not_every_run_has_are_shown_when_they_are_there() -> None:
     plain = made("mixture")
     page = render_html(plain)
-    for words in ("What it leans on", "How many clips of a person are needed", "With a modality left out"):
+    for words in ("What it relies on", "How many clips of a person are needed", "With a modality left out"):
         assert words not in page
     estimate = Estimate(0.21, 0.18, 0.24)
     curve = [EnrolmentPoint("none", "", 1, estimate, Estimate(0.0, 0.0, 0.0))]
@@ -156,7 +156,7 @@ def test_parts_that_not_every_run_has_are_shown_when_they_are_there() -> None:
         weights={"poor": Weights(gates={"face": {"ang": 0.25}, "voice": {"ang": 0.75}})},
     )
     page = render_html(full)
-    for words in ("What it leans on", "poor is normalised per actor and so transductive", "Without"):
+    for words in ("What it relies on", "poor is normalised per actor and so transductive", "Without"):
         assert words in page
     for words in (
         "Predictors with a name",

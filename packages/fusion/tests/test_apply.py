@@ -91,7 +91,7 @@ def test_every_strategy_does_without_an_encoder_as_in_training(name: str, left: 
     applied = apply_final(config, fused.state, clips_of(whole, (left,), TEST, FUSIONS[name].reads))
     np.testing.assert_allclose(applied.probabilities, fused.test, atol=1e-6)
     assert applied.weights == {left: 1.0} and applied.missing == (gone,)
-    assert {*applied.strangeness} <= {left, MODALITY_OF[left]}
+    assert {*applied.out_of_distribution} <= {left, MODALITY_OF[left]}
 
 
 def test_late_fusion_without_an_encoder_is_the_other_one() -> None:
@@ -144,12 +144,12 @@ def test_a_wrong_name_is_answered_with_the_nearest() -> None:
         apply_final(config, {}, clips_of(given(), ("ear",), TEST))
 
 
-def test_strangeness_is_the_distance_from_the_training_clips() -> None:
+def test_out_of_distribution_distance_is_the_distance_from_the_training_clips() -> None:
     config, inputs = EarlyConfig(features=("ear", "eye"), training=QUICK), given()
     fused = fit(config, inputs, 0, QUIET)
     clips = clips_of(inputs, config.features, TRAIN)
-    usual = apply_final(config, fused.state, clips).strangeness
+    usual = apply_final(config, fused.state, clips).out_of_distribution
     assert {*usual} == {"ear", "eye"}
     assert np.mean(usual["ear"] ** 2) == pytest.approx(1, abs=1e-4)
     far = replace(clips, features={name: x + 100 for name, x in clips.features.items()})
-    assert apply_final(config, fused.state, far).strangeness["ear"].min() > 10
+    assert apply_final(config, fused.state, far).out_of_distribution["ear"].min() > 10

@@ -18,10 +18,10 @@ from blended.data.labels import set_name
 from blended.encoders.threads import one_thread
 from blended.eval.evaluation import Evaluation
 from blended.eval.evidence import Evidence
+from blended.eval.importance import ALL, Importance
 from blended.eval.intervals import Estimate, ratio, score_estimates, spread
 from blended.eval.metrics import Correctness, correctness
 from blended.eval.protocol import FittedDecision, normalised
-from blended.eval.reliance import ALL, Importance
 from blended.fusion.nested import Predicted
 from blended.fusion.sources import Change
 from blended.fusion.strategies import FUSIONS

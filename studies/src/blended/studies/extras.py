@@ -19,9 +19,9 @@ from pydantic import TypeAdapter
 from blended.data.atomic import write_text
 from blended.eval.enrolment_curve import EnrolmentPoint, enrolment_curve, read_curve, write_curve
 from blended.eval.evidence import Evidence
+from blended.eval.importance import Importance, Weights
 from blended.eval.intervals import Estimate
 from blended.eval.protocol import Protocol
-from blended.eval.reliance import Importance, Weights
 from blended.studies.run_files import ENROLMENT, EXTRAS, IMPORTANCE, PREDICTORS, WEIGHTS, WITHOUT
 
 CURVE_CLIPS, CURVE_REPEATS = (1, 2, 4, 8, 16), 2

@@ -45,7 +45,7 @@ from blended.studies.track_inputs import media_of_tracks, of_tracks, tracks
 from blended.studies.trial import modality_of
 from blended.studies.windows import Windows, spans
 
-STRANGE = 3.0
+OUT_OF_DISTRIBUTION = 3.0
 """Root mean square of standardised features from which a clip is called unlike those trained on: 1 is
 usual, and clips of the demo corpus stay below."""
 
@@ -99,7 +99,7 @@ class Scored:
     calibrated: Row
     decided: Mixture | None
     weights: Mapping[str, float]
-    strangeness: Mapping[str, float]
+    out_of_distribution: Mapping[str, float]
 
 
 _Read = tuple[Decoded, list[tuple[Span, Scored]], Scored | None]
@@ -238,9 +238,11 @@ class Predictor:
             applied = apply_final(config.fusion, self.pipeline.state, clips)
         except InputError as error:
             raise InputError(f"{path}: {error}") from error
-        strangeness = {name: float(values[-1]) for name, values in applied.strangeness.items()}
+        out_of_distribution = {
+            name: float(values[-1]) for name, values in applied.out_of_distribution.items()
+        }
         decided, mapped = self._decide(applied)
-        return Scored(applied.probabilities[-1], mapped, decided, applied.weights, strangeness)
+        return Scored(applied.probabilities[-1], mapped, decided, applied.weights, out_of_distribution)
 
     def _decide(self, applied: Applied) -> tuple[Mixture | None, Row]:
         """Of the last row: its mixture, if the task has any, and its probabilities mapped."""
@@ -274,9 +276,9 @@ class Predictor:
             calibrated=np.mean([part.calibrated for part in parts], axis=0),
             decided=counts.most_common(1)[0][0],
             weights=parts[0].weights,
-            strangeness={
-                name: float(np.median([part.strangeness[name] for part in parts]))
-                for name in parts[0].strangeness
+            out_of_distribution={
+                name: float(np.median([part.out_of_distribution[name] for part in parts]))
+                for name in parts[0].out_of_distribution
             },
         )
 
@@ -303,8 +305,8 @@ class Predictor:
         notes += [
             f"unlike the clips trained on for {name} ({distance:.1f} times their usual distance): a face or "
             f"voice may be absent, or the recording of another kind; do not rely on the answer"
-            for name, distance in scored.strangeness.items()
-            if distance > STRANGE
+            for name, distance in scored.out_of_distribution.items()
+            if distance > OUT_OF_DISTRIBUTION
         ]
         return notes
 

@@ -93,7 +93,7 @@ def write_run(folder: Path, recipe: str, result: TrialResult) -> None:
 
 
 def write_pictures(folder: Path, pictures: Mapping[str, bytes]) -> None:
-    """The confusion matrix, and beside a run's files PNGs of what it leans on; removes those of before."""
+    """The confusion matrix, and beside a run's files PNGs of what it relies on; removes those of before."""
     with replacing(folder / CONFUSION) as temporary:
         temporary.write_bytes(pictures[CONFUSION])
     for name in PICTURES:

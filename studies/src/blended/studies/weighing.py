@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from blended.data.labels import set_name
-from blended.eval.reliance import Attention, Weights
+from blended.eval.importance import Attention, Weights
 from blended.fusion.attending import Attended
 from blended.studies.trial import TrialResult
 

@@ -82,8 +82,10 @@ def _thaw_array(data: Mapping[str, Any]) -> np.ndarray:
 
 def _thaw_record(data: Mapping[str, Any]) -> Any:
     kind = _record_of(data["record"])
-    names: Mapping[str, str] = RENAMED_FIELDS.get(kind, {})
-    values: dict[str, Any] = {names.get(name, name): thaw(item) for name, item in data["fields"].items()}
+    names = RENAMED_FIELDS.get(kind.__name__, {})
+    values: dict[str, Any] = {
+        names.get(str(name), str(name)): thaw(item) for name, item in data["fields"].items()
+    }
     make: Any = of_estimators if kind is Multinomial and "model" in values else kind
     try:
         return make(**values)
@@ -113,7 +115,7 @@ RECORDS: dict[str, type[Any]] = {
 """What a stored decision may hold; nothing else is ever looked up."""
 RENAMED = {"Adjust": "Calibration"}
 """Name until 2026-11-28 -> name."""
-RENAMED_FIELDS: dict[type[Any], dict[str, str]] = {FittedDecision: {"adjust": "calibration"}}
+RENAMED_FIELDS: dict[str, dict[str, str]] = {"FittedDecision": {"adjust": "calibration"}}
 """Likewise of fields."""
 
 READERS: dict[str, Any] = {

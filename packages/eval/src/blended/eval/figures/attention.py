@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
 from blended.eval.figures.style import HEAT, INK, MUTED, RULE, SMALL, WIDE_INCHES, drawing, is_narrow
-from blended.eval.reliance import Attention
+from blended.eval.importance import Attention
 
 TIMES_EVEN = "times even"
 MOST_SHOWN = 2

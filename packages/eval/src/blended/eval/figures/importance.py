@@ -4,8 +4,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from blended.eval.figures.style import INK, MUTED, PAPER, SMALL, WIDE_INCHES, drawing, is_narrow, new_figure
+from blended.eval.importance import ALL, Importance
 from blended.eval.intervals import Estimate
-from blended.eval.reliance import ALL, Importance
 
 MOST_SHOWN = 12
 """Predictors in a figure; those with the largest loss over all clips."""

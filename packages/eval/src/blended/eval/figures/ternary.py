@@ -25,7 +25,7 @@ from blended.eval.figures.style import (
 )
 
 HEIGHT = float(np.sqrt(3) / 2)
-LEANINGS = {-1: ("#c2410c", ">"), 0: (MUTED, "o"), 1: ("#0072b2", "<")}
+SIDES = {-1: ("#c2410c", ">"), 0: (MUTED, "o"), 1: ("#0072b2", "<")}
 """Sign of (true share of the first emotion - 50) -> colour and a marker that points to the larger share."""
 
 
@@ -74,7 +74,7 @@ def ternary_figure(points: Sequence[PairPoints], *, width_inches: float = WIDE_I
             axes.set_axis_off()
             if number < len(points):
                 _triangle(axes, points[number])
-        handles = [_handle(sign) for sign in sorted(LEANINGS, reverse=True)]
+        handles = [_handle(sign) for sign in sorted(SIDES, reverse=True)]
         figure.legend(
             handles=handles,
             loc="outside upper left",
@@ -112,7 +112,7 @@ def _triangle(axes: Axes, points: PairPoints) -> None:
 
 def _draw_share(axes: Axes, share: float, places: Float[ndarray, "clip 3"]) -> None:
     """The clips of one true share, their mean, and hollow, where they belong."""
-    colour, marker = LEANINGS[int(np.sign(share - 50))]
+    colour, marker = SIDES[int(np.sign(share - 50))]
     x, y = on_plane(places).T
     axes.scatter(x, y, s=5, marker=marker, color=colour, alpha=0.4, linewidths=0, zorder=2)
     x, y = on_plane(np.array([share, 100 - share, 0]) / 100)
@@ -132,7 +132,7 @@ def _draw_share(axes: Axes, share: float, places: Float[ndarray, "clip 3"]) -> N
 
 
 def _handle(sign: int) -> Line2D:
-    colour, marker = LEANINGS[sign]
+    colour, marker = SIDES[sign]
     words = {-1: "more of the right emotion", 0: "as much of both", 1: "more of the left emotion"}
     return Line2D(
         [], [], color=colour, marker=marker, markersize=6, linewidth=0, label=f"true: {words[sign]}"

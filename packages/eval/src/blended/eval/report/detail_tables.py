@@ -1,4 +1,4 @@
-"""Tables beside the headline: the top run taken apart, all runs by more measures, what a run leans on."""
+"""Tables beside the headline: the top run taken apart, all runs by more measures, what a run relies on."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -7,8 +7,8 @@ from blended.eval.breakdown import Breakdown, Overall
 from blended.eval.detail import GroupScores
 from blended.eval.enrolment_curve import EnrolmentPoint
 from blended.eval.figures.importance import pairs_in
+from blended.eval.importance import Importance
 from blended.eval.intensities import IntensityEvaluation
-from blended.eval.reliance import Importance
 from blended.eval.report.formats import Cell, Column, Table
 from blended.eval.tasks import Measure
 

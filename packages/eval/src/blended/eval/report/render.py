@@ -27,10 +27,10 @@ from blended.eval.report.formats import (
     to_latex,
     to_markdown,
 )
-from blended.eval.report.leaning import (
-    Weighing,
+from blended.eval.report.importance import (
+    ShownWeights,
     predictors_table,
-    weighing_of,
+    shown_weights,
     weight_figures,
     weight_tables,
 )
@@ -68,7 +68,7 @@ class Contents:
     report: Report
     standings: Standings
     top: TopRun
-    weighing: Weighing
+    weighted: ShownWeights
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +93,8 @@ def contents(report: Report) -> Contents:
         importance=report.importance.get(name),
         predictors=report.predictors.get(name),
     )
-    weighing = weighing_of([run.name for run in table.runs], report.weights)
-    return Contents(report, table, top, weighing)
+    weighted = shown_weights([run.name for run in table.runs], report.weights)
+    return Contents(report, table, top, weighted)
 
 
 def render_html(report: Report) -> str:
@@ -123,7 +123,7 @@ def render_html(report: Report) -> str:
         findings_shown=FINDINGS_SHOWN,
         predictors_shown=PREDICTORS_SHOWN,
         given=made.top.given,
-        weighing=made.weighing.runs,
+        weighted=made.weighted.runs,
         published=is_comparable(report),
         **{function.__name__: function for function in USED_BY_TEMPLATE},
     )
@@ -206,7 +206,7 @@ def _detail_tables(made: Contents) -> list[Table]:
         found.append(detail_tables.importance_table(top.record.name, top.importance))
     if top.predictors is not None:
         found.append(predictors_table(top.record.name, top.predictors))
-    found += weight_tables(made.weighing)
+    found += weight_tables(made.weighted)
     if report.without:
         found.append(detail_tables.without_table(report.without))
     return found
@@ -230,7 +230,7 @@ def _figures(made: Contents) -> dict[str, Draw]:
     return {
         "forest": lambda width: forest_figure(made.standings, ceilings=highest, width_inches=width),
         **figures_of(made.top),
-        **weight_figures(made.weighing.weights),
+        **weight_figures(made.weighted.weights),
     }
 
 

@@ -29,10 +29,10 @@ from blended.eval.figures import (
     two_readings,
 )
 from blended.eval.figures.importance import largest
+from blended.eval.importance import Importance, Weights
 from blended.eval.intensities import IntensityEvaluation
-from blended.eval.reliance import Importance, Weights
 from blended.eval.report.clips import ClipResult, check_probabilities, clip_results, worst_and_best
-from blended.eval.report.leaning import Draw, weight_figures
+from blended.eval.report.importance import Draw, weight_figures
 from blended.eval.run_record import RunRecord
 from blended.eval.tasks import TASKS
 

@@ -55,7 +55,7 @@ class Applied:
     """What every encoder that was used counted for, together 1; one entry `a+b` where they are one input."""
     missing: tuple[str, ...]
     """Encoders of the strategy without features here."""
-    strangeness: Mapping[str, Float[np.ndarray, "clip"]]
+    out_of_distribution: Mapping[str, Float[np.ndarray, "clip"]]
     """Encoder -> how far a clip lies from the training clips, as the root mean square of its standardised
     features. About 1 for clips like those, 0 or more."""
 
@@ -122,7 +122,9 @@ def said(trained: Trained, num_clips: int) -> dict[str, np.ndarray]:
     return {key: values.mean(axis=0) for key, values in outputs.items()}
 
 
-def strangeness(trained: Trained, used: Sequence[str]) -> dict[str, Float[np.ndarray, "clip"]]:
+def out_of_distribution_distance(
+    trained: Trained, used: Sequence[str]
+) -> dict[str, Float[np.ndarray, "clip"]]:
     """By encoder; see `Applied`."""
     source = cast(Pooled, trained.source)
     distances: dict[str, np.ndarray] = {}

@@ -13,7 +13,14 @@ from blended.fusion.modules.concatenation import Concatenation
 from blended.fusion.nested import train_nested
 from blended.fusion.preprocessing import PCAConfig
 from blended.fusion.run import Run
-from blended.fusion.strategies.applied import Applied, NewClips, State, pooled_model, said, strangeness
+from blended.fusion.strategies.applied import (
+    Applied,
+    NewClips,
+    State,
+    out_of_distribution_distance,
+    pooled_model,
+    said,
+)
 from blended.fusion.strategies.fused import Fused, Standardise, fused
 from blended.fusion.strategies.pooled import pooled_problem
 
@@ -53,5 +60,5 @@ def apply_early(config: EarlyConfig, state: State, clips: NewClips) -> Applied:
         states=outputs.get("states"),
         weights={"+".join(used): 1.0},
         missing=tuple(name for name in config.features if name not in used),
-        strangeness=strangeness(trained, used),
+        out_of_distribution=out_of_distribution_distance(trained, used),
     )

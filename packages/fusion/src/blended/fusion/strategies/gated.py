@@ -11,7 +11,14 @@ from blended.fusion.modules.gated import Gated
 from blended.fusion.nested import train_nested
 from blended.fusion.preprocessing import PCAConfig
 from blended.fusion.run import Run
-from blended.fusion.strategies.applied import Applied, NewClips, State, pooled_model, said, strangeness
+from blended.fusion.strategies.applied import (
+    Applied,
+    NewClips,
+    State,
+    out_of_distribution_distance,
+    pooled_model,
+    said,
+)
 from blended.fusion.strategies.fused import Fused, Standardise, fused
 from blended.fusion.strategies.pooled import MakeModule, pooled_problem
 
@@ -56,7 +63,7 @@ def apply_gated(config: GatedConfig, state: State, clips: NewClips) -> Applied:
         states=outputs.get("states"),
         weights={name: float(gates[config.features.index(name)]) for name in used},
         missing=tuple(name for name in config.features if name not in used),
-        strangeness=strangeness(trained, used),
+        out_of_distribution=out_of_distribution_distance(trained, used),
     )
 
 

@@ -194,5 +194,5 @@ def apply_hicmae(config: HiCMAEFusionConfig, state: State, clips: NewClips) -> A
         states=outputs.get("states"),
         weights={"+".join(media.tracks): 1.0},
         missing=tuple(name for name in MODALITY_OF if name not in media.tracks),
-        strangeness={},
+        out_of_distribution={},
     )

@@ -17,7 +17,14 @@ from blended.fusion.nested import Nested, Predicted, inner_fold, train_nested
 from blended.fusion.preprocessing import PCAConfig
 from blended.fusion.run import Run
 from blended.fusion.sources import Change
-from blended.fusion.strategies.applied import Applied, NewClips, State, pooled_model, said, strangeness
+from blended.fusion.strategies.applied import (
+    Applied,
+    NewClips,
+    State,
+    out_of_distribution_distance,
+    pooled_model,
+    said,
+)
 from blended.fusion.strategies.fused import Fused, Standardise, choices
 from blended.fusion.strategies.pooled import pooled_problem
 
@@ -252,7 +259,7 @@ def apply_late(config: LateConfig, state: State, clips: NewClips) -> Applied:
     for name in used:
         trained = pooled_model(state, f"{name}/", [name], clips, config.training, Concatenation)
         outputs[name] = said(trained, len(clips.actors))
-        distances |= strangeness(trained, [name])
+        distances |= out_of_distribution_distance(trained, [name])
     present = np.tile(np.array([[name in used] for name in config.features]), (1, len(clips.actors)))
     with_states = config.weights != "stacking" and all("states" in one for one in outputs.values())
     return Applied(
@@ -260,7 +267,7 @@ def apply_late(config: LateConfig, state: State, clips: NewClips) -> Applied:
         states=combiner(_filled(config, outputs, "states"), present) if with_states else None,
         weights=_weights_of(combiner, config, used),
         missing=tuple(name for name in config.features if name not in used),
-        strangeness=distances,
+        out_of_distribution=distances,
     )
 
 

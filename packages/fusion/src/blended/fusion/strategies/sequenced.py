@@ -86,7 +86,7 @@ def apply_sequenced(
         states=outputs.get("states"),
         weights={"+".join(used): 1.0},
         missing=missing,
-        strangeness={name: sequence_strangeness(source, name) for name in streams},
+        out_of_distribution={name: sequence_distance(source, name) for name in streams},
     )
 
 
@@ -123,7 +123,7 @@ def _nothing(like: Sequences, dim: int) -> Sequences:
     return Sequences(like.values_FD.new_zeros(1, dim), none, none, like.rate_hz)
 
 
-def sequence_strangeness(source: SequenceSource, modality: str) -> Float[np.ndarray, "clip"]:
+def sequence_distance(source: SequenceSource, modality: str) -> Float[np.ndarray, "clip"]:
     """Per clip, the root mean square of its standardised steps; about 1 for clips as in training."""
     sequences, standardise = source.sequences[modality], source.standardisers[modality]
     z_MFD = standardise(sequences.values_FD.expand(len(standardise.mean_MD), -1, -1))

@@ -1,4 +1,4 @@
-"""What runs lean on, for the page: named predictors, and what fusion weighs and attends to."""
+"""What runs rely on, for the page: named predictors, and what fusion weighs and attends to."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from blended.eval.figures.attention import attention_figure
 from blended.eval.figures.importance import pairs_in
 from blended.eval.figures.weights import encoder_weights_figure, gates_figure
+from blended.eval.importance import ALL, Attention, Importance, Weights
 from blended.eval.intervals import Estimate
-from blended.eval.reliance import ALL, Attention, Importance, Weights
 from blended.eval.report.formats import Cell, Column, Table
 
 Draw = Callable[[float], Figure]
@@ -18,7 +18,7 @@ Draw = Callable[[float], Figure]
 
 
 @dataclass(frozen=True, slots=True)
-class Weighing:
+class ShownWeights:
     """Of every kind of weights, those of the highest run that has them."""
 
     weights: Weights = field(default_factory=Weights)
@@ -30,7 +30,7 @@ FIELDS = {"gates": "gates", "encoder_weights": "shares", "attention": "attention
 """Kind of weights, as figures and tables are named -> field of `Weights`."""
 
 
-def weighing_of(runs: Sequence[str], given: Mapping[str, Weights]) -> Weighing:
+def shown_weights(runs: Sequence[str], given: Mapping[str, Weights]) -> ShownWeights:
     """`runs` in the order of their standing."""
     found, names = Weights(), dict[str, str]()
     for kind, part in FIELDS.items():
@@ -38,7 +38,7 @@ def weighing_of(runs: Sequence[str], given: Mapping[str, Weights]) -> Weighing:
             if run in given and len(value := getattr(given[run], part)):
                 found, names[kind] = replace(found, **{part: value}), run
                 break
-    return Weighing(found, names)
+    return ShownWeights(found, names)
 
 
 def weight_figures(weights: Weights | None) -> dict[str, Draw]:
@@ -55,15 +55,15 @@ def weight_figures(weights: Weights | None) -> dict[str, Draw]:
     return found
 
 
-def weight_tables(weighing: Weighing) -> list[Table]:
+def weight_tables(weighted: ShownWeights) -> list[Table]:
     """The numbers of the figures."""
-    weights, found = weighing.weights, list[Table]()
+    weights, found = weighted.weights, list[Table]()
     if weights.gates:
-        found.append(gates_table(weighing.runs["gates"], weights.gates))
+        found.append(gates_table(weighted.runs["gates"], weights.gates))
     if weights.shares:
-        found.append(encoder_weights_table(weighing.runs["encoder_weights"], weights.shares))
+        found.append(encoder_weights_table(weighted.runs["encoder_weights"], weights.shares))
     if weights.attention:
-        found.append(attention_table(weighing.runs["attention"], weights.attention))
+        found.append(attention_table(weighted.runs["attention"], weights.attention))
     return found
 
 

@@ -12,10 +12,10 @@ from blended.eval.figures import (
     png,
 )
 from blended.eval.figures.importance import largest
+from blended.eval.importance import ALL, Attention, Weights
 from blended.eval.intervals import Estimate
-from blended.eval.reliance import ALL, Attention, Weights
 from blended.eval.report.formats import to_csv
-from blended.eval.report.leaning import predictors_table, weighing_of, weight_figures, weight_tables
+from blended.eval.report.importance import predictors_table, shown_weights, weight_figures, weight_tables
 
 WIDTHS = pytest.mark.parametrize("width", [WIDE_INCHES, NARROW_INCHES])
 LAGS = (-0.2, -0.1, 0.0, 0.1, 0.2)
@@ -70,13 +70,13 @@ def test_attention_has_the_mean_of_heads_every_head_and_one_clip(width: float, h
 
 def test_of_every_kind_the_highest_run_that_has_it() -> None:
     given = {"second": Weights(shares=SHARES), "third": Weights(gates=GATES, shares={"x": {"fold0": 1.0}})}
-    found = weighing_of(["first", "second", "third"], given)
+    found = shown_weights(["first", "second", "third"], given)
     assert found.runs == {"encoder_weights": "second", "gates": "third"} and found.weights.shares == SHARES
     assert set(weight_figures(found.weights)) == {"encoder_weights", "gates"}
     assert weight_figures(None) == {}
     tables = {table.name: to_csv(table).splitlines() for table in weight_tables(found)}
     assert tables["encoder_weights"][1].startswith("voice,0.7") and tables["gates"][2].startswith("hap,0.6")
-    heads = weight_tables(weighing_of(["a"], {"a": Weights(attention=ATTENTION)}))[0]
+    heads = weight_tables(shown_weights(["a"], {"a": Weights(attention=ATTENTION)}))[0]
     assert [row[3:6] for row in heads.rows[:2]] == [("1", -0.2, 3.0), ("2", 0.1, 2.0)]
 
 
