@@ -33,6 +33,7 @@ def loaded(code: str) -> set[str]:
     ("module", "spared"),
     [
         ("blended.studies.__main__", (*SLOW, "torch", "numpy", "polars", "pydantic")),
+        ("blended.studies.project", (*SLOW, "torch", "numpy", "polars", "pydantic")),
         ("blended.eval.evaluation", (*SLOW, "torch", "scipy")),
         ("blended.eval.predictions", (*SLOW, "torch", "scipy")),
         ("blended.studies.trial", (*SLOW, "scipy", "torchaudio")),

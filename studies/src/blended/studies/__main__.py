@@ -50,24 +50,12 @@ app.command("verify")(verify.verify)
 app.command("ui")(ui.ui)
 
 
-QUIET = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_LOGGING_LEVEL": "WARNING",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "DO_NOT_TRACK": "1",
-    "DVC_NO_ANALYTICS": "1",
-    "GIT_PYTHON_REFRESH": "quiet",
-}
-"""No library calls home or talks over a progress bar, unless the user's environment says otherwise."""
-
-
 def main() -> None:
     """Runs a command; a user's mistake is one sentence on stderr and exit status 1."""
     from blended.data.errors import InputError
+    from blended.studies.project import quiet_libraries
 
-    for name, value in QUIET.items():
-        os.environ.setdefault(name, value)
+    quiet_libraries()
     try:
         app()
     except InputError as error:

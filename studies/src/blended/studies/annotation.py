@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
+from matplotlib.figure import Figure
 
 from blended.data import InputError
 from blended.data.media import probe, read_audio
 from blended.data.media.streaming import stream_frames
 from blended.data.media.writing import write_video
 from blended.eval.figures.answer import Course, answer_figure, panel
-from blended.eval.figures.saving import save
 from blended.studies.prediction import Answer, Prediction
 from blended.studies.prediction_table import name_of
 
@@ -21,14 +21,14 @@ SOUND_HZ = 48000
 NOTE = "what the expression resembles to a model; says nothing about what a person feels"
 
 
-def picture_of(prediction: Prediction, emotions: Sequence[str], out: Path) -> None:
-    """Writes a frame half way, the answer and, for a long recording, its course as .png or .svg."""
+def picture_of(prediction: Prediction, emotions: Sequence[str]) -> Figure:
+    """A frame half way, the answer and, for a long recording, its course."""
     whole = prediction.whole
     course = None
     if len(prediction.timeline) > 1:
         centres = [(answer.start_seconds + answer.end_seconds) / 2 for answer in prediction.timeline]
         course = Course(np.array(centres), np.stack([answer.calibrated for answer in prediction.timeline]))
-    figure = answer_figure(
+    return answer_figure(
         f"{prediction.path.name}: {name_of(whole.decided) or 'intensities'}",
         emotions,
         whole.calibrated,
@@ -37,7 +37,6 @@ def picture_of(prediction: Prediction, emotions: Sequence[str], out: Path) -> No
         course=course,
         note=NOTE,
     )
-    save(figure, out)
 
 
 def _frame_half_way(prediction: Prediction) -> UInt8[np.ndarray, "height width 3"] | None:

@@ -144,7 +144,7 @@ def checked(path: Path, model: type[P]) -> P:
     try:
         params = model.model_validate(raw)
     except ValidationError as error:
-        raise InputError(f"{path}: " + "; ".join(_problems(error, model))) from error
+        raise InputError(f"{path}: " + "; ".join(problems(error, model))) from error
     _check_source(path, params)
     return params
 
@@ -161,7 +161,8 @@ def _check_source(path: Path, params: CorpusParams) -> None:
     )
 
 
-def _problems(error: ValidationError, model: type[BaseModel]) -> Iterable[str]:
+def problems(error: ValidationError, model: type[BaseModel]) -> Iterable[str]:
+    """A phrase for everything that does not fit a model: misspelt keys with the nearest right one, values."""
     known = {key for inner in _models(model) for key in inner.model_fields}
     for problem in error.errors():
         place = ".".join(str(part) for part in problem["loc"])

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from blended.data.errors import InputError, unknown_name
 from blended.data.labels import Task
@@ -14,7 +14,7 @@ from blended.eval.protocol import Protocol
 from blended.eval.tasks import TASKS
 from blended.fusion.pairs import Nesting
 from blended.fusion.strategies import FusionConfig
-from blended.studies.corpus_params import FeatureParams, check_features, checked
+from blended.studies.corpus_params import FeatureParams, check_features, checked, problems
 
 Missing = Literal["refuse", "drop", "mask"]
 
@@ -102,6 +102,16 @@ class Params(FeatureParams):
         if name not in self.recipes:
             raise unknown_name("recipe", name, self.recipes)
         return self.recipes[name]
+
+
+def recipe_of(given: Recipe | Mapping[str, object]) -> Recipe:
+    """A recipe as it is, or of its fields as params.yaml has them; raises InputError naming what is wrong."""
+    if isinstance(given, Recipe):
+        return given
+    try:
+        return Recipe.model_validate(given)
+    except ValidationError as error:
+        raise InputError(f"recipe: {'; '.join(problems(error, Recipe))}") from error
 
 
 def read_params(path: Path) -> Params:

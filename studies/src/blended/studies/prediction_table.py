@@ -1,15 +1,52 @@
 """Predictions as plain data: JSON for programs, rows for tables."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from blended.data import InputError
+from blended.data import InputError, LabelSpace
+from blended.data.digits import chance
 from blended.data.labels import Mixture
+from blended.data.shown import Shown, shown_table
 from blended.studies.enrolment import Enrolment, check_enrolment, enrol, min_clips
 from blended.studies.media_files import media_files
 from blended.studies.pipeline import PipelineRecord
 from blended.studies.prediction import Answer, Prediction, Predictor, Row
+
+if TYPE_CHECKING:
+    import polars as pl
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Predicted:
+    """What a run says about some recordings."""
+
+    space: LabelSpace
+    predictions: tuple[Prediction, ...]
+
+    def to_frame(self) -> "pl.DataFrame":
+        """A row for every file: `path`, `state`, and per emotion its share in percent (`share_`), its
+        probability (`p_`) and its calibrated one (`calibrated_`); `notes` say what a reader must know."""
+        import polars as pl
+
+        return pl.DataFrame([_values(one, self.space.emotions) for one in self.predictions]).drop("problem")
+
+    def table(self) -> Shown:
+        """What is decided, and calibrated probabilities; notes below."""
+        rows = [
+            (one.path.name, name_of(one.whole.decided), *(chance(p) for p in one.whole.calibrated))
+            for one in self.predictions
+        ]
+        notes = dict.fromkeys(note for one in self.predictions for note in one.notes)
+        return shown_table("", ("file", "decided", *self.space.emotions), rows, *notes)
+
+    def figure(self) -> "Figure":
+        """The answer to the first file: a frame, bars, and the course of a long recording."""
+        from blended.studies.annotation import picture_of
+
+        return picture_of(self.predictions[0], self.space.emotions)
 
 
 def to_json(prediction: Prediction, emotions: Sequence[str]) -> dict[str, Any]:
@@ -94,14 +131,17 @@ def column_names(emotions: Sequence[str]) -> list[str]:
 
 def _row(predictor: Predictor, path: Path, enrolment: Enrolment | None) -> dict[str, Any]:
     emotions = predictor.pipeline.space.emotions
-    empty: dict[str, Any] = dict.fromkeys(column_names(emotions), float("nan"))
-    empty |= {"path": str(path), "state": "", "notes": "", "problem": ""}
     try:
-        found = predictor.predict(path, enrolment=enrolment)
+        return _values(predictor.predict(path, enrolment=enrolment), emotions)
     except InputError as error:
-        return {**empty, "problem": str(error)}
+        empty: dict[str, Any] = dict.fromkeys(column_names(emotions), float("nan"))
+        return {**empty, "path": str(path), "state": "", "notes": "", "problem": str(error)}
+
+
+def _values(found: Prediction, emotions: Sequence[str]) -> dict[str, Any]:
     shares = dict(ranked(found.whole.decided))
-    values = {f"share_{emotion}": shares.get(emotion, 0.0) for emotion in emotions}
+    values: dict[str, Any] = {"path": str(found.path), "state": name_of(found.whole.decided)}
+    values |= {f"share_{emotion}": shares.get(emotion, 0.0) for emotion in emotions}
     values |= {f"p_{name}": p for name, p in named(found.whole.probabilities, emotions).items()}
     values |= {f"calibrated_{name}": p for name, p in named(found.whole.calibrated, emotions).items()}
-    return {**empty, **values, "state": name_of(found.whole.decided), "notes": "; ".join(found.notes)}
+    return {**values, "notes": "; ".join(found.notes), "problem": ""}

@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -169,6 +169,22 @@ def extract_features(
             engine=engine,
             max_failures=params.max_failures if max_failures is None else max_failures,
         )
+
+
+def is_extracted(name: str, params: FeatureParams, index: "Index", folders: Folders) -> bool:
+    """Whether there are finished features of an encoder, made from these clips with its settings and code."""
+    from blended.data.store import FeatureStore
+    from blended.encoders.encoder import RANDOM
+    from blended.encoders.extract import identity_of
+
+    (encoder,) = encoders_of([name], params)
+    folder = folders.features(index.corpus.name) / encoder.name
+    try:
+        made = FeatureStore(folder).identity
+    except InputError:
+        return False
+    expected = identity_of(encoder, index.corpus_hash, RANDOM if encoder.weighted else None)
+    return not replace(made, weights=expected.weights).differences(expected)
 
 
 def encoders_of(names: Sequence[str], params: FeatureParams) -> "list[EncoderConfig]":

@@ -95,6 +95,13 @@ def bytes_progress(title: str) -> Generator[Callable[[int, int | None], None]]:
         yield move
 
 
+@contextmanager
+def working(title: str) -> Generator[Callable[[str], None]]:
+    """A moving sign that work goes on, with the last sentence that was said about it."""
+    with STDERR.status(title) as status:
+        yield lambda sentence: status.update(f"{title}: {sentence}")
+
+
 def say(message: str) -> None:
     """A line of log."""
     STDERR.print(message, style="dim", highlight=False)

@@ -54,8 +54,8 @@ MAX_KEPT_BYTES = 2**30
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Recipe:
-    """A recipe with what it is made from."""
+class Planned:
+    """A run as it would be made now: its config with the data, the features and the code that there are."""
 
     name: str
     config: TrialConfig
@@ -70,13 +70,13 @@ class Recipe:
         return self.folders.run(self.config.corpus, self.name)
 
 
-def opened(name: str, params: Params, folders: Folders) -> Recipe:
+def opened(name: str, params: Params, folders: Folders) -> Planned:
     """The recipe as it would be trained now; raises InputError for features that are not there or stale."""
     config = trial.trial_config(params, name)
     index = read_index(folders.index(params.corpus))
     stores = trial.open_stores(config, index, folders)
     trial.check_trained(stores, params)
-    return Recipe(name, config, index, stores, versions(config, index, stores), folders)
+    return Planned(name, config, index, stores, versions(config, index, stores), folders)
 
 
 def train_recipes(
@@ -121,21 +121,26 @@ def _in_process(name: str, root: Path, device: str, again: bool) -> list[str]:
 
 
 def train_recipe(name: str, folders: Folders, *, log: Log, device: str, again: bool = False) -> list[str]:
-    """Makes a recipe's run complete, or leaves it as it is where it is; a sentence where it was computed.
+    """`complete` for a recipe of params.yaml; that its run is kept is told at once the next time."""
+    made_from = kept.inputs(folders, name)
+    planned = opened(name, read_params(folders.params), folders)
+    made = complete(planned, log=log, device=device, again=again)
+    kept.remember(folders, name, made_from)
+    return [] if made is None else [made]
+
+
+def complete(planned: Planned, *, log: Log, device: str, again: bool = False) -> str | None:
+    """Makes a run complete, or leaves it as it is where it is; a sentence where it was computed.
 
     `again` trains in any case. Of several processes that train the same, one does and the others wait.
     """
+    checkpoints = planned.folders.checkpoints(planned.versions.training)
+    run = f"run-{hashlib.sha256(planned.name.encode()).hexdigest()[:16]}"
     # First the run, whose folder other versions of the recipe share; then the training, which others share.
-    with _lock(folders, f"run-{hashlib.sha256(name.encode()).hexdigest()[:16]}"):
-        made_from = kept.inputs(folders, name)
-        recipe = opened(name, read_params(folders.params), folders)
-        checkpoints = folders.checkpoints(recipe.versions.training)
-        with _lock(folders, checkpoints.name):
-            if again:
-                shutil.rmtree(checkpoints, ignore_errors=True)
-            made = [] if not again and _is_there(recipe, log) else [_made(recipe, checkpoints, log, device)]
-        kept.remember(folders, name, made_from)
-    return made
+    with _lock(planned.folders, run), _lock(planned.folders, checkpoints.name):
+        if again:
+            shutil.rmtree(checkpoints, ignore_errors=True)
+        return None if not again and _is_there(planned, log) else _made(planned, checkpoints, log, device)
 
 
 def _lock(folders: Folders, name: str, timeout_seconds: float = -1) -> FileLock:
@@ -144,57 +149,59 @@ def _lock(folders: Folders, name: str, timeout_seconds: float = -1) -> FileLock:
     return FileLock(folder / f"{name}.lock", timeout=timeout_seconds)
 
 
-def _is_there(recipe: Recipe, log: Log) -> bool:
+def _is_there(planned: Planned, log: Log) -> bool:
     """Whether there is a run that needs no model to be complete; its figures are drawn where they are old."""
     from blended.studies.single_run import drawn
 
-    if faults := run_faults(recipe.folder):
+    if faults := run_faults(planned.folder):
         for fault in faults:
             log(f"{fault}: the run is made anew")
         return False
-    made = _versions_in(recipe.folder)
-    if made is None or replace(made, figures=recipe.versions.figures) != recipe.versions:
+    made = _versions_in(planned.folder)
+    if made is None or replace(made, figures=planned.versions.figures) != planned.versions:
         return False
-    if not is_checked(recipe.folder / ARTIFACTS):
-        log(f"{recipe.folder} was made before checksums, so that its files may be damaged: it is made anew")
+    if not is_checked(planned.folder / ARTIFACTS):
+        log(f"{planned.folder} was made before checksums, so that its files may be damaged: it is made anew")
         return False
-    if made == recipe.versions:
-        log(f"{recipe.name}: nothing that it depends on has changed; kept")
+    if made == planned.versions:
+        log(f"{planned.name}: nothing that it depends on has changed; kept")
         return True
-    run = runs.read_run(recipe.folder, recipe.index.corpus.space)
+    run = runs.read_run(planned.folder, planned.index.corpus.space)
     if run is None:
         return False
-    pictures = drawn(run, recipe.index.corpus)
-    open_run(recipe.folder)
-    runs.write_pictures(recipe.folder, pictures)
+    pictures = drawn(run, planned.index.corpus)
+    open_run(planned.folder)
+    runs.write_pictures(planned.folder, pictures)
     if run.run_id is not None:
-        tracking.replace_figures(run.run_id, pictures, tracking.default_uri(recipe.folders.root))
-    runs.finish_run(recipe.folder, replace(run, versions=recipe.versions))
-    log(f"{recipe.name}: only what draws figures has changed; drawn anew")
+        tracking.replace_figures(run.run_id, pictures, tracking.default_uri(planned.folders.root))
+    runs.finish_run(planned.folder, replace(run, versions=planned.versions))
+    log(f"{planned.name}: only what draws figures has changed; drawn anew")
     return True
 
 
-def _made(recipe: Recipe, checkpoints: Path, log: Log, device: str) -> str:
+def _made(planned: Planned, checkpoints: Path, log: Log, device: str) -> str:
     started = time.monotonic()
-    before = _versions_in(recipe.folder)
-    result = trial.run(recipe.config, log=log, device=device, folders=recipe.folders, checkpoints=checkpoints)
-    result = explained(result, named_predictors(recipe.config, recipe.stores, log))
-    _keep(result, recipe, device, time.monotonic() - started)
-    _tidy(recipe, before, checkpoints)
+    before = _versions_in(planned.folder)
+    result = trial.run(
+        planned.config, log=log, device=device, folders=planned.folders, checkpoints=checkpoints
+    )
+    result = explained(result, named_predictors(planned.config, planned.stores, log))
+    _keep(result, planned, device, time.monotonic() - started)
+    _tidy(planned, before, checkpoints)
     words = TASKS[result.corpus.space.task].headline.words
-    return f"{recipe.name}: {result.cross_fold.protocol.label}: {words} {result.headline}"
+    return f"{planned.name}: {result.cross_fold.protocol.label}: {words} {result.headline}"
 
 
-def _keep(result: TrialResult, recipe: Recipe, device: str, seconds: float) -> None:
+def _keep(result: TrialResult, planned: Planned, device: str, seconds: float) -> None:
     """Writes the run's files, tracks it, and then writes the record that makes it complete."""
     from blended.studies.single_run import drawn
 
-    folder, folders = recipe.folder, recipe.folders
-    run = runs.stored(result, recipe.name, recipe.versions)
-    runs.write_run(folder, recipe.name, result)
+    folder, folders = planned.folder, planned.folders
+    run = runs.stored(result, planned.name, planned.versions)
+    runs.write_run(folder, planned.name, result)
     commit = provenance.git_commit(folders.root)
-    made = {name: store.identity for name, store in recipe.stores.items()}
-    record = pipeline.pipeline_record(result, recipe.name, recipe.index, commit, made)
+    made = {name: store.identity for name, store in planned.stores.items()}
+    record = pipeline.pipeline_record(result, planned.name, planned.index, commit, made)
     files = pipeline.write_pipeline(folder / ARTIFACTS, record, result.decision)
     pictures = drawn(run, result.corpus)
     runs.write_pictures(folder, pictures)
@@ -204,8 +211,8 @@ def _keep(result: TrialResult, recipe: Recipe, device: str, seconds: float) -> N
     uri = tracking.default_uri(folders.root)
     run_id = tracking.log_trial(
         result,
-        versions=recipe.versions,
-        recipe=recipe.name,
+        versions=planned.versions,
+        recipe=planned.name,
         experiment=result.config.corpus,
         uri=uri,
         root=folders.root,
@@ -221,23 +228,21 @@ def _keep(result: TrialResult, recipe: Recipe, device: str, seconds: float) -> N
     runs.finish_run(folder, replace(run, run_id=run_id))
 
 
-def _tidy(recipe: Recipe, before: Versions | None, checkpoints: Path) -> None:
+def _tidy(planned: Planned, before: Versions | None, checkpoints: Path) -> None:
     """Removes the models of the run that was replaced, unless another run was trained with them; and the new
     ones where they are too large to keep."""
     if sum(file.stat().st_size for file in checkpoints.rglob("*") if file.is_file()) > MAX_KEPT_BYTES:
         shutil.rmtree(checkpoints, ignore_errors=True)
-    if before is None or before.training == recipe.versions.training:
+    if before is None or before.training == planned.versions.training:
         return
-    others = (_versions_in(folder) for folder in recipe.folder.parent.iterdir() if folder.is_dir())
-    planned = (recipe.folders.plans(recipe.config.corpus) / "recipes").glob("*.json")
+    others = (_versions_in(folder) for folder in planned.folder.parent.iterdir() if folder.is_dir())
+    plans = (planned.folders.plans(planned.config.corpus) / "recipes").glob("*.json")
     used = {made.training for made in others if made is not None}
-    if before.training in used or any(before.training in plan.read_text() for plan in planned):
+    if before.training in used or any(before.training in plan.read_text() for plan in plans):
         return
-    old = recipe.folders.checkpoints(before.training)
-    with (
-        suppress(Timeout),
-        _lock(recipe.folders, old.name, timeout_seconds=0.0),
-    ):  # Somebody trains on: nothing is removed.
+    old = planned.folders.checkpoints(before.training)
+    # While somebody trains on, nothing is removed.
+    with suppress(Timeout), _lock(planned.folders, old.name, timeout_seconds=0.0):
         shutil.rmtree(old, ignore_errors=True)
 
 

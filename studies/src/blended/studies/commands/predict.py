@@ -146,11 +146,12 @@ def _annotate(
     video_out: Path | None,
     png_out: Path | None,
 ) -> None:
+    from blended.eval.figures.saving import save
     from blended.studies.annotation import annotate_video, picture_of
 
     emotions = predictor.pipeline.space.emotions
     for prediction in predictions:
         if png_out is not None:
-            picture_of(prediction, emotions, png_out)
+            save(picture_of(prediction, emotions), png_out)
         if video_out is not None:
             annotate_video(prediction, emotions, video_out)
