@@ -19,7 +19,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from blended.data.errors import InputError, unknown_name
 from blended.studies.folders import Folders
 
 if TYPE_CHECKING:
@@ -100,9 +99,10 @@ class Project:
         """The run of a recipe: trained, decided and scored unless it is there already.
 
         A recipe is a name in params.yaml, or a `Recipe` or a mapping of its fields, whose run is called
-        `name` (by default after what it holds). `again` trains in any case. The run is stored and tracked as by
-        `blended train`. Raises InputError for a recipe that does not exist or says what cannot be.
+        `name` (by default after what it holds). `again` trains in any case. The run is stored and tracked as
+        by `blended train`. Raises InputError for a recipe that does not exist or says what cannot be.
         """
+        from blended.data.errors import InputError
         from blended.studies.params import recipe_of
         from blended.studies.progress import working
         from blended.studies.training import complete, opened
@@ -131,6 +131,7 @@ class Project:
 
     def run(self, name: str, *, corpus: str | None = None) -> "StoredRun":
         """A finished run by its name; raises InputError where there is none."""
+        from blended.data.errors import unknown_name
         from blended.studies.runs import read_run
 
         index = self._index(corpus)
@@ -246,6 +247,7 @@ class Project:
 def _brought(name: str | None, source: Path, params: "Params") -> tuple[str, "Params"]:
     """The name of a corpus that is brought in, and params with its source."""
     from blended.data.corpora import own_name
+    from blended.data.errors import InputError
     from blended.studies.corpus_params import CorpusChoices, CorpusSource
 
     name = own_name(name or "table", source)
