@@ -26,7 +26,7 @@ from blended.data import Corpus, Mixture, Scores
 from blended.data.corpora.blemore import SPACE
 from blended.data.index import read_index
 from blended.data.store import FeatureStore
-from blended.encoders.threads import one_thread
+from blended.encoders.device import one_thread
 from blended.eval.comparison import Answers, compare
 from blended.eval.evaluation import Evaluation, evaluate
 from blended.eval.evidence import Evidence, gather

@@ -26,7 +26,7 @@ from sklearn.preprocessing import StandardScaler
 from torch.utils.data import DataLoader, TensorDataset
 
 from blended.data.corpora.blemore import SPACE
-from blended.encoders.threads import one_thread
+from blended.encoders.device import one_thread
 from blended.eval.decisions.thresholds import GRID
 from blended.eval.evaluation import Evaluation
 from blended.fusion.config import TrainingConfig

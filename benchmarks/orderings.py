@@ -19,7 +19,7 @@ from sklearn.metrics import roc_auc_score
 from blended.data import Corpus
 from blended.data.index import read_index
 from blended.data.store import FeatureStore
-from blended.encoders.threads import one_thread
+from blended.encoders.device import one_thread
 from blended.eval.evaluation import evaluate
 from blended.eval.intervals import Spread, mean_of, score_spread
 from blended.eval.metrics import correctness

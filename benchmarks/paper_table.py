@@ -24,7 +24,7 @@ import yaml
 from planted import planted_features, planted_labels
 from pydantic import TypeAdapter
 
-from blended.encoders.threads import one_thread
+from blended.encoders.device import one_thread
 from blended.fusion.run import Run
 from blended.fusion.sequences import Sequences
 from blended.fusion.strategies import FUSIONS, FusionConfig, fit

@@ -17,8 +17,8 @@ import numpy as np
 
 from blended.data import Features
 from blended.data.store import FeatureStore, Identity, StoreWriter, write_shard
+from blended.encoders.device import one_thread
 from blended.encoders.pooling import PERCENTILES, items_of_store, pool_store
-from blended.encoders.threads import one_thread
 
 NUM_STEPS, DIM = 300, 1024
 

@@ -15,7 +15,7 @@ from numpy import ndarray
 from threadpoolctl import threadpool_info
 
 from blended.data.corpora.blemore import SPACE
-from blended.encoders.threads import one_thread
+from blended.encoders.device import one_thread
 from blended.eval.decisions import DECISIONS, FitOptions
 from blended.eval.decisions.frozen import freeze, thaw
 from blended.eval.evidence import Evidence

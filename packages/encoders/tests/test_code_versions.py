@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from blended.data.code_versions import Sources, installed
-from blended.encoders.code_versions import code_version, pooling_version
+from blended.encoders.identity import code_version, pooling_version
 from blended.encoders.table import encoder_config
 
 NAMES = ("logmel", "wavlm-large", "hubert-large", "clip", "imagebind-audio", "hicmae")
@@ -39,11 +39,11 @@ def _versions(folder: Path) -> dict[str, str]:
         ("blended.encoders/speech.py", "def build_speech(", SPEECH),
         ("blended.encoders/speech_norm.py", "class MaskedGroupNorm", SPEECH),  # Imported within a function.
         # Sound shares the network of pictures, and so its file.
-        ("blended.encoders/frames_network.py", "def encode_pictures(", {*PICTURES}),
+        ("blended.encoders/pictures.py", "def encode_pictures(", {*PICTURES}),
         ("blended.encoders/faces/detecting.py", "def find_faces(", {"clip+faces"}),
         ("blended.encoders/networks/imagebind.py", "class Trunk(", {"imagebind-audio"}),
         ("blended.encoders/networks/hicmae/network.py", "class Encoder(", {"hicmae"}),
-        ("blended.encoders/spectrogram.py", "def spectrogram(", {"imagebind-audio", "hicmae"}),
+        ("blended.encoders/sound.py", "def spectrogram(", {"imagebind-audio", "hicmae"}),
         ("blended.data.media/colours.py", "class Painter", {*PICTURES, "hicmae"}),
         ("blended.data.media/audio.py", "def to_mono(", {*CONFIGS} - PICTURES),
         ("blended.encoders/extract.py", "def extract(", set[str]()),
@@ -70,7 +70,7 @@ def test_an_edit_concerns_those_that_lead_to_it(
 
 def test_no_network_library_is_loaded_for_it() -> None:
     program = (
-        "import sys; from blended.encoders.code_versions import code_version; "
+        "import sys; from blended.encoders.identity import code_version; "
         "from blended.encoders.table import encoder_config; "
         "print(code_version(encoder_config('wavlm-large')), 'torch' in sys.modules)"
     )

@@ -17,9 +17,8 @@ from blended.data import Clip, Features, InputError
 from blended.data.media import Waveform
 from blended.data.store import FeatureStore
 from blended.encoders import AudioStream, Summary, encoder_config, extract, identity_of, pool_store
-from blended.encoders.ahead import ahead
 from blended.encoders.encoder import DType, Encoded, Modality
-from blended.encoders.shards import Job, Task, built_encoder, run_job, run_jobs
+from blended.encoders.shards import Job, Task, ahead, built_encoder, run_job, run_jobs
 from toys.clips import write_clip
 
 NAMES = ("motion", "face", "prosody")

@@ -8,7 +8,7 @@ import pytest
 
 from blended.data.media import Frames
 from blended.encoders.face import NOISE_GRADIENT, FaceConfig
-from blended.encoders.grey import grey
+from blended.encoders.pictures import grey
 
 
 def frames(num_frames: int, side: int) -> Frames:

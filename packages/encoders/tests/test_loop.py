@@ -16,8 +16,6 @@ from blended.data import Clip, Features, InputError
 from blended.data.media import Waveform
 from blended.data.store import FeatureStore
 from blended.encoders import AudioStream, extract
-from blended.encoders.ahead import ahead
-from blended.encoders.bucketing import by_length
 from blended.encoders.device import (
     DeviceMemoryError,
     compile_network,
@@ -26,7 +24,7 @@ from blended.encoders.device import (
     utilisation_percent,
 )
 from blended.encoders.encoder import RANDOM, DType, Encoded, Modality
-from blended.encoders.shards import built_encoder
+from blended.encoders.shards import ahead, built_encoder, by_length
 from toys.clips import write_clip
 
 TENTHS = (9, 3, 7, 1, 8, 2, 6, 4, 5)

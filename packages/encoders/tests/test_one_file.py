@@ -9,8 +9,8 @@ import pytest
 from blended.data import Clip, InputError
 from blended.data.store import FeatureStore
 from blended.encoders import encoder_config, extract, one_file, pool_store
+from blended.encoders.device import one_thread
 from blended.encoders.one_file import Built, cut, decode, encode
-from blended.encoders.threads import one_thread
 from toys.clips import write_clip
 
 NAMES = ("logmel", "prosody", "motion", "face")

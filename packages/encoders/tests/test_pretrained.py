@@ -17,11 +17,11 @@ from blended.encoders import (
     dinov2,
     encoder_config,
     hicmae,
-    imagebind_audio,
-    imagebind_vision,
+    imagebind,
     videomae2,
     videoswin,
 )
+from blended.encoders.device import num_parameters
 from blended.encoders.encoder import RANDOM, AudioStream, AudioVisual, AudioVisualStream, Encoder, VideoStream
 from blended.encoders.networks.config import VIDEOMAE2_SIZES, BlockConfig, ImageBindConfig, VideoMAEv2Config
 from blended.encoders.networks.hicmae.config import BACKBONES, BackboneConfig, FinetuneConfig, StreamConfig
@@ -29,12 +29,10 @@ from blended.encoders.networks.hicmae.network import HiCMAEClassifier
 from blended.encoders.networks.hicmae.pretrain import HiCMAEAutoencoder
 from blended.encoders.networks.imagebind import ImageBind
 from blended.encoders.networks.videomae2 import VideoMAEv2
-from blended.encoders.preparing import Preparation
-from blended.encoders.running import num_parameters
-from blended.encoders.spectrogram import spectrogram
+from blended.encoders.pictures import Preparation, Windows
+from blended.encoders.sound import spectrogram
 from blended.encoders.table import ENCODERS
 from blended.encoders.weights import Pretrained
-from blended.encoders.windows_network import Windows
 from toys.clips import brightness_at, write_clip
 
 VARIANTS: list[Any] = [
@@ -267,7 +265,7 @@ TINY_BIND = ImageBindConfig(
 
 
 @pytest.fixture
-def imagebind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[ImageBind, Path]:
+def tiny_imagebind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[ImageBind, Path]:
     """A tiny network with both trunks, and its official file with a third modality."""
 
     class Tiny:
@@ -275,7 +273,7 @@ def imagebind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[ImageBin
         def model_validate(given: dict[str, int]) -> ImageBindConfig:
             return TINY_BIND.model_copy(update=given)
 
-    monkeypatch.setattr(imagebind_vision, "ImageBindConfig", Tiny)
+    monkeypatch.setattr(imagebind, "ImageBindConfig", Tiny)
     whole = ImageBind(TINY_BIND).eval()
     whole.load_state_dict(random_state(whole))
     state = {n: v.clone() for n, v in whole.state_dict().items()}
@@ -284,11 +282,11 @@ def imagebind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[ImageBin
     return whole, tmp_path / "imagebind_huge.pth"
 
 
-def test_imagebind_pictures(imagebind: tuple[ImageBind, Path]):
-    whole, file = imagebind
+def test_imagebind_pictures(tiny_imagebind: tuple[ImageBind, Path]):
+    whole, file = tiny_imagebind
     encoder: Any = encoder_config("imagebind-vision").build(weights=file)
     values = encoder.encode([pictures(3)])[0]["output"].values
-    preparation = imagebind_vision.PREPARATION
+    preparation = imagebind.PREPARATION
     with torch.inference_mode():
         expected = whole.vision(preparation.normalised(preparation.pixels(pictures(3).values))).numpy()
     np.testing.assert_allclose(values, expected, atol=1e-5)
@@ -296,8 +294,8 @@ def test_imagebind_pictures(imagebind: tuple[ImageBind, Path]):
     assert not any(".audio." in name for name in encoder.network.state_dict())
 
 
-def test_imagebind_sounds(imagebind: tuple[ImageBind, Path]):
-    whole, file = imagebind
+def test_imagebind_sounds(tiny_imagebind: tuple[ImageBind, Path]):
+    whole, file = tiny_imagebind
     encoder: Any = encoder_config({"name": "imagebind-audio", "stride_seconds": 1.0}).build(weights=file)
     item = sound(3.6)
     values = encoder.encode([item, sound(0.3)])[0]["output"].values
@@ -306,7 +304,7 @@ def test_imagebind_sounds(imagebind: tuple[ImageBind, Path]):
     with torch.inference_mode():
         expected = whole.audio(torch.from_numpy(bank.astype(np.float32))[None, None])[0].numpy()
     np.testing.assert_allclose(values[1], expected, atol=1e-4)
-    assert imagebind_audio.spectrograms(item, 1.0).shape == (3, 1, 128, 204)
+    assert imagebind.spectrograms(item, 1.0).shape == (3, 1, 128, 204)
     assert not any(".vision." in name for name in encoder.network.state_dict())
 
 

@@ -16,8 +16,8 @@ from torchaudio.models.wav2vec2.utils import import_huggingface_model
 from blended.data import InputError
 from blended.data.media import Waveform
 from blended.encoders import encoder_config, hubert, wav2vec2, wavlm
+from blended.encoders.device import num_parameters
 from blended.encoders.encoder import RANDOM
-from blended.encoders.running import num_parameters
 from blended.encoders.speech import (
     LARGE,
     Architecture,

@@ -8,9 +8,8 @@ import pytest
 from blended.data import InputError
 from blended.encoders.encoder import AudioStream, AudioVisual, AudioVisualStream
 from blended.encoders.hicmae import PREPARATION, spectrograms
-from blended.encoders.preparing import picture_stream
-from blended.encoders.spectrogram import RATE_HZ
-from blended.encoders.windows_network import Windows
+from blended.encoders.pictures import Windows, picture_stream
+from blended.encoders.sound import RATE_HZ
 from blended.fusion.clip_media import ClipPreparation, prepared_clip
 from blended.fusion.hicmae_sizes import backbone_of, preparation_of
 from toys.clips import brightness_at, write_clip

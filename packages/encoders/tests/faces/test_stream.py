@@ -15,11 +15,11 @@ from blended.data.media import MediaError, read_frames
 from blended.data.media.writing import write_video
 from blended.data.store import FeatureStore
 from blended.encoders import VideoStream, encoder_config, extract, identity_of, pool_store
-from blended.encoders.code_versions import code_version
+from blended.encoders.device import one_thread
 from blended.encoders.faces import FaceCrop, FaceStream, pictures, stream
 from blended.encoders.faces.stream import cut_square, face_track
+from blended.encoders.identity import code_version
 from blended.encoders.one_file import decode, encode
-from blended.encoders.threads import one_thread
 from toys.clips import write_clip
 
 PORTRAIT = data.astronaut()[40:220, 130:310]

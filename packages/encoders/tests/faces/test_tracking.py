@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from blended.encoders.faces.detecting import Box
-from blended.encoders.faces.tracking import Track, follow
+from blended.encoders.faces.detecting import Box, Track, follow
 
 SECONDS = [k / 4 for k in range(20)]
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from blended.encoders.networks.config import ImageBindConfig, videomae2_config_of_size
+from blended.encoders.networks.config import VIDEOMAE2_SIZES, ImageBindConfig
 from blended.encoders.networks.hicmae.config import FinetuneConfig, backbone_of_size, pretrain_config_of_size
 from blended.encoders.networks.hicmae.network import HiCMAEClassifier
 from blended.encoders.networks.hicmae.pretrain import HiCMAEAutoencoder
@@ -40,7 +40,7 @@ def test_hicmae_autoencoder_shares_the_encoders_of_the_classifier() -> None:
 def test_videomae2_base() -> None:
     """The weights on Hugging Face (OpenGVLab/VideoMAEv2-Base, no head) are 345 MB of float32."""
     with torch.device("meta"):
-        network = VideoMAEv2(videomae2_config_of_size("base"))
+        network = VideoMAEv2(VIDEOMAE2_SIZES["base"])
     assert round(4 * count(network) / 1e6) == 345
     assert count(network) == 86_227_200
 
@@ -52,7 +52,7 @@ def test_videomae2_giant() -> None:
     token, positions, a norm before the blocks and a projection to 1024.
     """
     with torch.device("meta"):
-        network = VideoMAEv2(videomae2_config_of_size("giant"))
+        network = VideoMAEv2(VIDEOMAE2_SIZES["giant"])
     dim = 1408
     less = dim * 3 * 14 * 14 + dim
     more = 40 * dim + dim + (1 + 16 * 16) * dim + 2 * dim + dim * 1024

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from blended.data.errors import InputError
-from blended.encoders.networks.config import BlockConfig, VideoMAEv2Config, videomae2_config_of_size
+from blended.encoders.networks.config import BlockConfig, VideoMAEv2Config
 from blended.encoders.networks.videomae2 import VideoMAEv2
 from toys.official_networks import videomae2_config
 
@@ -90,9 +90,3 @@ def test_official_arguments() -> None:
         videomae2_config({"all_frames": 16, "num_frames": 16})
     with pytest.raises(InputError, match="cosine attention learns its factor"):
         videomae2_config({"cos_attn": True, "qk_scale": 0.1})
-
-
-def test_a_misspelt_size_is_answered_with_the_right_one() -> None:
-    assert videomae2_config_of_size("giant").embed_dim == 1408
-    with pytest.raises(InputError, match="unknown VideoMAEv2 size 'gaint': did you mean 'giant'"):
-        videomae2_config_of_size("gaint")

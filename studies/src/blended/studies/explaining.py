@@ -15,7 +15,7 @@ from torch import Tensor
 
 from blended.data import Mixture
 from blended.data.labels import set_name
-from blended.encoders.threads import one_thread
+from blended.encoders.device import one_thread
 from blended.eval.evaluation import Evaluation
 from blended.eval.evidence import Evidence
 from blended.eval.importance import ALL, Importance

@@ -12,7 +12,7 @@ from torch import Tensor
 from blended.data import Corpus, InputError
 from blended.data.errors import some
 from blended.data.store import FeatureStore
-from blended.encoders.layers import parse_feature_reference
+from blended.encoders.names import parse_feature_reference
 from blended.encoders.pooling import pool_store, read_layers
 from blended.fusion.inputs import Inputs
 from blended.fusion.media import Media

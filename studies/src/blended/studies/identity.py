@@ -23,8 +23,7 @@ SAID = (
     "blended.data.code_versions",
     "blended.data.corpora",
     "blended.data.foreign",
-    "blended.encoders.code_versions",
-    "blended.encoders.extract",
+    "blended.encoders.identity",
     "blended.encoders.table",
     "blended.studies.identity",
 )

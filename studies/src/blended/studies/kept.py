@@ -15,7 +15,7 @@ from ruamel.yaml import YAML, YAMLError
 
 from blended.data.atomic import write_text
 from blended.data.code_versions import installed
-from blended.encoders.folder_names import folder_name
+from blended.encoders.names import folder_name
 from blended.studies.folders import Folders
 
 

@@ -14,7 +14,7 @@ from blended.data.index import Index
 from blended.data.labels import LabelSpace
 from blended.data.shown import Shown, shown_table
 from blended.data.store import FeatureStore
-from blended.encoders.layers import parse_feature_reference
+from blended.encoders.names import parse_feature_reference
 from blended.encoders.pooling import pool_store, read_layers
 from blended.studies.folders import Folders
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from blended.data.errors import InputError, unknown_name
 from blended.data.labels import Task
-from blended.encoders.layers import parse_feature_reference
+from blended.encoders.names import parse_feature_reference
 from blended.eval.normalisation import MIN_ENROL_CLIPS
 from blended.eval.protocol import Protocol
 from blended.eval.tasks import TASKS

@@ -23,7 +23,7 @@ from blended.data.atomic import write_text
 from blended.data.index import Index
 from blended.data.manifest import check_manifest
 from blended.data.store import Identity
-from blended.encoders.code_versions import code_version
+from blended.encoders.identity import code_version
 from blended.encoders.table import encoder_config
 from blended.eval.calibration import fit_temperature
 from blended.eval.decisions.frozen import freeze, thaw

@@ -39,7 +39,7 @@ TRAINING = ("blended.encoders", "blended.fusion", "blended.studies.trial", "blen
 
 def write_code_plans(params: FeatureParams, folders: Folders) -> None:
     """Versions of the code of all stages but training, which takes features to tell."""
-    from blended.encoders.code_versions import code_version as version_of_encoder
+    from blended.encoders.identity import code_version as version_of_encoder
     from blended.encoders.table import encoder_config
 
     of_corpus: Chosen = {"blended.data.corpora:CORPORA": {params.corpus, "table"}}

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from blended.data import InputError, Mixture, Scores
 from blended.data.media import MediaError
 from blended.data.people import ENOUGH_FOR_SCORES
+from blended.encoders.device import one_thread
 from blended.encoders.encoder import RANDOM, Encoder, EncoderConfig
 from blended.encoders.one_file import (
     Chosen,
@@ -27,7 +28,6 @@ from blended.encoders.one_file import (
 )
 from blended.encoders.sliding import Sliding, slide
 from blended.encoders.table import encoder_config
-from blended.encoders.threads import one_thread
 from blended.encoders.weights import UNTRAINED, checksum, default_folder, resolve
 from blended.eval.calibration import heated
 from blended.eval.evidence import Evidence, gather

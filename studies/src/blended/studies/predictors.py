@@ -12,7 +12,7 @@ from blended.data import InputError
 from blended.data.foreign.importing import PROVENANCE_NAME
 from blended.data.store import FeatureStore
 from blended.encoders.encoder import EncoderConfig
-from blended.encoders.layers import parse_feature_reference
+from blended.encoders.names import parse_feature_reference
 from blended.encoders.pooling import STATISTICS
 from blended.encoders.table import encoder_config
 from blended.fusion.strategies import FUSIONS

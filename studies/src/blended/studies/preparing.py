@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from blended.data.finding import Finding
     from blended.data.index import Index
     from blended.encoders.encoder import EncoderConfig
-    from blended.encoders.engines import Engine
+    from blended.encoders.extract import Engine
 
 Log = Callable[[str], None]
 Bar = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
@@ -175,7 +175,7 @@ def is_extracted(name: str, params: FeatureParams, index: "Index", folders: Fold
     """Whether there are finished features of an encoder, made from these clips with its settings and code."""
     from blended.data.store import FeatureStore
     from blended.encoders.encoder import RANDOM
-    from blended.encoders.extract import identity_of
+    from blended.encoders.identity import identity_of
 
     (encoder,) = encoders_of([name], params)
     folder = folders.features(index.corpus.name) / encoder.name
@@ -206,7 +206,7 @@ def fetched_weights() -> Path:
 
 def sizes_in_words(configs: "Sequence[EncoderConfig]", index: "Index") -> list[str]:
     """What the features will take on disk, before anything is computed."""
-    from blended.encoders.sizes import size_in_words
+    from blended.encoders.table import size_in_words
 
     seconds = [length for length in index.table["duration_seconds"] if length is not None]
     return [words for config in configs if (words := size_in_words(config, seconds))]

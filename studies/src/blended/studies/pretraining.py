@@ -10,7 +10,7 @@ import torch
 from blended.data import InputError
 from blended.data.digits import plain
 from blended.data.index import read_index
-from blended.encoders.threads import one_thread
+from blended.encoders.device import one_thread
 from blended.fusion.parallel import Parallel
 from blended.fusion.pretraining import PretrainingConfig, pretrain, write_pretrained
 from blended.fusion.run import Batched, Run

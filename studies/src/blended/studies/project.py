@@ -204,7 +204,7 @@ class Project:
 
     def _have(self, features: Iterable[str], index: "Index") -> None:
         """Encodes or imports features that are not there, or were made otherwise."""
-        from blended.encoders.layers import parse_feature_reference
+        from blended.encoders.names import parse_feature_reference
         from blended.studies.preparing import extract_features, import_foreign_features, is_extracted
         from blended.studies.progress import clips_progress
 
@@ -262,7 +262,7 @@ def _brought(name: str | None, source: Path, params: "Params") -> tuple[str, "Pa
 
 def _with_encoders(params: "Params", features: Iterable[str]) -> "Params":
     """With encoders that params.yaml does not name, in their usual settings."""
-    from blended.encoders.layers import parse_feature_reference
+    from blended.encoders.names import parse_feature_reference
     from blended.encoders.table import ENCODERS
 
     names = dict.fromkeys(parse_feature_reference(feature).name for feature in features)

@@ -17,7 +17,7 @@ from typing import Any, cast
 
 from blended.data.errors import InputError, unknown_name
 from blended.encoders.encoder import RANDOM
-from blended.encoders.engines import Engine
+from blended.encoders.extract import Engine
 from blended.encoders.shards import Job, run_job, run_jobs
 
 Log = Callable[[str], None]

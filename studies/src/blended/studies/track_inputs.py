@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from blended.encoders.encoder import AudioStream, ClipEncoder, Encoder, EncoderConfig, Modality
-from blended.encoders.preparing import picture_stream
-from blended.encoders.spectrogram import RATE_HZ
+from blended.encoders.pictures import picture_stream
+from blended.encoders.sound import RATE_HZ
 from blended.fusion.clip_media import ClipPreparation, windows_of
 from blended.fusion.media import PICTURES, SOUND, Media
 

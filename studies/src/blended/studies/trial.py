@@ -18,11 +18,11 @@ from blended.data.index import Index, read_index
 from blended.data.labels import Task
 from blended.data.people import numbered
 from blended.data.store import FeatureStore
+from blended.encoders.device import one_thread
 from blended.encoders.encoder import RANDOM
-from blended.encoders.extract import identity_of
-from blended.encoders.layers import parse_feature_reference
+from blended.encoders.identity import identity_of
+from blended.encoders.names import parse_feature_reference
 from blended.encoders.table import encoder_config
-from blended.encoders.threads import one_thread
 from blended.encoders.weights import forbid_random
 from blended.eval.evaluation import Evaluation
 from blended.eval.evidence import Evidence

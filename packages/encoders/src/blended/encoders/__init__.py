@@ -14,8 +14,9 @@ from blended.encoders.encoder import (
     EncoderConfig,
     VideoStream,
 )
-from blended.encoders.extract import Summary, extract, identity_of
-from blended.encoders.layers import parse_feature_reference
+from blended.encoders.extract import Summary, extract
+from blended.encoders.identity import identity_of
+from blended.encoders.names import parse_feature_reference
 from blended.encoders.pooling import items_of_store, pool, pool_store, pooled_columns
 from blended.encoders.table import ENCODERS, encoder_config
 from blended.encoders.weights import forbid_random

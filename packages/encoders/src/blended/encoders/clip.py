@@ -8,15 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-
-from blended.data.media import Frames
-from blended.encoders.encoder import Modality, NetworkEncoder, Output
-from blended.encoders.faces import Faces
-from blended.encoders.frames_network import frames_encoder
-from blended.encoders.preparing import CLIP_MEAN, CLIP_STD, Preparation
-from blended.encoders.running import Precision, ready
-from blended.encoders.weights import Source, check_weights, hub_file
+from blended.encoders.encoder import Output
+from blended.encoders.pictures import CLIP_MEAN, CLIP_STD, FramesConfig, PictureNetwork, Preparation
+from blended.encoders.weights import Source, hub_file
 
 PREPARATION = Preparation(224, 224, CLIP_MEAN, CLIP_STD)
 
@@ -41,22 +35,13 @@ SOURCES = {
 }
 
 
-class CLIPConfig(BaseModel):
+class CLIPConfig(FramesConfig, frozen=True):
     """The projected embedding of every picture, as it is (not scaled to unit length)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    modality: ClassVar[Modality] = "video"
-    weighted: ClassVar[bool] = True
     licence: ClassVar[str] = "MIT"
 
     name: Literal["clip"] = "clip"
     model: Literal["ViT-B/32", "ViT-L/14"] = "ViT-B/32"
-    rate_hz: float = Field(default=5.0, gt=0, le=60)
-    """Pictures per second."""
-    faces: Faces = None
-    """Cuts the pictures down to the clip's face; None for whole pictures."""
-    precision: Precision = "as-device"
-    """Of the matrix products."""
 
     @property
     def source(self) -> Source:
@@ -73,22 +58,14 @@ class CLIPConfig(BaseModel):
         """Of the vision tower and its projection."""
         return NUM_PARAMETERS[self.model]
 
-    def build(self, *, device: str = "cpu", weights: Path | None = None) -> NetworkEncoder[Frames]:
-        """An encoder of pictures; raises InputError without weights and for those of another network."""
-        file = check_weights(self, weights)
+    def load(self, weights: Path) -> PictureNetwork:
+        """The vision tower with its projection; raises InputError for weights of another network."""
         from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
         from blended.encoders.hub_models import built
 
-        network: Any = built(CLIPVisionModelWithProjection, CLIPVisionConfig(**FIELDS[self.model]), file)
-        network = ready(network, device)
-        return frames_encoder(
-            network,
-            lambda pixels: network(pixels).image_embeds,
-            PREPARATION,
-            rate_hz=self.rate_hz,
-            dim=self.output.dim,
-            faces=self.faces,
-            precision=self.precision,
-            device=device,
+        config = CLIPVisionConfig(**FIELDS[self.model])
+        network: Any = built(CLIPVisionModelWithProjection, config, weights)
+        return PictureNetwork(
+            network, lambda pixels: network(pixels).image_embeds, PREPARATION, self.output.dim
         )

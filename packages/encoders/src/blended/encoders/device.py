@@ -1,16 +1,41 @@
-"""What differs between a CPU and a GPU: precision, memory that runs out, transfers, compilation, utilisation.
+"""On what encoders compute, and how: threads, precision, memory that runs out, batches, utilisation.
 
-A GPU computes matrix products in bfloat16 (float16 where it has none), a CPU in float32, unless an encoder's
-config says `precision: float32`: features of the two kinds agree to about two digits, not to the bit.
+A GPU computes matrix products in bfloat16 (float16 where it has none), a CPU in float32, unless an encoder
+says `precision: float32`: features of the two kinds agree to about two digits, not to the bit. Sums that are
+split over threads are rounded otherwise, and a shard must have the same bytes wherever and beside however
+many workers it is computed: so a CPU computes on one thread.
 """
 
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 if TYPE_CHECKING:
     import torch
+    from torch import Tensor, nn
+
+
+@contextmanager
+def one_thread() -> Generator[None]:
+    """Limits the BLAS and OpenMP libraries that are loaded, torch's own included; restored afterwards.
+
+    Libraries that are imported within the block are not limited: build encoders before.
+    """
+    torch = sys.modules.get("torch")  # Looked up, not imported: video encoders need none.
+    before = torch.get_num_threads() if torch else 0
+    with threadpool_limits(1):
+        if torch:
+            torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            if torch:
+                torch.set_num_threads(before)
 
 
 class DeviceMemoryError(RuntimeError):
@@ -72,3 +97,80 @@ def utilisation_percent(device: str) -> int | None:
         return int(torch.cuda.utilization(device))
     except (ImportError, RuntimeError):  # Without the driver's library there is nothing to ask.
         return None
+
+
+Precision = Literal["as-device", "float32"]
+"""Of the matrix products: what the loop chooses for the kind of device (half precision on a GPU, which
+changes features in their third digit), or float32 everywhere."""
+
+RANDOM_SEED = 0
+"""Of untrained networks."""
+
+
+@contextmanager
+def running(device: str, precision: Precision) -> Generator[None]:
+    """No gradients; products in `precision`."""
+    import torch
+
+    kind = torch.device(device).type
+    exact = torch.autocast(kind, enabled=False) if precision == "float32" else nullcontext()
+    with torch.inference_mode(), exact:
+        yield
+
+
+@contextmanager
+def seeded() -> Generator[None]:
+    """Untrained networks are always the same, and nobody else's random numbers change."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(RANDOM_SEED)
+        yield
+
+
+def ready(network: "nn.Module", device: str) -> "nn.Module":
+    """The network on its device, in evaluation mode, without gradients."""
+    return network.eval().requires_grad_(False).to(device)
+
+
+def num_parameters(network: "nn.Module") -> int:
+    """Numbers that are learned."""
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def rebatched(pieces: Iterable["Tensor"], size: int) -> Iterator["Tensor"]:
+    """The rows of all pieces, `size` at a time, whatever the pieces' lengths."""
+    import torch
+
+    waiting: list[Tensor] = []
+    count = 0
+    for piece in pieces:
+        waiting.append(piece)
+        count += len(piece)
+        while count >= size:
+            joined = torch.cat(waiting)
+            yield joined[:size]
+            waiting, count = [joined[size:]], count - size
+    if count:
+        yield torch.cat(waiting)
+
+
+def encode_rows(
+    items: Sequence["Tensor"],
+    function: Callable[["Tensor"], "Tensor"],
+    *,
+    size: int,
+    device: str,
+    precision: Precision,
+) -> list[NDArray[np.float32]]:
+    """`function` over the rows of all items, `size` rows at a time; [rows, dim] for each item.
+
+    Rows go to the device as they are, so `function` may begin with work that is cheaper there.
+    """
+    import torch
+
+    with running(device, precision):
+        rows = rebatched(items, size)
+        encoded = torch.cat([function(to_device(batch, device)).float().cpu() for batch in rows])
+    ends = np.cumsum([len(item) for item in items])[:-1]
+    return [np.ascontiguousarray(part) for part in np.split(encoded.numpy(), ends)]

@@ -7,15 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-
-from blended.data.media import Frames
-from blended.encoders.encoder import Modality, NetworkEncoder, Output
-from blended.encoders.faces import Faces
-from blended.encoders.frames_network import frames_encoder
-from blended.encoders.preparing import Preparation
-from blended.encoders.running import Precision, ready
-from blended.encoders.weights import Source, check_weights, hub_file
+from blended.encoders.encoder import Output
+from blended.encoders.pictures import FramesConfig, PictureNetwork, Preparation
+from blended.encoders.weights import Source, hub_file
 
 Size = Literal["small", "base", "large", "giant"]
 
@@ -41,22 +35,13 @@ DIMS = {"small": 384, "base": 768, "large": 1024, "giant": 1536}
 NUM_PARAMETERS = {"small": 22_056_576, "base": 86_580_480, "large": 304_368_640, "giant": 1_136_480_768}
 
 
-class DINOv2Config(BaseModel):
+class DINOv2Config(FramesConfig, frozen=True):
     """The normalised class token of every picture."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    modality: ClassVar[Modality] = "video"
-    weighted: ClassVar[bool] = True
     licence: ClassVar[str] = "Apache-2.0"
 
     name: Literal["dinov2"] = "dinov2"
     size: Size = "base"
-    rate_hz: float = Field(default=5.0, gt=0, le=60)
-    """Pictures per second."""
-    faces: Faces = None
-    """Cuts the pictures down to the clip's face; None for whole pictures."""
-    precision: Precision = "as-device"
-    """Of the matrix products."""
 
     @property
     def source(self) -> Source:
@@ -73,22 +58,14 @@ class DINOv2Config(BaseModel):
         """Of the network."""
         return NUM_PARAMETERS[self.size]
 
-    def build(self, *, device: str = "cpu", weights: Path | None = None) -> NetworkEncoder[Frames]:
-        """An encoder of pictures; raises InputError without weights and for those of another network."""
-        file = check_weights(self, weights)
+    def load(self, weights: Path) -> PictureNetwork:
+        """The network; raises InputError for weights of another."""
         from transformers import Dinov2Config, Dinov2Model
 
         from blended.encoders.hub_models import built
 
         config = Dinov2Config(image_size=TRAINED_SIZE, patch_size=14, **FIELDS[self.size])
-        network: Any = ready(built(Dinov2Model, config, file), device)
-        return frames_encoder(
-            network,
-            lambda pixels: network(pixels).pooler_output,
-            PREPARATION,
-            rate_hz=self.rate_hz,
-            dim=self.output.dim,
-            faces=self.faces,
-            precision=self.precision,
-            device=device,
+        network: Any = built(Dinov2Model, config, weights)
+        return PictureNetwork(
+            network, lambda pixels: network(pixels).pooler_output, PREPARATION, self.output.dim
         )

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from blended.data.errors import InputError
 from blended.data.media import Waveform
 from blended.encoders.encoder import AudioStream, ClipEncoder, Modality
-from blended.encoders.windows import at_least
+from blended.encoders.sound import at_least
 
 RATE_HZ = 16000
 

@@ -1,24 +1,79 @@
-"""The extraction loop: every clip of a corpus through several encoders, into their stores.
+"""Where jobs run: in this process, in worker processes of this machine, or wherever a caller has them run.
 
-Work is cut into shards, which an engine runs (`engines.py`). On the CPU each worker process takes whole
-shards and computes on one thread; on another device this process computes, and threads decode ahead of it.
-Killed at any moment, the loop continues where it stopped and ends with the same bytes.
+A CPU engine gives every worker one thread: only so do bytes not depend on the number of cores.
+`benchmarks/extraction.py` measures what is lost beside the bare networks, run in the same way.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import os
+import threading
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 
 from blended.data.clip import Clip
 from blended.data.errors import InputError
 from blended.data.store import Identity, StoreWriter, locked, read_record
-from blended.encoders.code_versions import code_version
 from blended.encoders.device import DeviceMemoryError
 from blended.encoders.encoder import EncoderConfig
-from blended.encoders.engines import Engine, local
-from blended.encoders.faces.summary import faces_seen
-from blended.encoders.shards import Job, Task
-from blended.encoders.weights import check_weights, checksum
+from blended.encoders.faces.stream import faces_seen
+from blended.encoders.identity import identity_of
+from blended.encoders.shards import Job, Task, built_encoder, run_job, run_jobs
+
+Engine = Callable[[Sequence[Job]], Iterable[int]]
+"""Runs jobs in any order, wherever it likes; yields the number of clips of each when its shards are on disk.
+
+Jobs can be pickled. They write to paths, and read from paths, that must be the same files wherever they run.
+An exception ends the extraction: jobs that are done stay done.
+"""
+
+
+def local(workers: int, device: str) -> Engine:
+    """On the CPU `workers` processes; on another device this process, with `workers` threads that decode."""
+    return partial(_run_local, workers=workers, on_cpu=device == "cpu")
+
+
+def _run_local(jobs: Sequence[Job], workers: int, on_cpu: bool) -> Generator[int]:
+    if on_cpu and workers > 1 and len(jobs) > 1:
+        yield from _in_processes(jobs, min(workers, len(jobs)))
+        return
+    try:
+        yield from map(run_job, jobs) if on_cpu else run_jobs(jobs, workers)
+    finally:
+        built_encoder.cache_clear()
+
+
+def _in_processes(jobs: Sequence[Job], workers: int) -> Generator[int]:
+    # Forking a process that has used torch's thread pools or polars can hang, so workers are spawned.
+    context = get_context("spawn")
+    with ProcessPoolExecutor(workers, context, initializer=_begin_worker) as pool:
+        futures = [pool.submit(run_job, job) for job in jobs]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        except BrokenProcessPool as error:
+            raise InputError(
+                f"one of {workers} worker processes was killed, most likely for want of memory: run the "
+                f"extraction again with fewer workers, it continues where it stopped"
+            ) from error
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _begin_worker() -> None:
+    """Makes the worker end with its parent: those of a killed run would wait for jobs for ever."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
 
 Log = Callable[[str], None]
 Progress = Callable[[int, int], None]
@@ -43,15 +98,6 @@ class Summary:
     """Clips that went through at least one encoder in this run; 0 if everything was there."""
     failures: Mapping[str, str]
     """Clip to reason, for the clips that at least one encoder lacks."""
-
-
-def identity_of(config: EncoderConfig, corpus_hash: str, weights: Path | None = None) -> Identity:
-    """What a store of this encoder must say about itself; for `FeatureStore(folder, expected)`.
-
-    Raises InputError for a weighted encoder without weights (`RANDOM` asks for an untrained one).
-    """
-    made_with = checksum(check_weights(config, weights)) if config.weighted else "none"
-    return Identity(config.model_dump_json(), made_with, corpus_hash, code_version(config))
 
 
 def extract(

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from blended.data.media import Frames
 from blended.encoders.encoder import ClipEncoder, Modality
 from blended.encoders.faces import Faces, pictures
-from blended.encoders.grey import grey
+from blended.encoders.pictures import grey
 
 CELL_PIXELS = 16
 

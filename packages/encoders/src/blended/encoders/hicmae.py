@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from blended.encoders.device import to_device
+from blended.encoders.device import Precision, ready, running, seeded, to_device
 from blended.encoders.encoder import (
     ONLY_LAYER,
     RANDOM,
@@ -27,11 +27,9 @@ from blended.encoders.encoder import (
 )
 from blended.encoders.faces import Faces
 from blended.encoders.networks.hicmae.config import FinetuneConfig, backbone_of_size
-from blended.encoders.preparing import Preparation, cut_windows, picture_stream, window_starts
-from blended.encoders.running import Precision, ready, running, seeded
-from blended.encoders.spectrogram import RATE_HZ, pieces, spectrogram
+from blended.encoders.pictures import Preparation, Windows, cut_windows, picture_stream, window_starts
+from blended.encoders.sound import RATE_HZ, pieces, spectrogram
 from blended.encoders.weights import Source, check_weights
-from blended.encoders.windows_network import Windows
 
 if TYPE_CHECKING:
     from blended.encoders.networks.hicmae.network import HiCMAEClassifier

@@ -13,10 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from blended.data.errors import InputError
 from blended.data.media import Frames, Waveform
+from blended.encoders.device import Precision
 from blended.encoders.encoder import AudioVisual, Modality, NetworkEncoder
 from blended.encoders.faces import Faces
-from blended.encoders.folder_names import folder_name, spoken_name
-from blended.encoders.running import Precision
+from blended.encoders.names import folder_name, spoken_name
 from blended.encoders.weights import Source, check_weights
 
 PREFIX = "hf"

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blended.data.errors import InputError
+from blended.encoders.device import seeded
 from blended.encoders.encoder import RANDOM
-from blended.encoders.running import seeded
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from blended.data.errors import InputError
 from blended.data.media import Frames, Waveform
+from blended.encoders.device import Precision, ready, running
 from blended.encoders.encoder import (
     ONLY_LAYER,
     RANDOM,
@@ -24,9 +25,8 @@ from blended.encoders.encoder import (
 )
 from blended.encoders.faces import FaceCrop
 from blended.encoders.hub_models import check_complete, quiet
-from blended.encoders.layers import layer_range
-from blended.encoders.preparing import cut_windows, picture_stream
-from blended.encoders.running import Precision, ready, running
+from blended.encoders.names import layer_range
+from blended.encoders.pictures import cut_windows, picture_stream
 
 EMBEDDERS = {
     "image": ("get_image_features",),

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from blended.data.media import Waveform
 from blended.encoders.encoder import AudioStream, ClipEncoder, Modality
-from blended.encoders.windows import at_least
+from blended.encoders.sound import at_least
 
 RATE_HZ = 16000
 WINDOW_MS, HOP_MS = 25.0, 10.0

@@ -181,7 +181,7 @@ def encode(
     """Pooled features of every piece by every encoder that has an input; `device` is the encoders'.
 
     Values take the type they have on disk first, and the last layer is pooled, as for a corpus. Results do
-    not depend on the number of cores if called within `blended.encoders.threads.one_thread`.
+    not depend on the number of cores if called within `blended.encoders.device.one_thread`.
     """
     steps = encode_steps(pieces, encoders, device)
     return {

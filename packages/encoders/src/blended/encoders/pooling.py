@@ -13,7 +13,7 @@ from jaxtyping import Float, Float32, Int
 from blended.data.errors import InputError
 from blended.data.features import Features
 from blended.data.store import FeatureStore, Row
-from blended.encoders.layers import chosen_layers
+from blended.encoders.names import chosen_layers
 
 PERCENTILES = (10, 25, 50, 75, 90)
 STATISTICS = ("mean", "std", "p10", "p25", "p50", "p75", "p90")

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from blended.data.media import Waveform
 from blended.encoders.encoder import AudioStream, ClipEncoder, Modality
-from blended.encoders.windows import windows
+from blended.encoders.sound import windows
 
 RATE_HZ = 16000
 HOP_SECONDS = 0.01

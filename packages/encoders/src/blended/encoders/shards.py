@@ -1,24 +1,63 @@
-"""Encoding shards: the unit of work of the extraction loop, run here, in a worker process or on a cluster.
-
-A job goes through three steps, which overlap from job to job where there are threads for it: its clips are
-decoded, in the order of their lengths; batches of them are encoded; its shards are written.
-"""
+"""Doing work in threads before its result is needed."""
 
 import functools
-from collections.abc import Generator, Hashable, Iterator, Mapping, Sequence
+import math
+from collections import deque
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from blended.data.clip import Clip
 from blended.data.errors import InputError
+from blended.data.media.probing import glance
 from blended.data.store import Identity, write_shard
-from blended.encoders.ahead import ahead
-from blended.encoders.bucketing import by_length
-from blended.encoders.device import compile_network, encoding_on
+from blended.encoders.device import compile_network, encoding_on, one_thread
 from blended.encoders.encoder import Encoded, Encoder, EncoderConfig, Stream
-from blended.encoders.threads import one_thread
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def ahead(
+    function: Callable[[T], R], items: Iterable[T], threads: int, *, waiting: int | None = None
+) -> Generator[R]:
+    """Like `map`, with `threads` threads at work on the items to come; 0 is `map`.
+
+    No more than `waiting` results wait, by default one per thread: decoded video is large.
+    """
+    if not threads:
+        yield from map(function, items)
+        return
+    pool = ThreadPoolExecutor(threads)
+    queue: deque[Future[R]] = deque()
+    try:
+        for item in items:
+            queue.append(pool.submit(function, item))
+            if len(queue) > max(threads, waiting or 0):
+                yield queue.popleft().result()
+        while queue:
+            yield queue.popleft().result()
+    finally:
+        # After an error nobody waits for what nobody wants.
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def by_length(clips: Sequence[Clip]) -> list[Clip]:
+    """The clips from the shortest to the longest; those that cannot be opened last.
+
+    Batches are cut from this order, so it depends on the clips of the shard and on nothing else.
+    """
+    return sorted(clips, key=lambda clip: (_seconds(clip), clip.id))
+
+
+def _seconds(clip: Clip) -> float:
+    try:
+        return glance(clip.path).duration_seconds
+    except InputError:  # Said again, and counted as a failure, when the clip is decoded.
+        return math.inf
 
 
 @dataclass(frozen=True, slots=True)

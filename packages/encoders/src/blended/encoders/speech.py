@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from blended.data.errors import InputError
 from blended.data.media import Waveform
+from blended.encoders.device import Precision, ready, running
 from blended.encoders.encoder import AudioStream, NetworkEncoder, Output
-from blended.encoders.running import Precision, ready, running
+from blended.encoders.sound import at_least
 from blended.encoders.weights import Source
-from blended.encoders.windows import at_least
 
 if TYPE_CHECKING:
     from torch import Tensor

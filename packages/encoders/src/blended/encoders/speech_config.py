@@ -8,9 +8,9 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from blended.data.errors import unknown_name
 from blended.data.media import Waveform
+from blended.encoders.device import Precision
 from blended.encoders.encoder import Modality, NetworkEncoder, Output
-from blended.encoders.layers import canonical, layer_range
-from blended.encoders.running import Precision
+from blended.encoders.names import canonical, layer_range
 from blended.encoders.speech import Normalise, SpeechModel, build_speech, speech_output
 from blended.encoders.weights import Source, check_weights
 

@@ -7,17 +7,14 @@ frames is the published baseline for reaction intensities.
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import field_validator
 
 from blended.data.errors import InputError, unknown_name
-from blended.data.media import Frames
-from blended.encoders.encoder import RANDOM, Modality, NetworkEncoder
-from blended.encoders.faces import Faces
-from blended.encoders.folder_names import folder_name, spoken_name
-from blended.encoders.frames_network import frames_encoder
-from blended.encoders.preparing import Preparation
-from blended.encoders.running import Precision, ready, seeded
-from blended.encoders.weights import Source, check_weights, hub_file
+from blended.encoders.device import seeded
+from blended.encoders.encoder import RANDOM
+from blended.encoders.names import folder_name, spoken_name
+from blended.encoders.pictures import FramesConfig, PictureNetwork, Preparation
+from blended.encoders.weights import Source, hub_file
 
 if TYPE_CHECKING:
     from torch import nn
@@ -28,22 +25,13 @@ HEADS = ("head.", "fc.", "classifier.", "head_dist.", "last_linear.")
 """How the parameters of classifiers begin, which features do without."""
 
 
-class TimmConfig(BaseModel):
-    """The pooled features of every picture, before the classifier."""
+class TimmConfig(FramesConfig, frozen=True):
+    """The pooled features of every picture, before the classifier.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    modality: ClassVar[Modality] = "video"
-    weighted: ClassVar[bool] = True
+    `timm:<model>` with timm's name of the model, kept as `timm--<model>`: it names a folder.
+    """
+
     licence: ClassVar[str] = "of the model (most of timm: Apache-2.0)"
-
-    name: str
-    """`timm:<model>` with timm's name of the model, kept as `timm--<model>`: it names a folder."""
-    rate_hz: float = Field(default=5.0, gt=0, le=60)
-    """Pictures per second."""
-    faces: Faces = None
-    """Cuts the pictures down to the clip's face; None for whole pictures."""
-    precision: Precision = "as-device"
-    """Of the matrix products."""
 
     @field_validator("name")
     @classmethod
@@ -64,23 +52,12 @@ class TimmConfig(BaseModel):
         page = "https://github.com/huggingface/pytorch-image-models"
         return Source(page, self.name, cfg.url or "", file="" if cfg.url else "model.safetensors")
 
-    def build(self, *, device: str = "cpu", weights: Path | None = None) -> NetworkEncoder[Frames]:
-        """An encoder of pictures; raises InputError without weights, for those of another network and for
-        a model that timm does not have."""
+    def load(self, weights: Path) -> PictureNetwork:
+        """The network; raises InputError for weights of another and for a model that timm does not have."""
         self._pretrained()
-        network: Any = ready(_network(self.model, check_weights(self, weights)), device)
-        return frames_encoder(
-            network,
-            network,
-            preparation_of(network.pretrained_cfg),
-            rate_hz=self.rate_hz,
-            dim=network.num_features
-            if not hasattr(network, "head_hidden_size")
-            else network.head_hidden_size,
-            faces=self.faces,
-            precision=self.precision,
-            device=device,
-        )
+        network: Any = _network(self.model, weights)
+        dim = getattr(network, "head_hidden_size", network.num_features)
+        return PictureNetwork(network, network, preparation_of(network.pretrained_cfg), dim)
 
     def _pretrained(self) -> Any:
         import timm
@@ -88,9 +65,7 @@ class TimmConfig(BaseModel):
         cfg = timm.get_pretrained_cfg(self.model, allow_unregistered=False) if _known(self.model) else None
         if cfg is None:
             known = [*timm.list_models(), *timm.list_pretrained()]
-            raise unknown_name(
-                "timm model", self.model, known if len(known) < 10 else _near(self.model, known)
-            )
+            raise unknown_name("timm model", self.model, _near(self.model, known))
         return cfg
 
 

@@ -7,15 +7,11 @@ pre-training", arXiv 2203.12602.
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from blended.data.media import Frames
-from blended.encoders.encoder import Modality, NetworkEncoder, Output
-from blended.encoders.faces import Faces
-from blended.encoders.preparing import Preparation
-from blended.encoders.running import Precision, ready
-from blended.encoders.weights import Source, check_weights, hub_file
-from blended.encoders.windows_network import Windows, windows_encoder
+from blended.encoders.encoder import Output
+from blended.encoders.pictures import PictureNetwork, Preparation, Windows, WindowsConfig
+from blended.encoders.weights import Source, hub_file
 
 PREPARATION = Preparation(size=224, shorter_side=224, interpolation="bilinear")
 NUM_FRAMES = 16
@@ -23,12 +19,9 @@ NUM_CLASSES = 400
 DIM = 768
 
 
-class VideoMAEEncoderConfig(BaseModel):
+class VideoMAEEncoderConfig(WindowsConfig, frozen=True):
     """The mean token of every window, normalised, before the classifier."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    modality: ClassVar[Modality] = "video"
-    weighted: ClassVar[bool] = True
     licence: ClassVar[str] = "CC-BY-NC-4.0"
 
     name: Literal["videomae"] = "videomae"
@@ -36,10 +29,6 @@ class VideoMAEEncoderConfig(BaseModel):
     """Frames per second that are looked at; it was trained on every fourth of 25 to 30."""
     stride_frames: int = Field(default=8, ge=1)
     """From the start of one window to that of the next."""
-    faces: Faces = None
-    """Cuts the pictures down to the clip's face; None for whole pictures."""
-    precision: Precision = "as-device"
-    """Of the matrix products."""
 
     @property
     def source(self) -> Source:
@@ -61,26 +50,14 @@ class VideoMAEEncoderConfig(BaseModel):
         """Of the network without its classifier."""
         return 86_227_200
 
-    def build(self, *, device: str = "cpu", weights: Path | None = None) -> NetworkEncoder[Frames]:
-        """An encoder of pictures; raises InputError without weights and for those of another network."""
-        file = check_weights(self, weights)
+    def load(self, weights: Path) -> PictureNetwork:
+        """The network; raises InputError for weights of another."""
         from torch import nn
         from transformers import VideoMAEConfig, VideoMAEForVideoClassification
 
         from blended.encoders.hub_models import built
 
         fields: dict[str, Any] = {"num_labels": NUM_CLASSES}
-        config = VideoMAEConfig(**fields)
-        network: Any = built(VideoMAEForVideoClassification, config, file)
+        network: Any = built(VideoMAEForVideoClassification, VideoMAEConfig(**fields), weights)
         network.classifier = nn.Identity()
-        network = ready(network, device)
-        return windows_encoder(
-            network,
-            lambda windows: network(windows).logits,
-            PREPARATION,
-            self.windows,
-            dim=DIM,
-            faces=self.faces,
-            precision=self.precision,
-            device=device,
-        )
+        return PictureNetwork(network, lambda windows: network(windows).logits, PREPARATION, DIM)

@@ -16,8 +16,8 @@ from blended.data.errors import InputError
 from blended.data.media import Frames, Waveform, probe, read_audio
 from blended.encoders.faces import Faces
 from blended.encoders.hicmae import AUDIO_HALF_RANGE, AUDIO_MEAN
-from blended.encoders.preparing import Preparation, picture_stream
-from blended.encoders.spectrogram import NUM_BINS, RATE_HZ, pieces, spectrogram
+from blended.encoders.pictures import Preparation, picture_stream
+from blended.encoders.sound import NUM_BINS, RATE_HZ, pieces, spectrogram
 
 FULL_FRAMES = 256
 """Spectrogram frames of a window, 10 ms each, before they are averaged."""

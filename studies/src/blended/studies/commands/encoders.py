@@ -108,7 +108,7 @@ def _size(config: "EncoderConfig") -> tuple[str, str]:
 
 
 def _written(output: "Output | Encoder[Any]") -> tuple[str, str]:
-    from blended.encoders.sizes import rate_in_words
+    from blended.encoders.table import rate_in_words
 
     return str(output.dim), rate_in_words(output.rate_hz)
 

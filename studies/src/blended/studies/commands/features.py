@@ -155,7 +155,7 @@ def _stores(folder: Path, corpus: str) -> "Table":
 
     from blended.data.errors import InputError
     from blended.data.store import FeatureStore
-    from blended.encoders.sizes import rate_in_words
+    from blended.encoders.table import rate_in_words
 
     table = Table(
         "features", "clips", "failed", "layers", "dim", "rate (Hz)", "on disk", "weights", "no face"
@@ -197,7 +197,7 @@ def _clips(store: "FeatureStore", count: int) -> "Table":
     """One line per clip: the shape of a layer, the time that it spans and the faces that were not there."""
     from rich.table import Table
 
-    from blended.encoders.sizes import rate_in_words
+    from blended.encoders.table import rate_in_words
 
     table = Table("clip", "steps", "dim", "rate (Hz)", "seconds", "no face in")
     for clip in store.clips[:count]:
@@ -210,7 +210,7 @@ def _clips(store: "FeatureStore", count: int) -> "Table":
 
 
 def _remarks(store: "FeatureStore", every: bool) -> list[str]:
-    from blended.encoders.faces.summary import faces_seen
+    from blended.encoders.faces.stream import faces_seen
 
     layers = f"layers {', '.join(store.layers)}"
     lines = [f"{store.identity.encoder_name}: {len(store)} clips, {layers}, {_size(store.folder)} on disk"]

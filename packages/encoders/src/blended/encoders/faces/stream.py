@@ -17,8 +17,7 @@ from blended.data.media import Frames, MediaError, probe, read_frames
 from blended.data.media.frames import Change, stream_pictures
 from blended.data.media.records import Reading
 from blended.encoders.encoder import VideoStream
-from blended.encoders.faces.detecting import find_faces, search_size
-from blended.encoders.faces.tracking import Track, follow
+from blended.encoders.faces.detecting import Track, find_faces, follow, search_size
 
 REMEMBERED_TRACKS = 256
 """Clips whose face a process remembers, for encoders that want it at another rate or size."""
@@ -166,3 +165,31 @@ def cut_square(
     if times == 1:
         return large.astype(np.uint8, copy=False)
     return cv2.resize(large, (columns, rows), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+
+
+NUM_LISTED = 10
+"""Clips without a face that are named."""
+
+
+def faces_seen(notes: Mapping[str, Mapping[str, int]]) -> str:
+    """What the notes of a store say, over all its clips.
+
+    >>> faces_seen({"a": {"pictures_searched": 8, "pictures_without_face": 1},
+    ...             "b": {"pictures_searched": 5, "pictures_without_face": 5}})
+    'no face in 6 of 13 pictures searched (2 of 2 clips); 1 clip without any, whole pictures used: b'
+    """
+    searched = sum(counts["pictures_searched"] for counts in notes.values())
+    without = sum(counts["pictures_without_face"] for counts in notes.values())
+    some = [clip for clip, counts in notes.items() if counts["pictures_without_face"]]
+    none = [
+        clip
+        for clip, counts in notes.items()
+        if counts["pictures_without_face"] == counts["pictures_searched"]
+    ]
+    text = f"no face in {without} of {searched} pictures searched ({len(some)} of {len(notes)} clips)"
+    if not none:
+        return text
+    named = ", ".join(sorted(none)[:NUM_LISTED])
+    more = f" and {len(none) - NUM_LISTED} more" if len(none) > NUM_LISTED else ""
+    clips = "clip" if len(none) == 1 else "clips"
+    return f"{text}; {len(none)} {clips} without any, whole pictures used: {named}{more}"

@@ -13,8 +13,6 @@ from pydantic import (
     model_validator,
 )
 
-from blended.data.errors import unknown_name
-
 
 def _as_pair(value: object) -> object:
     return (value, value) if isinstance(value, int) else value
@@ -115,13 +113,6 @@ VIDEOMAE2_SIZES = {
     ),
 }
 """Without a head; set `num_classes` to that of the checkpoint (710, 400, 174, ...)."""
-
-
-def videomae2_config_of_size(size: str) -> VideoMAEv2Config:
-    """The published network of that name; raises InputError with the nearest right name."""
-    if size not in VIDEOMAE2_SIZES:
-        raise unknown_name("VideoMAEv2 size", size, VIDEOMAE2_SIZES)
-    return VIDEOMAE2_SIZES[size]
 
 
 IMAGE_SIZE = 224

@@ -5,14 +5,14 @@ import pytest
 from blended.data import InputError
 from blended.encoders import encoder_config
 from blended.encoders.encoder import Output
-from blended.encoders.layers import (
+from blended.encoders.names import (
     FeatureReference,
     canonical,
     chosen_layers,
     layer_range,
     parse_feature_reference,
 )
-from blended.encoders.sizes import expected_bytes, size_in_words
+from blended.encoders.table import expected_bytes, size_in_words
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
-"""ImageBind huge, sounds: an embedding that sounds share with pictures.
+"""ImageBind huge: an embedding that pictures share with sounds.
 
-Girdhar et al. (2023), "ImageBind: one embedding space to bind them all", arXiv 2305.05665.
+Girdhar et al. (2023), "ImageBind: one embedding space to bind them all", arXiv 2305.05665. The BLEMORE
+baseline encodes frame by frame.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,15 +15,80 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from blended.data.media import Waveform
-from blended.encoders.encoder import ONLY_LAYER, AudioStream, Modality, NetworkEncoder, Output
-from blended.encoders.imagebind_vision import DIM, LICENCE, SOURCE, one_sense
-from blended.encoders.preparing import window_starts
-from blended.encoders.running import Precision, encode_rows, ready
-from blended.encoders.spectrogram import RATE_HZ, pieces, spectrogram
+from blended.encoders.device import Precision, encode_rows, ready, seeded
+from blended.encoders.encoder import ONLY_LAYER, RANDOM, AudioStream, Modality, NetworkEncoder, Output
+from blended.encoders.networks.config import ImageBindConfig
+from blended.encoders.pictures import (
+    CLIP_MEAN,
+    CLIP_STD,
+    FramesConfig,
+    PictureNetwork,
+    Preparation,
+    window_starts,
+)
+from blended.encoders.sound import RATE_HZ, pieces, spectrogram
 from blended.encoders.weights import Source, check_weights
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from blended.encoders.networks.imagebind import ImageBind
+
+
+LICENCE = "CC-BY-NC-SA-4.0: no commercial use, share alike"
+SOURCE = Source(
+    page="https://github.com/facebookresearch/ImageBind",
+    folder="imagebind",
+    url="https://dl.fbaipublicfiles.com/imagebind/imagebind_huge.pth",
+)
+DIM = 1024
+PREPARATION = Preparation(224, 224, CLIP_MEAN, CLIP_STD)
+
+
+class ImageBindVisionConfig(FramesConfig, frozen=True):
+    """The embedding of every picture, of length 1."""
+
+    licence: ClassVar[str] = LICENCE
+
+    name: Literal["imagebind-vision"] = "imagebind-vision"
+
+    @property
+    def source(self) -> Source:
+        """Where the weights come from."""
+        return SOURCE
+
+    @property
+    def output(self) -> Output:
+        """What the features look like."""
+        return Output(DIM, self.rate_hz)
+
+    @property
+    def num_parameters(self) -> int:
+        """Of the vision trunk, its tokens and its head."""
+        return 632_829_440
+
+    def load(self, weights: Path) -> PictureNetwork:
+        """The vision trunk; raises InputError for weights of another network."""
+        network: Any = one_sense("vision", weights)
+        return PictureNetwork(network, network.vision, PREPARATION, DIM)
+
+
+def one_sense(kept: Literal["vision", "audio"], weights: Path) -> "ImageBind":
+    """ImageBind huge with one of its two trunks, which halves what is loaded; raises InputError."""
+    from blended.encoders.networks.checkpoint import load_state, read_state
+    from blended.encoders.networks.imagebind import NOT_BUILT, ImageBind
+
+    dropped = "audio" if kept == "vision" else "vision"
+    with seeded():
+        network = ImageBind(ImageBindConfig.model_validate({f"{dropped}_num_blocks": 0}))
+    parts = ("preprocessors", "trunks", "heads", "postprocessors")
+    for part in parts:
+        del getattr(network, f"modality_{part}")[dropped]
+    if weights != RANDOM:
+        absent = tuple(f"modality_{part}.{dropped}." for part in parts)
+        load_state(network, read_state(weights), str(weights), ignored=(*NOT_BUILT, *absent))
+    return network
+
 
 WINDOW_SECONDS = 2.0
 NUM_FRAMES = 204

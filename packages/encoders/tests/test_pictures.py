@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from blended.encoders import clip, dinov2, hicmae, imagebind_vision, videomae, videomae2, videoswin
-from blended.encoders.preparing import IMAGENET_MEAN, IMAGENET_STD, Preparation, cut_windows, window_starts
+from blended.encoders import clip, dinov2, hicmae, imagebind, videomae, videomae2, videoswin
+from blended.encoders.pictures import IMAGENET_MEAN, IMAGENET_STD, Preparation, cut_windows, window_starts
 from blended.encoders.timm_frames import preparation_of
 
 SIZES = [(224, 224), (70, 95), (301, 203), (480, 853)]
@@ -65,7 +65,7 @@ def videoswin_preset(values: np.ndarray) -> Tensor:
 
 LIBRARIES: dict[str, tuple[Preparation, Callable[[np.ndarray], Tensor]]] = {
     "clip": (clip.PREPARATION, clip_processor),
-    "imagebind": (imagebind_vision.PREPARATION, clip_processor),
+    "imagebind": (imagebind.PREPARATION, clip_processor),
     "dinov2": (dinov2.PREPARATION, dinov2_processor),
     "videomae": (videomae.PREPARATION, videomae_processor),
     "videomae2": (videomae2.PREPARATIONS["standard"], videomae_processor),

@@ -1,10 +1,13 @@
-"""Which code made features: an edit of an encoder, or of what it is built of, makes its features stale."""
+"""What features answer for: an edit of an encoder, or of what it is built of, makes its features stale."""
 
 from importlib.metadata import version
+from pathlib import Path
 
 from blended.data import code_versions
 from blended.data.code_versions import Sources
+from blended.data.store import Identity
 from blended.encoders.encoder import EncoderConfig
+from blended.encoders.weights import check_weights, checksum
 
 FACES = "blended.encoders.faces"
 POOLING = ("blended.encoders.pooling:pool_store", "blended.encoders.pooling:read_layers")
@@ -25,3 +28,12 @@ def code_version(config: EncoderConfig, sources: Sources | None = None) -> str:
 def pooling_version(sources: Sources | None = None) -> str:
     """The same of the code that makes one vector of a clip's features."""
     return f"{version('blended-encoders')}+{code_versions.code_version(POOLING, sources=sources)}"
+
+
+def identity_of(config: EncoderConfig, corpus_hash: str, weights: Path | None = None) -> Identity:
+    """What a store of this encoder must say about itself; for `FeatureStore(folder, expected)`.
+
+    Raises InputError for a weighted encoder without weights (`RANDOM` asks for an untrained one).
+    """
+    made_with = checksum(check_weights(config, weights)) if config.weighted else "none"
+    return Identity(config.model_dump_json(), made_with, corpus_hash, code_version(config))

@@ -1,4 +1,4 @@
-"""The spectrogram of ImageBind and HiCMAE: Kaldi's filter bank on sound in [-1, 1], cut or filled up.
+"""Sound as encoders want it: overlapping windows, and the spectrogram of ImageBind and HiCMAE.
 
 S spectrogram frame, F mel bin.
 """
@@ -8,7 +8,23 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float32
 
-from blended.encoders.windows import at_least
+
+def at_least(values: Float32[np.ndarray, "sample"], num_samples: int) -> Float32[np.ndarray, "padded"]:
+    """The signal, with silence after it if it is shorter than `num_samples`."""
+    return np.pad(values, (0, max(0, num_samples - len(values))))
+
+
+def windows(
+    values: Float32[np.ndarray, "sample"], window: int, hop: int
+) -> Float32[np.ndarray, "time window"]:
+    """A view of the signal as windows of `window` samples, every `hop`; a short signal is padded to one.
+
+    >>> windows(np.arange(6, dtype=np.float32), 4, 2)
+    array([[0., 1., 2., 3.],
+           [2., 3., 4., 5.]], dtype=float32)
+    """
+    return np.lib.stride_tricks.sliding_window_view(at_least(values, window), window)[::hop]
+
 
 RATE_HZ = 16000
 WINDOW_MS, HOP_MS = 25.0, 10.0
