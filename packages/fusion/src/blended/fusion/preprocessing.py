@@ -15,6 +15,8 @@ from torch import Tensor
 SMALLEST_SPREAD = 1e-6
 # Directions of less than this share of the largest variance are rounding errors of float32.
 SMALLEST_VARIANCE = 1e-6
+CACHED_ROWS = 256
+"""Rows that a core's cache holds, of features of hundreds of columns."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,6 +31,12 @@ class Standardiser:
         mean_MD = self.mean_MD if models is None else self.mean_MD[models]
         spread_MD = self.spread_MD if models is None else self.spread_MD[models]
         return (x_MBD - mean_MD[:, None]) / spread_MD[:, None]
+
+    def in_place(self, x_MBD: Float[Tensor, "M B D"], models: Tensor) -> None:
+        """The same of some of the models, written over what is given."""
+        for x_BD, model in zip(x_MBD, models.tolist(), strict=True):
+            for part in x_BD.split(CACHED_ROWS):
+                part.sub_(self.mean_MD[model]).div_(self.spread_MD[model])
 
 
 def fit_standardiser(x_ND: Float[Tensor, "N D"], parts: Sequence[Tensor]) -> Standardiser:

@@ -96,11 +96,12 @@ class SequenceSource:
         if name in self.prepared and self.change.order is None:
             x_ABTD = self.prepared[name][models[:, None, None], places]
         else:
-            x_ABTD = self._shuffled(name, sequences.values_FD[places], sequences, rows_AB, steps_T)
-            x_ABTD = self.standardisers[name](x_ABTD.flatten(1, 2), models).view_as(x_ABTD)
+            # In place: each fresh copy of a batch of wide features costs as much as what is computed.
+            x_ABTD = self._shuffled(name, _steps(sequences.values_FD, places), sequences, rows_AB, steps_T)
+            self.standardisers[name].in_place(x_ABTD.flatten(1, 2), models)
             if name in self.components:
                 x_ABTD = torch.einsum("abtd,adr->abtr", x_ABTD, self.components[name][models])
-        return x_ABTD * valid_ABT.unsqueeze(-1), valid_ABT
+        return x_ABTD.mul_(valid_ABT.unsqueeze(-1)), valid_ABT
 
     @property
     def widths(self) -> dict[str, int]:
@@ -148,6 +149,11 @@ class SequenceSource:
             if name in self.components:
                 state[f"{name}.components"] = self.components[name][places]
         return state
+
+
+def _steps(values_FD: Float[Tensor, "F D"], places_ABT: Int[Tensor, "A B T"]) -> Float[Tensor, "A B T D"]:
+    """A copy of the steps at these places."""
+    return values_FD.index_select(0, places_ABT.flatten()).unflatten(0, places_ABT.shape)
 
 
 def sequence_source(

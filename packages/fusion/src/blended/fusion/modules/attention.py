@@ -1,13 +1,20 @@
 """Attention from one stream to another that knows how far apart in time two steps are.
 
-B clips, Q and S steps of the asking and of the answering stream, H heads, W width, L lags.
+A models, B clips, Q and S steps of the asking and of the answering stream, H heads, W width, w width of a
+head, L lags.
 """
+
+import math
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 START_LAG_SECONDS, START_SPREAD_SECONDS, SMALLEST_START = 0.6, 0.12, 5.0
+CACHED = 2**17
+"""Numbers that a core's cache holds beside others."""
 
 
 class LagBias(nn.Module):
@@ -37,6 +44,93 @@ class LagBias(nn.Module):
         return torch.einsum("qsl,hl->hqs", hat_QSL, self.table_HL)
 
 
+class Answered(torch.autograd.Function):
+    """Softmax attention of many small heads, made for a CPU: `softmax(query key + bias) value`.
+
+    [A, B, H, Q, S] is by far the largest here, so it is passed over as seldom as can be, and in parts that a
+    cache holds. Weights are powers of two, several times cheaper than those of e, and never divided by their
+    sum, which a channel of ones beside the values gives. Another channel takes each row's mean from the
+    gradients. Matrices have their few channels first, since products of a BLAS are fast where they are wide.
+    """
+
+    @staticmethod
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        query_ABHwQ: Float[Tensor, "A B H w Q"],
+        key_ABHwS: Float[Tensor, "A B H w S"],
+        value_ABHwS: Float[Tensor, "A B H w S"],
+        hidden_ABS: Float[Tensor, "A B S"],
+        bias_AHQS: Float[Tensor, "A H Q S"],
+    ) -> tuple[Tensor, ...]:
+        """Answers [A, B, H, w, Q], then what `backward` wants; `hidden` is -inf for what is not there."""
+        num_channels = query_ABHwQ.shape[-2]
+        scale = num_channels**-0.5 / math.log(2)
+        query = torch.cat([query_ABHwQ * scale, torch.ones_like(query_ABHwQ[..., :1, :])], dim=-2)
+        hidden = hidden_ABS[:, :, None, None].expand_as(key_ABHwS[..., :1, :])
+        key = torch.cat([key_ABHwS, hidden], dim=-2)
+        value = torch.cat([value_ABHwS, torch.ones_like(hidden)], dim=-2)
+        bias = bias_AHQS / math.log(2)
+        weights = query.new_empty(*query.shape[:3], query.shape[-1], key.shape[-1])
+        answer = torch.empty_like(query)
+        for part in _parts(weights):
+            scores = weights[part].copy_(bias[part[0]]).flatten(0, 1)
+            scores.baddbmm_(query[part].flatten(0, 1).mT, key[part].flatten(0, 1))
+            scores.sub_(scores.amax(dim=-1, keepdim=True)).exp2_()
+            torch.bmm(value[part].flatten(0, 1), scores.mT, out=answer[part].flatten(0, 1))
+        total = answer[..., num_channels:, :]
+        return answer[..., :num_channels, :] / total, total, weights, query, key, value
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, ...]) -> None:
+        """Keeps what `backward` wants."""
+        del inputs
+        ctx.mark_non_differentiable(*output[1:])
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(*output)
+
+    @staticmethod
+    @once_differentiable
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, gradient: Tensor | None, *_: None
+    ) -> tuple[Tensor | None, ...]:
+        """Gradients of the channels and of the bias."""
+        if gradient is None:
+            return (None,) * 5
+        answer, total, weights, query, key, value = ctx.saved_tensors
+        channels = slice(answer.shape[-2])
+        shared = gradient / total
+        shared = torch.cat([shared, -(shared * answer).sum(dim=-2, keepdim=True)], dim=-2)
+        of_query, of_key, of_value = (torch.empty_like(x[..., channels, :]) for x in (query, key, value))
+        of_bias = weights.new_zeros(len(weights), *weights.shape[2:])
+        for part in _parts(weights):
+            weight, given = weights[part].flatten(0, 1), shared[part].flatten(0, 1)
+            torch.bmm(given[:, channels], weight, out=of_value[part].flatten(0, 1))
+            scores = torch.bmm(given.mT, value[part].flatten(0, 1)).mul_(weight)
+            torch.bmm(key[part].flatten(0, 1)[:, channels], scores.mT, out=of_query[part].flatten(0, 1))
+            torch.bmm(query[part].flatten(0, 1)[:, channels], scores, out=of_key[part].flatten(0, 1))
+            of_bias[part[0]] += scores.view_as(weights[part]).sum(dim=0)
+        return of_query * len(answer[0, 0, 0]) ** -0.5, of_key * math.log(2), of_value, None, of_bias
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *given: Tensor) -> tuple[Any, Any]:
+        """Models beside models."""
+        stacked = [
+            x.expand(info.batch_size, *x.shape) if dim is None else x.movedim(dim, 0)
+            for x, dim in zip(given, in_dims, strict=True)
+        ]
+        outputs = Answered.apply(*(x.flatten(0, 1) for x in stacked))
+        return tuple(x.unflatten(0, (info.batch_size, -1)) for x in outputs), (0,) * len(outputs)
+
+
+def _parts(weights_ABHQS: Tensor) -> list[tuple[int, slice]]:
+    """Models, and of each some clips, whose weights a cache holds."""
+    num_models, num_clips = weights_ABHQS.shape[:2]
+    at_once = num_clips
+    if weights_ABHQS.device.type == "cpu":
+        at_once = max(1, CACHED // max(1, weights_ABHQS[0, 0].numel()))
+    starts = range(0, num_clips, at_once)
+    return [(model, slice(first, first + at_once)) for model in range(num_models) for first in starts]
+
+
 class Attention(nn.Module):
     """Multi-head attention over the steps that are there, and over one learned token that always is.
 
@@ -64,8 +158,14 @@ class Attention(nn.Module):
         if values_BSW is not None:
             weight, bias = self.key_value.weight.chunk(2, dim=0)[1], self.key_value.bias.chunk(2, dim=0)[1]
             value = torch.nn.functional.linear(self._with_nothing(values_BSW), weight, bias)
-        weights = self._weights(asking_BQW, key, valid_BS, bias_HQS)
-        return self.out((weights @ self._heads(value)).transpose(-3, -2).flatten(-2))
+        none_1QS = asking_BQW.new_zeros(1, asking_BQW.shape[-2], answering_BSW.shape[-2])
+        bias = torch.nn.functional.pad(none_1QS if bias_HQS is None else bias_HQS, (1, 0))
+        bias = bias.expand(self.num_heads, -1, -1)
+        given = (self.query(asking_BQW), key, value)
+        channels = (self._heads(x).mT.to(bias.dtype).unsqueeze(0) for x in given)
+        with torch.autocast(bias.device.type, enabled=False):
+            answer = Answered.apply(*channels, self._hidden(valid_BS, bias.dtype)[None], bias[None])[0]
+        return self.out(answer[0].movedim(-1, -3).flatten(-2))
 
     def weights(
         self,
@@ -89,15 +189,16 @@ class Attention(nn.Module):
         bias_HQS: Float[Tensor, "#H Q S"] | None,
     ) -> Float[Tensor, "B H Q more"]:
         query, key = self._heads(self.query(asking_BQW)), self._heads(key_BSW)
-        # Few passes over [B, H, Q, S], which is by far the largest here: the query is scaled instead of the
-        # scores, and what is not there is hidden by a sum, whose gradient costs nothing.
         scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
-        open_BS = torch.nn.functional.pad(valid_BS, (1, 0), value=True)
-        hidden_BS = torch.zeros_like(open_BS, dtype=scores.dtype).masked_fill(~open_BS, float("-inf"))
-        hidden = hidden_BS[:, None, None]
+        hidden = self._hidden(valid_BS, scores.dtype)[:, None, None]
         if bias_HQS is not None:
             hidden = hidden + torch.nn.functional.pad(bias_HQS, (1, 0))
         return (scores + hidden).softmax(dim=-1)
+
+    def _hidden(self, valid_BS: Bool[Tensor, "B S"], dtype: torch.dtype) -> Float[Tensor, "B more"]:
+        """What is added to scores: 0, or -inf for what is not there."""
+        open_BS = torch.nn.functional.pad(valid_BS, (1, 0), value=True)
+        return torch.zeros_like(open_BS, dtype=dtype).masked_fill(~open_BS, float("-inf"))
 
     def _heads(self, x_BTW: Float[Tensor, "B T W"]) -> Float[Tensor, "B H T w"]:
         return x_BTW.unflatten(-1, (self.num_heads, -1)).transpose(-3, -2)

@@ -121,8 +121,8 @@ def embedded(
 
 def mean_over_time(x_BTW: Float[Tensor, "B T W"], valid_BT: Bool[Tensor, "B T"]) -> Float[Tensor, "B W"]:
     """The mean over the steps that are there; zeros for a clip without any."""
-    valid = valid_BT.unsqueeze(-1).to(x_BTW.dtype)
-    return (x_BTW * valid).sum(dim=-2) / valid.sum(dim=-2).clamp(min=1)
+    shares_BT = valid_BT / valid_BT.sum(dim=-1, keepdim=True).clamp(min=1)
+    return (shares_BT.to(x_BTW.dtype).unsqueeze(-2) @ x_BTW).squeeze(-2)
 
 
 def beyond_mean(x_BTW: Float[Tensor, "B T W"], valid_BT: Bool[Tensor, "B T"]) -> Float[Tensor, "B T W"]:
