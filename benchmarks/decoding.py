@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -31,7 +32,6 @@ from numpy.typing import NDArray
 
 from blended.data.media import read_audio, read_frames
 from blended.data.media.colours import MATRICES, chart
-from blended.data.media.torchcodec_frames import why_not
 from blended.data.media.writing import write_video
 
 # Clips as the tests write them.
@@ -71,6 +71,18 @@ def with_opencv(path: Path, every: int, size: tuple[int, int] | None) -> Picture
             pictures.append(scaled.astype(np.uint8, copy=False))
         number += 1
     return np.stack(pictures)
+
+
+def why_not() -> str:
+    """Why torchcodec cannot be used here; empty if it can."""
+    try:
+        library = import_module("torchcodec")
+    except (ImportError, OSError, RuntimeError) as error:
+        return f"torchcodec cannot be loaded: {str(error).strip().splitlines()[0]}"
+    # Newer ones can be imported without FFmpeg, for still pictures.
+    if getattr(library, "ffmpeg_major_version", 0) is None:
+        return "torchcodec cannot be loaded: it finds no FFmpeg of a version that it knows"
+    return ""
 
 
 def with_torchcodec(path: Path, every: int, size: tuple[int, int] | None) -> Pictures:

@@ -11,9 +11,9 @@ import polars as pl
 import pytest
 from tests.conftest import Command
 
+from blended.data.checksums import MANIFEST
 from blended.data.corpora import blemore
 from blended.data.labels import Mixture
-from blended.data.manifest import NAME as MANIFEST
 from blended.data.media import probe
 from blended.eval.official import read_predictions
 from blended.studies import prediction

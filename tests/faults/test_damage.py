@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from tests.conftest import Command
 
-from blended.data.checksums import DamagedError
-from blended.data.manifest import NAME as MANIFEST
+from blended.data.checksums import MANIFEST, DamagedError
 from blended.eval.predictions import read_predictions
 from blended.studies.run_files import ARTIFACTS, CHECKSUMS, RECORD, run_faults
 

@@ -57,7 +57,7 @@ def store(finished_project: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     """A project with a file of every kind; tests put back what they change."""
     import numpy as np
 
-    from blended.data.tensor_file import write_tensors
+    from blended.data.checksums import write_tensors
 
     root = tmp_path_factory.mktemp("verify") / "project"
     shutil.copytree(finished_project, root)

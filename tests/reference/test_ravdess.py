@@ -9,8 +9,7 @@ import pytest
 
 from blended.data import Corpus
 from blended.data.corpora import CORPORA, read_corpus
-from blended.data.corpora.adapter import Reading
-from blended.data.exclusions import Exclusions
+from blended.data.corpora.adapter import Exclusions, Reading
 from blended.data.findings import check
 from blended.data.foreign import ImportedConfig, import_features, open_imported
 from blended.data.importing import import_corpus

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from blended.data.clip import Finding
 from blended.data.corpora import read_corpus
 from blended.data.errors import InputError
-from blended.data.finding import Finding
 from blended.data.findings import check
 from blended.data.index import build_index, write_index
 from toys.clips import toy_corpus, write_clip

@@ -9,7 +9,7 @@ import pytest
 
 from blended.data.errors import InputError
 from blended.data.foreign import ImportedConfig, import_features, open_imported
-from blended.data.foreign.numbers_table import read_numbers
+from blended.data.foreign.tables import read_numbers
 from blended.data.store import FeatureStore
 
 CLIPS: dict[str, float | None] = {"a": 2.0, "b": 1.0, "c": None}
@@ -291,10 +291,10 @@ def test_frames_without_a_face(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"", r"a\.csv is empty: expected a header and numbers"),
+        (b"", r"a\.csv is empty: expected a header and rows"),
         (b"AU01_r\n", r"a\.csv has no rows below its header"),
         (b"AU01_r\n1\n\xff\n", r"a\.csv, line 3: cannot be read as UTF-8"),
-        (b"AU01_r,x\n1,2,3\n", r"a\.csv cannot be read as CSV"),
+        (b"AU01_r,x\n1,2,3\n", r"a\.csv, line 2: 3 cells, expected 2"),
         (b"name,x\na,b\n", r"has no column of numbers that fits a feature"),
     ],
 )

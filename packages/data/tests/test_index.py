@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from blended.data import measurement_cache, measuring, sharing
+from blended.data import measurement_cache, measuring
 from blended.data.clip import Clip, Corpus
 from blended.data.corpora import read_corpus
 from blended.data.errors import InputError
@@ -178,7 +178,7 @@ def test_the_first_pass_decodes_nothing(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_a_killed_run_loses_a_chunk_at_most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sharing, "CHUNK", 2)
+    monkeypatch.setattr(measuring, "CHUNK", 2)
     monkeypatch.setattr(measurement_cache, "SAVE_EVERY_SECONDS", 0.0)
     paths = [write_clip(tmp_path / f"{k}.wav", seconds=0.1, tone_hz=200 + k) for k in range(7)]
     undisturbed = measuring.measure_all(paths, tmp_path / "other")
@@ -200,7 +200,7 @@ def test_a_killed_run_loses_a_chunk_at_most(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_an_interrupted_run_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sharing, "CHUNK", 1)
+    monkeypatch.setattr(measuring, "CHUNK", 1)
     paths = [write_clip(tmp_path / f"{k}.wav", seconds=0.1, tone_hz=200 + k) for k in range(3)]
 
     def interrupted(path: Path, found: Measurement) -> Measurement:
@@ -218,8 +218,8 @@ def test_an_interrupted_run_loses_nothing(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_processes_find_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sharing, "CHUNK", 1)
-    monkeypatch.setattr(sharing, "WORTH_PROCESSES_SECONDS", 0.0)
+    monkeypatch.setattr(measuring, "CHUNK", 1)
+    monkeypatch.setattr(measuring, "WORTH_PROCESSES_SECONDS", 0.0)
     paths = [write_clip(tmp_path / f"{k}.mp4", seconds=0.1) for k in range(8)]
     paths[7].write_bytes(b"nothing")
     here = measuring.measure_all(paths, tmp_path / "a")
@@ -227,14 +227,14 @@ def test_processes_find_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_other_processes_do_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sharing, "CHUNK", 1)
-    monkeypatch.setattr(sharing, "WORTH_PROCESSES_SECONDS", 0.0)
+    monkeypatch.setattr(measuring, "CHUNK", 1)
+    monkeypatch.setattr(measuring, "WORTH_PROCESSES_SECONDS", 0.0)
     # Another process cannot import this file, but it has `eval`.
     jobs = [f"({k}, __import__('time').sleep(0.02), __import__('os').getpid())[2]" for k in range(100)]
-    done = [pair for piece in sharing.share_out(eval, jobs, 2) for pair in piece]
+    done = [pair for piece in measuring.share_out(eval, jobs, 2) for pair in piece]
     assert sorted(job for job, _ in done) == sorted(jobs)
     assert len({process for _, process in done}) == 2
-    alone = [pair for piece in sharing.share_out(eval, jobs[:3], 1) for pair in piece]
+    alone = [pair for piece in measuring.share_out(eval, jobs[:3], 1) for pair in piece]
     assert alone == [(job, os.getpid()) for job in jobs[:3]]
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from blended.data.media import MediaError, probe, read_audio, read_frames
-from blended.data.media.streaming import stream_frames
+from blended.data.media.frames import stream_frames
 from blended.data.media.writing import write_video
 from toys.clips import seconds_at, write_clip
 

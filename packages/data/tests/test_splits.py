@@ -10,7 +10,7 @@ import pytest
 from blended.data.clip import Clip, Corpus
 from blended.data.errors import InputError
 from blended.data.labels import LabelSpace, Mixture, SoftLabel
-from blended.data.leaks import forbid_shared_actors
+from blended.data.people import forbid_shared_actors
 from blended.data.splits import assign_folds, read_splits, strata, stratum, with_folds, write_splits
 
 EMOTIONS = ("ang", "hap", "sad", "neu")

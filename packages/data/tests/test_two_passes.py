@@ -7,12 +7,11 @@ import av
 import numpy as np
 import pytest
 
-from blended.data.measurement import LISTEN_HZ, Measurement, inspect, loudness_dbfs, measure
+from blended.data.measurement import LISTEN_HZ, Measurement, inspect, loudness_dbfs, measure, voiced_share
 from blended.data.media import MediaError, probe, read_audio
-from blended.data.media.first_picture import first_picture
+from blended.data.media.frames import first_picture
 from blended.data.media.opening import opened
 from blended.data.media.probing import glance, survey, survey_pictures
-from blended.data.voicing import voiced_share
 from toys.clips import write_clip
 
 CLIPS: dict[str, dict[str, object]] = {

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from blended.data import Clip, Corpus, InputError, LabelSpace, Mixture, SoftLabel
+from blended.data.clip import Finding
 from blended.data.corpora import about, read_corpus
-from blended.data.finding import Finding
 from blended.data.findings import check
 from blended.data.index import Index, build_index
 from blended.eval.card import DataCard, card_html, card_markdown, examples

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from safetensors import numpy as files
 
-from blended.data import atomic, tensor_file
+from blended.data import atomic, checksums
 from blended.fusion.config import TrainingConfig
 from blended.fusion.objective import LossConfig
 from blended.fusion.plan import Job
@@ -56,7 +56,7 @@ def say(message: str) -> None:
 
 def main() -> None:
     torch.set_num_threads(1)
-    tensor_file.save_file = halfway
+    checksums.save_file = halfway
     result = trained(Run(say, lambda epoch: told(epoch), Path(sys.argv[1]), checkpoint_seconds=0))
     parameters = {name: value.numpy() for name, value in result.parameters.items()}
     with atomic.replacing(Path(sys.argv[2])) as temporary:

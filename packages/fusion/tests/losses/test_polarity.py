@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from blended.data import InputError
 from blended.data.corpora import blemore, cremad, ravdess
-from blended.data.corpora.emotion_names import EMOTION_NAMES
+from blended.data.labels import EMOTION_NAMES
 from blended.fusion.losses import POLARITY, ep_ce, kl_to_soft_labels, polarity_of, polarity_weights
 
 EMOTIONS = blemore.SPACE.emotions

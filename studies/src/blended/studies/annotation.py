@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from blended.data import InputError
 from blended.data.media import probe, read_audio
-from blended.data.media.streaming import stream_frames
+from blended.data.media.frames import stream_frames
 from blended.data.media.writing import write_video
 from blended.eval.figures.answer import Course, answer_figure, panel
 from blended.studies.prediction import Answer, Prediction

@@ -17,9 +17,9 @@ from filelock import FileLock
 
 from blended.data import Clip, InputError
 from blended.data.atomic import replacing_folder
+from blended.data.checksums import faults_of, write_manifest
 from blended.data.code_versions import code_version
 from blended.data.index import Index
-from blended.data.manifest import faults_of, write_manifest
 from blended.fusion.clip_media import ClipPreparation, PreparedClip, prepared_clip
 from blended.fusion.media import Media
 

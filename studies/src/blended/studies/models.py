@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from blended.data import InputError
-from blended.data.manifest import write_manifest
+from blended.data.checksums import write_manifest
 from blended.studies.pipeline import PipelineRecord
 from blended.studies.prediction_table import column_names
 

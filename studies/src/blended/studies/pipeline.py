@@ -20,8 +20,8 @@ from torch import Tensor
 
 from blended.data import InputError, LabelSpace
 from blended.data.atomic import write_text
+from blended.data.checksums import check_manifest
 from blended.data.index import Index
-from blended.data.manifest import check_manifest
 from blended.data.store import Identity
 from blended.encoders.identity import code_version
 from blended.encoders.table import encoder_config

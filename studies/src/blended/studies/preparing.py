@@ -16,7 +16,7 @@ from blended.studies.corpus_params import CorpusParams, CorpusSource, FeaturePar
 from blended.studies.folders import Folders
 
 if TYPE_CHECKING:
-    from blended.data.finding import Finding
+    from blended.data.clip import Finding
     from blended.data.index import Index
     from blended.encoders.encoder import EncoderConfig
     from blended.encoders.extract import Engine

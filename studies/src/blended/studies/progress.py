@@ -20,7 +20,7 @@ from rich.progress import (
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from blended.data.finding import Finding
+    from blended.data.clip import Finding
 
 # On standard error, so that what a command prints as its result can be piped.
 STDERR = Console(stderr=True)

@@ -13,8 +13,8 @@ from jaxtyping import Float
 
 from blended.data import Clip, Corpus, InputError, Mixture
 from blended.data.corpora import ceiling, groups, held_out_truth
-from blended.data.corpora.emotion_names import EMOTION_NAMES
 from blended.data.index import Index, check_beside, read_index
+from blended.data.labels import EMOTION_NAMES
 from blended.data.media import read_frames
 from blended.eval.decisions import trivial_decisions
 from blended.eval.figures.picture import picture_png

@@ -11,10 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from blended.data.checksums import DamagedError
+from blended.data.checksums import MANIFEST, DamagedError, Fault, faults_of, write_manifest
 from blended.data.errors import some
-from blended.data.manifest import NAME as MANIFEST
-from blended.data.manifest import Fault, faults_of, write_manifest
 
 METRICS, CONFUSION, ARTIFACTS = "metrics.json", "confusion.png", "artifacts"
 PREDICTIONS, TEST_PREDICTIONS = "predictions.parquet", "test_predictions.parquet"

@@ -10,9 +10,8 @@ from pydantic import ValidationError
 
 from blended.data import InputError, LabelSpace
 from blended.data.atomic import replacing, write_text
+from blended.data.checksums import MANIFEST, write_tensors
 from blended.data.code_versions import library_versions
-from blended.data.manifest import NAME as MANIFEST
-from blended.data.tensor_file import write_tensors
 from blended.eval.predictions import Predictions, read_predictions, write_predictions
 from blended.eval.tasks import MEASURES, AnyEvaluation
 from blended.studies.extras import Extras, read_extras, write_extras

@@ -11,10 +11,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from blended.data.checksums import DamagedError, check_seal, file_sha256, is_sealed, read_sealed_json
+from blended.data.checksums import (
+    MANIFEST,
+    DamagedError,
+    check_seal,
+    faults_of,
+    file_sha256,
+    files_of,
+    is_sealed,
+    read_sealed_json,
+)
 from blended.data.errors import InputError
-from blended.data.manifest import NAME as MANIFEST
-from blended.data.manifest import faults_of, files_of
 from blended.studies.databases import broken, contradicted_runs, contradicted_trials, results_of
 from blended.studies.folders import Folders
 from blended.studies.run_files import ARTIFACTS, METRICS, PIPELINE, RECORD, run_faults

@@ -1,4 +1,4 @@
-"""Clips and the corpus that holds them."""
+"""Clips and corpora, and what is found about them."""
 
 import hashlib
 import json
@@ -8,9 +8,27 @@ from pathlib import Path
 from typing import Literal
 
 from blended.data.errors import InputError
-from blended.data.finding import Finding
 from blended.data.labels import LabelSpace, Mixture, SoftLabel
-from blended.data.leaks import forbid_shared_actors
+from blended.data.people import forbid_shared_actors
+
+Level = Literal["error", "warning", "note"]
+LEVELS: tuple[Level, ...] = ("error", "warning", "note")
+"""Most urgent first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing about one clip, or about the corpus."""
+
+    level: Level
+    """`error` stops a run, `warning` may spoil its numbers, `note` is for the reader."""
+    clip_id: str
+    """Empty for the corpus as a whole."""
+    message: str
+    """What was found and what to do."""
+    unusable: bool = False
+    """Whether the clip cannot be encoded, so that a run may go on without it (`max_failures`)."""
+
 
 Split = Literal["train", "test"]
 

@@ -6,8 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from blended.data.clip import Clip
-from blended.data.finding import LEVELS, Finding
+from blended.data.clip import LEVELS, Clip, Finding
 from blended.data.index import Index
 from blended.data.splits import strata
 

@@ -15,19 +15,17 @@ from blended.data.archives import DEFAULT_LIMITS, Limits, is_archive, unpack
 from blended.data.atomic import replacing_folder, write_text
 from blended.data.clip import Corpus
 from blended.data.corpora import IMPORT_NAME, adapter_of, card, read_corpus, shipped_exclusions
-from blended.data.corpora.adapter import Adapter
+from blended.data.corpora.adapter import EXCLUDE_NAME, Adapter
 from blended.data.corpora.table import MEDIA
 from blended.data.errors import InputError
-from blended.data.exclusions import FILE_NAME as EXCLUDE_NAME
-from blended.data.splits import FILE_NAME as SPLITS_NAME
-from blended.data.splits import write_splits
+from blended.data.splits import SPLITS_NAME, write_splits
 from blended.data.store import locked
 
 Progress = Callable[[int, int], None]
 UNPACKED = ".unpacked"
 
 # Written by us or by the user beside the recordings, whatever the corpus.
-OWN_FILES = (EXCLUDE_NAME, card.FILE_NAME)
+OWN_FILES = (EXCLUDE_NAME, card.CARD_NAME)
 
 
 def import_corpus(

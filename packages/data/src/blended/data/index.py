@@ -22,9 +22,8 @@ from blended.data.checksums import (
     file_sha256,
     seal,
 )
-from blended.data.clip import Clip, Corpus
+from blended.data.clip import Clip, Corpus, Finding
 from blended.data.errors import InputError
-from blended.data.finding import Finding
 from blended.data.labels import LabelSpace, Mixture, SoftLabel
 from blended.data.measurement import Measurement
 from blended.data.measurement_cache import MEASURED

@@ -13,6 +13,18 @@ from blended.data.errors import InputError, unknown_name
 
 Task = Literal["mixture", "single", "intensities"]
 
+EMOTION_NAMES = {
+    "ang": "anger",
+    "calm": "calm",
+    "disg": "disgust",
+    "fea": "fear",
+    "hap": "happiness",
+    "neu": "neutral",
+    "sad": "sadness",
+    "sur": "surprise",
+}
+"""Short names that the corpora share -> words."""
+
 # Shares written by other programs (30.4 + 69.6) miss 100 by rounding only.
 SHARE_SUM_TOLERANCE = 1e-6
 

@@ -23,7 +23,7 @@ from blended.data.labels import set_name
 from blended.data.text_table import read_text_table
 
 NUM_FOLDS = 5
-FILE_NAME = "splits.csv"
+SPLITS_NAME = "splits.csv"
 COLUMNS = ("id", "actor", "split", "fold")
 
 # Exchanging pairs takes the square of their number; so many single clips even out without it.

@@ -1,8 +1,12 @@
-"""Reading tables that other people wrote: every cell as text, every row with its line."""
+"""Tables that other people wrote, CSV or Parquet: every cell as text, every row with its line.
+
+The one reader of CSV: corpora, folds, features and scores come through it, so that a broken file is answered
+with the same sentence wherever it is met.
+"""
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
@@ -13,32 +17,43 @@ from blended.data.errors import InputError
 PARQUET = (".parquet", ".pq")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class TextTable:
     """A table as it was typed."""
 
     path: Path
     columns: tuple[str, ...]
     """Names without the spaces around them, in the order of the file."""
-    rows: tuple[tuple[int, dict[str, str]], ...]
-    """Line in the file (of a Parquet file: the row, from 1) and its cells; an empty cell is empty text."""
+    lines: tuple[int, ...]
+    """[row] line in the file; of a Parquet file the row, from 1."""
+    cells: Mapping[str, list[str]]
+    """Column -> [row] cells without the spaces around them; an empty cell is empty text."""
+    separator: str = ","
+    """What stands between the cells of a row."""
+
+    @property
+    def rows(self) -> tuple[tuple[int, dict[str, str]], ...]:
+        """Line and cells by column, row by row."""
+        named = (dict(zip(self.cells, row, strict=True)) for row in zip(*self.cells.values(), strict=True))
+        return tuple(zip(self.lines, named, strict=True))
 
 
-def read_text_table(path: Path, required: Sequence[str], what: str) -> TextTable:
-    """A CSV (commas, UTF-8, any line ends) or Parquet file with a header; `what` says what it should be.
+def read_text_table(path: Path, required: Sequence[str], what: str, *, separators: str = ",") -> TextTable:
+    """A CSV (UTF-8, any line ends) or Parquet file with a header; `what` says what it should be.
 
-    Raises InputError naming the file, the line and the remedy for a file that is missing, empty, not UTF-8,
+    Of several `separators` the one that the header has most of counts. Lists in Parquet read `[1 2]`. Raises
+    InputError naming the file, the line and the remedy for a file that is missing, empty, not UTF-8,
     separated otherwise, has rows of another length than its header, or lacks required columns.
     """
     if not path.is_file():
         raise InputError(f"{path} does not exist: expected {what}")
-    table = _read_parquet(path) if path.suffix.lower() in PARQUET else _read_csv(path)
+    table = _read_parquet(path) if path.suffix.lower() in PARQUET else _read_csv(path, separators)
     if missing := [column for column in required if column not in table.columns]:
         raise InputError(
             f"{path} lacks the column(s) {', '.join(missing)}; it has {', '.join(table.columns)}"
             f"{_separator_hint(table.columns)}"
         )
-    if not table.rows:
+    if not table.lines:
         raise InputError(f"{path} has no rows below its header, expected {what}: fill it or restore it")
     return table
 
@@ -60,30 +75,45 @@ def inside(folder: Path, text: str) -> Path:
 
 def _read_parquet(path: Path) -> TextTable:
     try:
-        frame = pl.read_parquet(path).with_columns(pl.all().cast(pl.String, strict=False).fill_null(""))
+        frame = pl.read_parquet(path)
+        lists = [name for name, kind in frame.schema.items() if isinstance(kind, pl.List | pl.Array)]
+        as_text = [
+            pl.format("[{}]", pl.col(name).list.eval(pl.element().cast(pl.String)).list.join(" ")).alias(name)
+            for name in lists
+        ]
+        frame = frame.with_columns(as_text).with_columns(pl.all().cast(pl.String, strict=False).fill_null(""))
     except (pl.exceptions.PolarsError, OSError) as error:
         raise InputError(f"{path} cannot be read as Parquet ({error}): write it again") from error
-    rows = tuple(enumerate(frame.iter_rows(named=True), start=1))
-    return TextTable(path, tuple(frame.columns), rows)
+    cells = {name: frame[name].to_list() for name in frame.columns}
+    return TextTable(path, tuple(frame.columns), tuple(range(1, frame.height + 1)), cells)
 
 
-def _read_csv(path: Path) -> TextTable:
-    reader = csv.reader(io.StringIO(read_utf8(path), newline=""), strict=True)
-    columns: tuple[str, ...] = ()
-    rows: list[tuple[int, dict[str, str]]] = []
+def _read_csv(path: Path, separators: str) -> TextTable:
+    text = read_utf8(path)
+    separator = max(separators, key=text.partition("\n")[0].count)
+    # Spaces may stand between a separator and a quote.
+    reader = csv.reader(
+        io.StringIO(text, newline=""), delimiter=separator, strict=True, skipinitialspace=True
+    )
+    lines: list[int] = []
+    rows: list[list[str]] = []
     try:
         columns = tuple(name.strip() for name in next(reader, []))
         _check_header(path, columns)
         for cells in reader:
             if any(cells):
                 _check_length(path, reader.line_num, columns, cells)
-                named = zip(columns, (cell.strip() for cell in cells), strict=True)
-                rows.append((reader.line_num, dict(named)))
+                lines.append(reader.line_num)
+                rows.append(cells)
     except csv.Error as error:
         raise InputError(
             f"{path}, line {reader.line_num}: cannot be read as CSV ({error}); mend its quotes"
         ) from error
-    return TextTable(path, columns, tuple(rows))
+    by_column = zip(*rows, strict=True) if rows else ([] for _ in columns)
+    stripped = {
+        name: [cell.strip() for cell in cells] for name, cells in zip(columns, by_column, strict=True)
+    }
+    return TextTable(path, columns, tuple(lines), stripped, separator)
 
 
 def read_utf8(path: Path) -> str:

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from blended.data.features import Features
 from blended.data.media import Frames, Waveform, read_audio, read_frames
 from blended.data.media.audio import stream_audio
-from blended.data.media.first_picture import first_picture
-from blended.data.media.frames import stream_pictures
+from blended.data.media.frames import first_picture, stream_pictures
 from blended.data.media.records import Reading
 
 Modality = Literal["audio", "video", "audio-visual"]

@@ -17,8 +17,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from blended.data import InputError, LabelSpace
-from blended.data.checksums import DamagedError, check_seal
-from blended.data.tensor_file import write_tensors
+from blended.data.checksums import DamagedError, check_seal, write_tensors
 from blended.fusion.config import TrainingConfig
 from blended.fusion.optimiser import Parameters
 from blended.fusion.plan import Job

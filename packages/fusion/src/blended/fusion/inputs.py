@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from blended.data import InputError, LabelSpace
-from blended.data.leaks import forbid_shared_actors
+from blended.data.people import forbid_shared_actors
 from blended.fusion.media import Media
 from blended.fusion.pairs import Nesting
 from blended.fusion.sequences import Sequences

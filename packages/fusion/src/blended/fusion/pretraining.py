@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from blended.data import InputError, LabelSpace
+from blended.data.checksums import write_tensors
 from blended.data.code_versions import code_version
-from blended.data.tensor_file import write_tensors
 from blended.encoders.faces import Faces
 from blended.encoders.networks.hicmae.config import BackboneConfig, PretrainConfig
 from blended.encoders.networks.hicmae.loss import PretrainLossConfig

@@ -123,7 +123,7 @@ def card(
 @app.command("check")
 def check_corpus(root: Root = Path(), workers: Workers = CORES) -> None:
     """Print what is odd about the corpus as it is now; fail where an index would be refused."""
-    from blended.data.finding import LEVELS
+    from blended.data.clip import LEVELS
     from blended.data.findings import check
     from blended.studies.corpus_params import read_corpus_params
     from blended.studies.folders import Folders

@@ -121,7 +121,7 @@ class _Given:
 def _read(paths: list[Path], metadata: Path, kinds: list["Kind"]) -> _Given:
     from blended.data.corpora import blemore
     from blended.data.errors import InputError
-    from blended.data.leaks import forbid_shared_actors
+    from blended.data.people import forbid_shared_actors
     from blended.eval.evidence import gather
     from blended.eval.scorefile import read_scores, remark
 

@@ -14,8 +14,7 @@ from filelock import FileLock
 from pydantic import BaseModel, ConfigDict
 
 from blended.data import InputError
-from blended.data.checksums import DamagedError, check_seal
-from blended.data.tensor_file import write_tensors
+from blended.data.checksums import DamagedError, check_seal, write_tensors
 from blended.fusion.strategies import Fused
 from blended.studies.search.outcome import Curve
 

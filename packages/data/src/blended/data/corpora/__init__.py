@@ -12,10 +12,8 @@ import yaml
 
 from blended.data.clip import Corpus
 from blended.data.corpora import blemore, card, cremad, demo, ravdess, table
-from blended.data.corpora.adapter import About, Adapter, Reading
+from blended.data.corpora.adapter import EXCLUDE_NAME, About, Adapter, Exclusions, Reading, read_exclusions
 from blended.data.errors import InputError, unknown_name
-from blended.data.exclusions import FILE_NAME as EXCLUDE_NAME
-from blended.data.exclusions import Exclusions, read_exclusions
 from blended.data.labels import Mixture
 from blended.data.text_table import read_utf8
 
@@ -41,7 +39,7 @@ def adapter_of(name: str, folder: Path) -> Adapter:
     """
     if name in CORPORA:
         return CORPORA[name]
-    own = folder / card.FILE_NAME
+    own = folder / card.CARD_NAME
     if own.is_file() and (given := card.read_card(own).name) != name:
         raise InputError(f"{own} describes the corpus {given!r}, not {name!r}: use one name for both")
     if own.is_file():
@@ -51,7 +49,7 @@ def adapter_of(name: str, folder: Path) -> Adapter:
 
 def own_name(name: str, source: Path) -> str:
     """What the card of a folder calls its corpus, for the name `table`; any other name as it is."""
-    path = source / card.FILE_NAME
+    path = source / card.CARD_NAME
     return card.read_card(path).name if name == "table" and path.is_file() else name
 
 
@@ -121,7 +119,7 @@ def groups(name: str, clip_ids: Sequence[str]) -> dict[str, list[str]]:
 
 def about(name: str, folder: Path) -> About:
     """Title, licence and citation of a corpus, for its data card."""
-    if (folder / card.FILE_NAME).is_file():
+    if (folder / card.CARD_NAME).is_file():
         return table.about(folder)
     return adapter_of(name, folder).about
 

@@ -11,11 +11,9 @@ from dataclasses import replace
 from itertools import combinations
 from pathlib import Path, PurePosixPath
 
-from blended.data.clip import Clip, Corpus
-from blended.data.corpora.adapter import About, Adapter, Reading
+from blended.data.clip import Clip, Corpus, Finding
+from blended.data.corpora.adapter import About, Adapter, Exclusions, Reading
 from blended.data.errors import InputError, some
-from blended.data.exclusions import Exclusions
-from blended.data.finding import Finding
 from blended.data.labels import LabelSpace, Mixture
 from blended.data.text_table import read_text_table
 

@@ -10,7 +10,7 @@ from blended.data.errors import InputError
 from blended.data.labels import LabelSpace, Mixture, Task
 from blended.data.text_table import read_utf8
 
-FILE_NAME = "card.yaml"
+CARD_NAME = "card.yaml"
 SHIPPED = Path(__file__).parent / "cards"
 
 Part = Literal["train", "validation", "test"]
@@ -109,12 +109,12 @@ def read_card(path: Path) -> Card:
 
 def card_of(folder: Path, shipped: str = "") -> Card:
     """The card in a corpus folder, or the one that ships under a name; the folder's own comes first."""
-    own = folder / FILE_NAME
+    own = folder / CARD_NAME
     if own.is_file():
         return read_card(own)
     if not shipped:
         raise InputError(
-            f"{own} does not exist: describe the table in a {FILE_NAME} beside it (name, table, path, actor, "
+            f"{own} does not exist: describe the table in a {CARD_NAME} beside it (name, table, path, actor, "
             f"task, label, emotions); {SHIPPED} has examples"
         )
     return read_card(SHIPPED / f"{shipped}.yaml")

@@ -10,10 +10,9 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from blended.data.clip import Clip, Corpus
+from blended.data.clip import Clip, Corpus, Finding
 from blended.data.corpora.adapter import About, Adapter, Reading
 from blended.data.errors import InputError
-from blended.data.finding import Finding
 from blended.data.labels import LabelSpace, Mixture, SoftLabel
 from blended.data.text_table import read_text_table
 

@@ -12,11 +12,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
 
-from blended.data.clip import Clip, Corpus
-from blended.data.corpora.adapter import About, Adapter, Reading
+from blended.data.clip import Clip, Corpus, Finding
+from blended.data.corpora.adapter import About, Adapter, Exclusions, Reading
 from blended.data.errors import InputError, some
-from blended.data.exclusions import Exclusions
-from blended.data.finding import Finding
 from blended.data.labels import LabelSpace, Mixture
 
 EMOTIONS = ("neu", "calm", "hap", "sad", "ang", "fea", "disg", "sur")

@@ -10,13 +10,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from blended.data.clip import Clip, Corpus
+from blended.data.clip import Clip, Corpus, Finding
 from blended.data.corpora.adapter import About, Adapter, Reading
 from blended.data.corpora.card import SHIPPED, Card, card_of, read_card
 from blended.data.errors import InputError, some, unknown_name
-from blended.data.finding import Finding
 from blended.data.labels import LabelSpace, Mixture, SoftLabel
-from blended.data.splits import FILE_NAME, assign_folds, read_splits, with_folds
+from blended.data.splits import SPLITS_NAME, assign_folds, read_splits, with_folds
 from blended.data.text_table import inside, read_text_table
 
 MEDIA = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".flv", ".wav", ".flac", ".mp3", ".m4a", ".ogg")
@@ -167,7 +166,7 @@ def _folded(card: Card, reading: Reading, rows: Sequence[_Row]) -> tuple[Clip, .
         )
         for clip_id, row in zip(ids, rows, strict=True)
     ]
-    splits = reading.folder / FILE_NAME
+    splits = reading.folder / SPLITS_NAME
     if splits.is_file():
         return read_splits(clips, splits)
     open_clips = [clip for clip in clips if clip.split == "train" and clip.fold is None]

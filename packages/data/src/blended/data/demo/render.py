@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 
 from blended.data.atomic import write_text
+from blended.data.checksums import MANIFEST, faults_of, write_manifest
 from blended.data.demo.actors import cast
 from blended.data.demo.card import card
 from blended.data.demo.config import GENERATOR, DemoConfig
@@ -20,8 +21,6 @@ from blended.data.demo.performance import Performance, perform
 from blended.data.demo.script import PICTURE_STREAM, SOUND_STREAM, Take, actor_names, random, takes
 from blended.data.demo.voice import synthesise
 from blended.data.errors import InputError
-from blended.data.manifest import NAME as MANIFEST
-from blended.data.manifest import faults_of, write_manifest
 
 IDENTITY = ".config.json"
 """Says which corpus a folder holds, from before the first clip is written."""

@@ -11,9 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blended.data.errors import InputError
-from blended.data.foreign.config import ImportedConfig
-from blended.data.foreign.layouts import chosen, frames
-from blended.data.foreign.numbers_table import NumbersTable, read_numbers
+from blended.data.foreign.tables import ImportedConfig, NumbersTable, chosen, frames, read_numbers
 from blended.data.text_table import PARQUET
 
 TABLES = (".csv", ".tsv", ".txt", *PARQUET)

@@ -1,4 +1,4 @@
-"""Reading pictures at even steps of time, whatever the spacing of the frames in the file."""
+"""Reading pictures: at even steps of time whatever the spacing of the frames, every frame, or the first."""
 
 import math
 from collections.abc import Callable, Generator
@@ -7,12 +7,14 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.video.reformatter import Interpolation
 from numpy.typing import NDArray
 
 from blended.data.media.colours import Painter
-from blended.data.media.opening import begins_as_mov, opened, require_video, zero_seconds
+from blended.data.media.opening import begins_as_mov, opened, read_only, require_video, zero_seconds
 from blended.data.media.probing import check_complete, survey_pictures
 from blended.data.media.records import Frames, MediaError, Reading, VideoInfo
+from blended.data.media.timing import clockwise_degrees, turn_of
 
 # A frame counts as shown this long before its time, up to a quarter of a frame: timestamps are rounded to
 # ticks (1 ms in Matroska) and cameras jitter.
@@ -174,3 +176,53 @@ def _on_screen(
         if done < len(wanted):
             yield shown, done, len(wanted)
         return seconds
+
+
+def stream_frames(path: Path, size: tuple[int, int]) -> Generator[tuple[float, NDArray[np.uint8]]]:
+    """(seconds on the file's clock, [height, width, 3] upright RGB) of every frame, scaled to `size`.
+
+    `size` is (height, width) of the upright picture. Raises MediaError for a file without video or with
+    damage, when it is reached.
+    """
+    height, width = size
+    with opened(path) as container:
+        stream = require_video(path, container)
+        stream.codec_context.thread_count = 1
+        zero = zero_seconds(container)
+        for frame in container.decode(stream):
+            if frame.pts is None:
+                continue
+            turns = clockwise_degrees(frame) // 90
+            across, down = (width, height) if turns % 2 == 0 else (height, width)
+            scaled = frame.reformat(
+                width=across, height=down, format="rgb24", interpolation=int(Interpolation.BILINEAR)
+            )
+            picture = np.rot90(scaled.to_ndarray(), -turns).astype(np.uint8, copy=False)
+            yield float(frame.time - zero), picture
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """How the first frame of a file is shown."""
+
+    width: int
+    """Pixels, upright."""
+    height: int
+    """Pixels, upright."""
+    rotation_degrees: int
+    """Clockwise turn that shows it upright: 0, 90, 180 or 270."""
+
+
+def first_picture(path: Path) -> Picture:
+    """What only a decoded frame says; raises MediaError for a file without one that decodes."""
+    with opened(path, headers_only=begins_as_mov(path)) as container:
+        stream = require_video(path, container)
+        stream.codec_context.thread_count = 1
+        read_only(container, [stream])
+        turns = (turn_of(packet) for packet in container.demux(stream))
+        rotation = next((turn for turn in turns if turn is not None), None)
+        if rotation is None:
+            raise MediaError(f"{path} has a video track of which no frame decodes: copy or download it again")
+        size = (stream.codec_context.width, stream.codec_context.height)
+    width, height = size if rotation in (0, 180) else size[::-1]
+    return Picture(width, height, rotation)

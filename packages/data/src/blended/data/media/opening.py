@@ -1,6 +1,8 @@
 """Opening a media file, choosing its tracks, and saying in words why it cannot be read."""
 
+import os
 import stat
+import struct
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +25,9 @@ MOV = "mov,mp4,m4a,3gp,3g2,mj2"
 
 MOV_BOX = b"ftyp"
 """The name of their first box."""
+
+CONTENT = (b"moov", b"moof", b"mdat")
+"""What a file cannot do without: its index, the index of a fragment, its data."""
 
 HEADERS_ONLY = {"codec_whitelist": "none", "fflags": "+noparse"}
 """Options of FFmpeg's demuxers: decode and parse nothing on opening. Four fifths of the time of opening a
@@ -150,3 +155,25 @@ def require_audio(path: Path, container: InputContainer, track: int = 0) -> Audi
             f"{len(tracks)} audio track(s)"
         )
     return tracks[track]
+
+
+def check_boxes(path: Path) -> None:
+    """Raises MediaError for an MP4 or MOV whose index or data go on behind the end of the file.
+
+    FFmpeg reads an index that is cut off as far as it goes, and may so lose a track without a word.
+    """
+    if not begins_as_mov(path):
+        return
+    with path.open("rb") as file:
+        end, place = file.seek(0, os.SEEK_END), 0
+        while place + 16 <= end:
+            file.seek(place)
+            size, name, wide = struct.unpack(">I4sQ", file.read(16))
+            if size == 0:
+                return  # up to the end, whatever that is
+            place += wide if size == 1 else max(size, 8)
+            if place > end and name in CONTENT:
+                raise MediaError(
+                    f"{path} is cut off: {place - end} bytes of its {name.decode()!r} part are missing; copy "
+                    f"or download it again"
+                )

@@ -6,9 +6,8 @@ them at the end, so a store without an index is an unfinished one. Read `identit
 `writer.py` and `reader.py` in that order.
 """
 
-from blended.data.store.identity import Identity
 from blended.data.store.reader import FeatureStore
-from blended.data.store.shard import Row, ShardRecord, read_record, write_shard
+from blended.data.store.shard import Identity, Row, ShardRecord, read_record, write_shard
 from blended.data.store.writer import ShardPlan, StoreWriter, locked
 
 __all__ = [

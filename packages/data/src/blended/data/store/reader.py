@@ -14,8 +14,7 @@ from safetensors import SafetensorError
 from blended.data.checksums import DamagedError, check_seal_if_any
 from blended.data.errors import InputError, unknown_name
 from blended.data.features import Features
-from blended.data.store.identity import Identity
-from blended.data.store.shard import Notes, Row, checksum, damaged, open_shard, record_of
+from blended.data.store.shard import Identity, Notes, Row, checksum, damaged, open_shard, record_of
 from blended.data.store.writer import INDEX_NAME
 
 

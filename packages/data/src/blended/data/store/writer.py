@@ -17,8 +17,7 @@ from filelock import FileLock, Timeout
 from blended.data.atomic import replacing
 from blended.data.checksums import BLANK_SEAL, SEAL_KEY, DamagedError, check_seal, seal
 from blended.data.errors import InputError
-from blended.data.store.identity import Identity
-from blended.data.store.shard import Row, ShardRecord, checked_record, read_record
+from blended.data.store.shard import Identity, Row, ShardRecord, checked_record, read_record
 
 INDEX_NAME = "index.parquet"
 INDEX_SCHEMA = pa.schema(

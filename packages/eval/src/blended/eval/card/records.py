@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blended.data import InputError
+from blended.data.clip import Finding
 from blended.data.corpora.adapter import About
-from blended.data.finding import Finding
 from blended.data.index import Index
 
 

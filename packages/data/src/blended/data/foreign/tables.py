@@ -1,19 +1,33 @@
-"""What the columns of known extractors mean: which are features, which frames to leave out, at what rate.
+"""Tables of numbers as extractors write them: how they are read, and what their columns mean.
 
-Sources: OpenFace 2.2 and 1.0 (`FeatureExtraction`), OpenFace 3, openSMILE 2 and 3 (`csvoutput`) and the
-Python package opensmile. Anything else is a table of which every number is a feature.
+Any of comma, semicolon or tab; the index column that pandas leaves behind; decimal commas beside semicolons;
+cells that hold a list; NaN in its many spellings. Columns are known of OpenFace 2.2 and 1.0
+(`FeatureExtraction`) and OpenFace 3; of openSMILE 2 and 3 (`csvoutput`), of the Python package opensmile and
+of anything else every number is a feature.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
 
 from blended.data.errors import InputError
-from blended.data.foreign.config import ImportedConfig
-from blended.data.foreign.numbers_table import NumbersTable
+from blended.data.text_table import read_text_table
+
+SEPARATORS = ",;\t"
+# What pandas writes for an index without a name, and reads back.
+INDEX_NAME = re.compile(r"|Unnamed: \d+(_level_\d+)?|level_\d+|__index_level_\d+__")
+NOTHING = ("", "nan", "na", "n/a", "none", "null", "-nan", "nan(ind)", "-nan(ind)", "?")
+_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?|nan|inf)", re.IGNORECASE)
+_DECIMAL_COMMA = r"^([-+]?\d+),(\d+)$"
+
 
 # Labels and numbering: training on one of these would be training on the answer, or on nothing.
 NO_FEATURES = frozenset(
@@ -28,6 +42,47 @@ NO_FEATURES = frozenset(
 )
 # A timestamp that is a frame number, or in milliseconds, gives no rate.
 PLAUSIBLE_HZ = (1.0, 300.0)
+
+
+class ImportedConfig(BaseModel):
+    """How a source of features is read."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][\w.-]*$")
+    """Of the store's folder, and in recipes."""
+    kind: Literal["imported"] = "imported"
+    modality: Literal["audio", "video"]
+    """What the extractor listened to or looked at."""
+    columns: tuple[str, ...] = ()
+    """Columns to keep, `*` and `?` allowed; empty for those that are usual for the layout (`LAYOUTS`)."""
+    clip_column: str = ""
+    """Of a table with a row per clip: the column that names them; empty for the one that fits best."""
+    min_confidence: float | int = Field(default=0.5, ge=0, le=1)
+    """OpenFace: frames tracked with less are left out, as are those without success."""
+    rate_hz: float | int | None = Field(default=None, gt=0)
+    """Time steps per second; None for what timestamps say, or else steps over the length of the clip."""
+    dtype: Literal["float16", "float32"] = "float32"
+    """On disk; single precision keeps what was given."""
+    licence: str = "unknown"
+    """Of the features."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NumbersTable:
+    """A table of which some columns are numbers."""
+
+    path: Path
+    columns: tuple[str, ...]
+    """Names of the numeric columns; a column of lists `x` gives `x_0`, `x_1`, ..."""
+    values: NDArray[np.float64]
+    """[row, column]; NaN where nothing or no number stands."""
+    texts: dict[str, list[str]]
+    """Every column as text, lists and numbers included."""
+
+    def column(self, name: str) -> NDArray[np.float64]:
+        """[row] of one numeric column."""
+        return self.values[:, self.columns.index(name)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,3 +198,48 @@ def _rate(table: NumbersTable, rows: NDArray[np.bool_]) -> float | None:
         return None
     step = float(np.median(np.diff(table.column(name)[rows])))
     return 1 / step if step > 0 and PLAUSIBLE_HZ[0] <= 1 / step <= PLAUSIBLE_HZ[1] else None
+
+
+def read_numbers(path: Path) -> NumbersTable:
+    """A CSV or Parquet file; raises InputError as `read_text_table` does, and for lists of other lengths."""
+    table = read_text_table(path, (), "features, so extract them again", separators=SEPARATORS)
+    texts = {name: cells for name, cells in table.cells.items() if not INDEX_NAME.fullmatch(name)}
+    names: list[str] = []
+    parts = [np.empty((len(table.lines), 0))]
+    for name, cells in texts.items():
+        found = _numbers(path, name, cells, decimal_commas=table.separator == ";")
+        if found is not None:
+            names += [name] if found.shape[1] == 1 else [f"{name}_{k}" for k in range(found.shape[1])]
+            parts.append(found)
+    return NumbersTable(path, tuple(names), np.hstack(parts), texts)
+
+
+def _numbers(path: Path, name: str, texts: list[str], *, decimal_commas: bool) -> NDArray[np.float64] | None:
+    """[row, part] of a column of numbers or lists; None for a column of text."""
+    cells = pl.Series(texts, dtype=pl.String)
+    if cells.str.starts_with("[").any():
+        return _lists(path, name, texts)
+    if decimal_commas:
+        cells = cells.str.replace(_DECIMAL_COMMA, "$1.$2")
+    numbers = cells.cast(pl.Float64, strict=False)
+    is_text = numbers.is_null() & ~cells.str.to_lowercase().is_in(NOTHING)
+    if is_text.any() or bool((cells == "").all()):
+        return None
+    return numbers.fill_null(float("nan")).to_numpy()[:, None]
+
+
+def _lists(path: Path, name: str, cells: list[str]) -> NDArray[np.float64]:
+    """[row, part] of cells such as `[0.1, 0.2]`; a row without a list is NaN."""
+    rows = [
+        [float(number) for number in _NUMBER.findall(cell)] if cell.startswith("[") else [] for cell in cells
+    ]
+    length = max(map(len, rows))
+    values = np.full((len(rows), length), np.nan)
+    for line, row in enumerate(rows, start=2):
+        if row and len(row) != length:
+            raise InputError(
+                f"{path}, line {line}: {name} holds {len(row)} numbers where other rows hold {length}; "
+                f"extract the features again"
+            )
+        values[line - 2] = row or np.nan
+    return values

@@ -10,9 +10,8 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import load_file
 
-from blended.data.checksums import append_seal, check_seal, is_sealed, seal
+from blended.data.checksums import append_seal, check_seal, is_sealed, seal, write_tensors
 from blended.data.errors import InputError
-from blended.data.tensor_file import write_tensors
 
 TURNED = np.arange(12, dtype=np.float32).reshape(3, 4).T
 TENSORS = {
@@ -27,7 +26,7 @@ SCRIPT = """\
 import sys
 from pathlib import Path
 import numpy as np
-from blended.data.tensor_file import write_tensors
+from blended.data.checksums import write_tensors
 names = {"one", "two", "three", "four", "five"}
 write_tensors(Path(sys.argv[1]), {n: np.arange(len(n)) for n in names}, {n: n.upper() for n in names})
 """

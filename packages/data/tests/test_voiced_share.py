@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from blended.data.voicing import voiced_share
+from blended.data.measurement import voiced_share
 
 RATE_HZ = 16000
 
