@@ -21,16 +21,17 @@ from torch.utils.flop_counter import FlopCounterMode
 from blended.data import Corpus, LabelSpace
 from blended.data.index import read_index
 from blended.fusion.config import TrainingConfig
+from blended.fusion.hicmae.clips import MediaSource
+from blended.fusion.hicmae.finetuning import HiCMAEFusionConfig, network_of, start_of
+from blended.fusion.hicmae.gathering import gather_media
+from blended.fusion.hicmae.pretraining import PretrainingConfig, pretrain, write_pretrained
+from blended.fusion.inputs import Media
 from blended.fusion.losses import kl_to_soft_labels
-from blended.fusion.media import Media, MediaSource
 from blended.fusion.objective import LossConfig, make_objective, targets_of
 from blended.fusion.plan import Job
-from blended.fusion.pretraining import PretrainingConfig, pretrain, write_pretrained
 from blended.fusion.run import Batched, Run
-from blended.fusion.strategies.hicmae import HiCMAEFusionConfig, network_of, start_of
 from blended.fusion.training import Problem, train
 from blended.studies.folders import Folders
-from blended.studies.media_gathering import gather_media
 from blended.studies.params import read_params
 
 SPACE = LabelSpace(("ang", "fea", "hap", "sad"), task="single")

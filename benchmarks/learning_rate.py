@@ -18,10 +18,11 @@ from blended.fusion.inputs import Inputs
 from blended.fusion.losses import kl_to_soft_labels
 from blended.fusion.modules.concatenation import Concatenation
 from blended.fusion.nested import train_nested
+from blended.fusion.reading import gather_vectors
 from blended.fusion.run import Run
 from blended.fusion.strategies.pooled import pooled_problem
+from blended.fusion.strategy import Gathering
 from blended.studies.folders import Folders
-from blended.studies.gathering import gather
 from blended.studies.params import read_params
 
 SETTINGS = (
@@ -38,9 +39,12 @@ SETTINGS = (
 def inputs(folders: Folders) -> Inputs:
     """The features of all encoders of the chosen corpus."""
     params = read_params(folders.params)
-    corpus = read_index(folders.index(params.corpus)).corpus
+    index = read_index(folders.index(params.corpus))
     stores = {name: FeatureStore(folders.features(params.corpus) / name) for name in params.encoders}
-    return gather(corpus, stores, dict.fromkeys(stores, "any"), "vectors", "cpu")
+    modality_of = dict.fromkeys(stores, "any")
+    return gather_vectors(
+        None, Gathering(index, index.corpus, stores, modality_of, "cpu", folders.cache, print)
+    )
 
 
 def loss(probabilities: np.ndarray, targets: Tensor) -> float:

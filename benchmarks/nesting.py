@@ -38,10 +38,10 @@ from blended.fusion.modules.concatenation import Concatenation
 from blended.fusion.nested import Nested, train_nested
 from blended.fusion.run import Run
 from blended.fusion.strategies.pooled import pooled_problem
+from blended.fusion.strategy import Memory
 from blended.studies import trial
 from blended.studies.evaluating import PartScores
 from blended.studies.folders import Folders
-from blended.studies.gathering import Memory
 from blended.studies.params import read_params
 
 NUM_FOLDS, PER_FOLD, NEW, CLIPS, DIM = 5, 4, 20, 30, 32

@@ -30,9 +30,9 @@ from blended.fusion.objective import LossConfig
 from blended.fusion.run import Run
 from blended.fusion.sources import Change
 from blended.fusion.strategies import FUSIONS, CrossAttentionConfig, EarlyConfig, Fused, FusionConfig, fit
+from blended.fusion.strategy import Gathering, Memory
 from blended.studies.evaluating import PartScores
 from blended.studies.folders import Folders
-from blended.studies.gathering import Memory, gather
 
 SEEDS = (0, 1, 2)
 AUDIO, VIDEO = ("logmel", "prosody"), ("motion", "face")
@@ -109,7 +109,8 @@ def main(root: Path, group: str) -> None:
         started = time.perf_counter()
         for seed in SEEDS:
             wanted = {feature: MODALITY[feature] for feature in config.features}
-            inputs = gather(corpus, stores, wanted, FUSIONS[config.name].reads, "cpu", memory)
+            where = Gathering(index, corpus, stores, wanted, "cpu", folders.cache, print, memory)
+            inputs = FUSIONS[config.name].reads.gather(config, where)
             with one_thread():
                 fused = fit(config, inputs, seed, Run(lambda _: None))
                 for label, given in _changes(name, fused, orderings).items():

@@ -113,7 +113,7 @@ def measure(cell: Cell) -> Measured:
     """Trains a cell on one thread."""
     labels = planted_labels()
     modality_of = {name: "audio" if name in AUDIO else "video" for name in cell.config.features}
-    if FUSIONS[cell.config.name].reads == "vectors":
+    if FUSIONS[cell.config.name].reads.name == "vectors":
         inputs = labels.inputs({name: pooled(name) for name in modality_of}, modality_of)
     else:
         inputs = labels.inputs({}, modality_of)

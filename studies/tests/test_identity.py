@@ -75,12 +75,17 @@ EDITS: dict[str, tuple[str, str, str, dict[str, set[str]]]] = {
         {"trained": SEQUENCES},
     ),
     "clips for networks": (
-        "fusion/clip_media.py",
+        "fusion/hicmae/clips.py",
         "def prepared_clip(",
         "@edited\ndef prepared_clip(",
         {"trained": {"hicmae"}},
     ),
-    "pooling": ("encoders/pooling.py", "    return np", "    return 0 * np", {"trained": ALL}),
+    "pooling": (
+        "encoders/pooling.py",
+        "    return np",
+        "    return 0 * np",
+        {"trained": ALL - SEQUENCES - {"hicmae"}},
+    ),
     "a decision": (
         f"{DECISIONS}/set_ratio.py",
         "NUM_SHARES = ",

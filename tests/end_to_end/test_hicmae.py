@@ -11,9 +11,9 @@ import pytest
 
 from blended.data.index import read_index
 from blended.encoders.networks.hicmae import config as sizes
-from blended.fusion.clip_media import prepared_clip
-from blended.fusion.hicmae_sizes import backbone_of, preparation_of
-from blended.studies.media_gathering import gather_media
+from blended.fusion.hicmae.clips import prepared_clip
+from blended.fusion.hicmae.gathering import gather_media
+from blended.fusion.hicmae.sizes import backbone_of, preparation_of
 from blended.studies.prediction import open_predictor
 from toys.clips import toy_corpus
 

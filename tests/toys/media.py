@@ -10,9 +10,8 @@ import numpy as np
 from blended.data import LabelSpace
 from blended.encoders.networks.hicmae.config import BackboneConfig, StreamConfig
 from blended.fusion.config import TrainingConfig
-from blended.fusion.inputs import Inputs
-from blended.fusion.media import MODALITY_OF, Media
-from blended.fusion.strategies.hicmae import HiCMAEFusionConfig
+from blended.fusion.hicmae.finetuning import HiCMAEFusionConfig
+from blended.fusion.inputs import MODALITY_OF, Inputs, Media
 from toys.problems import KNOWN, SINGLE_SPACE, toy_inputs
 
 TOY_BACKBONE = BackboneConfig(

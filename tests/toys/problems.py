@@ -17,7 +17,7 @@ from blended.fusion.strategies import FUSIONS
 from blended.fusion.strategies.pooled import pooled_problem
 from blended.fusion.training import Problem
 
-OF_FEATURES = [name for name, strategy in FUSIONS.items() if strategy.reads != "media"]
+OF_FEATURES = [name for name, strategy in FUSIONS.items() if strategy.reads.name != "media"]
 """Strategies that toy features are enough for; `toys.media` has toy clips for the others."""
 
 TOY_NAMES = ("ang", "fea", "hap", "sad")

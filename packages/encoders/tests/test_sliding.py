@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 
 from blended.data.media import MediaError
-from blended.encoders.encoder import AudioStream, AudioVisual, AudioVisualStream, ClipEncoder, VideoStream
+from blended.encoders.encoder import AudioStream, AudioVisual, AudioVisualStream, Modality, VideoStream
 from blended.encoders.faces import FaceCrop, FaceStream
-from blended.encoders.one_file import Built, choose, cut, decode
+from blended.encoders.one_file import Wanted, choose, cut, decode
 from blended.encoders.sliding import Span, slide
-from blended.encoders.table import encoder_config
 from toys.clips import write_clip
 
 LENGTH, HOP = 1.0, 0.4
@@ -27,17 +26,13 @@ def spans(start: float, end: float) -> Sequence[Span]:
     return [(at, at + LENGTH) for at in starts]
 
 
-def built(**streams: Any) -> Built:
-    """Encoders of which only the stream matters; the names say what they read."""
-    named = {"sound": "prosody", "picture": "motion", "both": "hicmae"}
-    configs = {name: encoder_config(named[name.split("_")[0]]) for name in streams}
-    return {
-        name: (configs[name], ClipEncoder(stream, (), 1.0, lambda given: given))
-        for name, stream in streams.items()
-    }
+def wanted(**streams: Any) -> dict[str, Wanted]:
+    """The first word of a name says what the stream reads."""
+    modalities: dict[str, Modality] = {"sound": "audio", "picture": "video", "both": "audio-visual"}
+    return {name: Wanted(modalities[name.split("_")[0]], stream) for name, stream in streams.items()}
 
 
-STREAMS = built(
+STREAMS = wanted(
     sound=AudioStream(16000),
     sound_high=AudioStream(22050),
     picture=VideoStream(12.5, (24, 24)),
@@ -126,4 +121,4 @@ def test_a_stream_of_somebody_else_is_read_at_once(tmp_path: Path) -> None:
         def read(self, path: Path) -> Any:
             raise AssertionError
 
-    assert slide(choose(write_clip(tmp_path / "a.mp4"), built(picture=Own()))) is None
+    assert slide(choose(write_clip(tmp_path / "a.mp4"), wanted(picture=Own()))) is None

@@ -14,8 +14,8 @@ import torch
 
 from blended.fusion import optimiser
 from blended.fusion.config import TrainingConfig
+from blended.fusion.hicmae.pretraining import PretrainingConfig, pretrain, write_pretrained
 from blended.fusion.parallel import joined_processes
-from blended.fusion.pretraining import PretrainingConfig, pretrain, write_pretrained
 from blended.fusion.run import Batched, Run
 from toys.media import TOY_BACKBONE, toy_media
 from toys.problems import SINGLE_SPACE

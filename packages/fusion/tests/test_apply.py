@@ -9,12 +9,11 @@ import torch
 from safetensors.torch import load, save
 
 from blended.data import InputError
-from blended.fusion.apply import apply_final
 from blended.fusion.config import TrainingConfig
 from blended.fusion.inputs import Inputs
 from blended.fusion.sequences import Sequences
-from blended.fusion.strategies import FUSIONS, EarlyConfig, LateConfig, fit
-from blended.fusion.strategies.applied import NewClips
+from blended.fusion.strategies import FUSIONS, EarlyConfig, LateConfig, apply_final, fit
+from blended.fusion.strategy import NewClips
 from toys.problems import MODALITY_OF, OF_FEATURES, QUIET, TOY_SPACE, toy_config, toy_inputs
 
 QUICK = TrainingConfig(max_epochs=3, hidden=3, learning_rate=0.02)
@@ -46,13 +45,14 @@ def config_of(variant: str) -> Any:
 
 
 def clips_of(inputs: Inputs, names: tuple[str, ...], part: slice, reads: str = "vectors") -> NewClips:
-    clips = NewClips(TOY_SPACE, inputs.actors[part], MODALITY_OF)
-    if reads == "vectors":
-        return replace(clips, features={name: inputs.features[name][part] for name in names})
-    return replace(clips, sequences={name: cut(inputs.sequences[name], part) for name in names})
+    given = inputs.features if reads == "vectors" else inputs.sequences
+    features = {name: cut(given[name], part) for name in names}
+    return NewClips(TOY_SPACE, inputs.actors[part], MODALITY_OF, features)
 
 
-def cut(sequences: Sequences, part: slice) -> Sequences:
+def cut(sequences: torch.Tensor | Sequences, part: slice) -> torch.Tensor | Sequences:
+    if isinstance(sequences, torch.Tensor):
+        return sequences[part]
     lengths = sequences.lengths_N[part]
     first = int(sequences.starts_N[part][0])
     values = sequences.values_FD[first : first + int(lengths.sum())]
@@ -68,7 +68,9 @@ def test_the_test_partition_is_predicted_as_in_training(variant: str) -> None:
     config, inputs = config_of(variant), given()
     fused = fit(config, inputs, 0, QUIET)
     state = load(save({name: value.contiguous() for name, value in fused.state.items()}))
-    applied = apply_final(config, state, clips_of(inputs, config.features, TEST, FUSIONS[config.name].reads))
+    applied = apply_final(
+        config, state, clips_of(inputs, config.features, TEST, FUSIONS[config.name].reads.name)
+    )
     np.testing.assert_allclose(applied.probabilities, fused.test, atol=1e-6)
     assert (applied.states is None) == (fused.test_states is None)
     if applied.states is not None and fused.test_states is not None:
@@ -88,7 +90,7 @@ def test_every_strategy_does_without_an_encoder_as_in_training(name: str, left: 
     lacks = replace(lacks, actors=whole.actors)
     config = toy_config(name, QUICK)
     fused = fit(config, lacks, 0, QUIET)
-    applied = apply_final(config, fused.state, clips_of(whole, (left,), TEST, FUSIONS[name].reads))
+    applied = apply_final(config, fused.state, clips_of(whole, (left,), TEST, FUSIONS[name].reads.name))
     np.testing.assert_allclose(applied.probabilities, fused.test, atol=1e-6)
     assert applied.weights == {left: 1.0} and applied.missing == (gone,)
     assert {*applied.out_of_distribution} <= {left, MODALITY_OF[left]}
@@ -123,15 +125,10 @@ def test_nothing_at_all_is_refused(name: str) -> None:
 def test_features_of_another_width_are_refused(name: str) -> None:
     config, inputs = toy_config(name, QUICK), given()
     state = fit(config, inputs, 0, QUIET).state
-    clips = clips_of(inputs, ("ear", "eye"), TEST, FUSIONS[name].reads)
-    eye = clips.sequences.get("eye")
-    narrow = (
-        replace(clips, features=dict(clips.features) | {"eye": clips.features["eye"][:, :3]})
-        if eye is None
-        else replace(
-            clips, sequences=dict(clips.sequences) | {"eye": replace(eye, values_FD=eye.values_FD[:, :3])}
-        )
-    )
+    clips = clips_of(inputs, ("ear", "eye"), TEST, FUSIONS[name].reads.name)
+    eye = clips.features["eye"]
+    less = eye[:, :3] if isinstance(eye, torch.Tensor) else replace(eye, values_FD=eye.values_FD[:, :3])
+    narrow = replace(clips, features={**clips.features, "eye": less})
     with pytest.raises(
         InputError, match=r"3 columns, but the model was trained on 4: the encoder.* settings differ"
     ):
@@ -151,5 +148,5 @@ def test_out_of_distribution_distance_is_the_distance_from_the_training_clips() 
     usual = apply_final(config, fused.state, clips).out_of_distribution
     assert {*usual} == {"ear", "eye"}
     assert np.mean(usual["ear"] ** 2) == pytest.approx(1, abs=1e-4)
-    far = replace(clips, features={name: x + 100 for name, x in clips.features.items()})
+    far = replace(clips, features={name: x + 100 for name, x in clips.vectors.items()})
     assert apply_final(config, fused.state, far).out_of_distribution["ear"].min() > 10

@@ -10,8 +10,8 @@ from blended.encoders.encoder import AudioStream, AudioVisual, AudioVisualStream
 from blended.encoders.hicmae import PREPARATION, spectrograms
 from blended.encoders.pictures import Windows, picture_stream
 from blended.encoders.sound import RATE_HZ
-from blended.fusion.clip_media import ClipPreparation, prepared_clip
-from blended.fusion.hicmae_sizes import backbone_of, preparation_of
+from blended.fusion.hicmae.clips import ClipPreparation, prepared_clip
+from blended.fusion.hicmae.sizes import backbone_of, preparation_of
 from toys.clips import brightness_at, write_clip
 
 DEMO = preparation_of(backbone_of("demo"))

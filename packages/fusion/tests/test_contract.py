@@ -5,15 +5,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from blended.data import InputError
-from blended.fusion.apply import apply_final
 from blended.fusion.config import TrainingConfig
-from blended.fusion.inputs import Inputs
-from blended.fusion.sequences import chosen
+from blended.fusion.inputs import PICTURES, SOUND, Inputs
+from blended.fusion.sequences import Sequences, chosen
 from blended.fusion.sources import Change
-from blended.fusion.strategies import FUSIONS, Fused, fit
-from blended.fusion.strategies.applied import NewClips
+from blended.fusion.strategies import FUSIONS, Fused, apply_final, fit
+from blended.fusion.strategy import NewClips
 from toys.media import toy_hicmae, toy_media_inputs
 from toys.problems import QUIET, SINGLE_SPACE, toy_config, toy_inputs
 
@@ -35,7 +35,7 @@ class Case:
 def inputs_of(name: str) -> Inputs:
     deaf, blind = (np.zeros(NUM_TRAIN + NUM_TEST, dtype=bool) for _ in range(2))
     deaf[DEAF], blind[BLIND] = True, True
-    if FUSIONS[name].reads != "media":
+    if FUSIONS[name].reads.name != "media":
         return toy_inputs(
             space=SINGLE_SPACE, num_folds=3, per_fold=PER_FOLD, num_test=NUM_TEST,
             missing={"ear": deaf, "eye": blind},
@@ -46,7 +46,9 @@ def inputs_of(name: str) -> Inputs:
 
 
 def config_of(name: str) -> Any:
-    return toy_hicmae(TRAINING, windows=1) if FUSIONS[name].reads == "media" else toy_config(name, TRAINING)
+    return (
+        toy_hicmae(TRAINING, windows=1) if FUSIONS[name].reads.name == "media" else toy_config(name, TRAINING)
+    )
 
 
 @pytest.fixture(scope="module", params=[*FUSIONS])
@@ -108,7 +110,7 @@ def test_without_a_modality_the_others_are_enough(case: Case) -> None:
 
 
 def test_new_clips_are_judged_as_the_test_clips(case: Case) -> None:
-    whole = clips_of(case.inputs)
+    whole = clips_of(case.inputs, FUSIONS[case.config.name].reads.name)
     applied = apply_final(case.config, case.fused.state, whole)
     np.testing.assert_allclose(applied.probabilities, case.fused.test, atol=1e-6)
     assert sum(applied.weights.values()) == pytest.approx(1) and applied.missing == ()
@@ -122,24 +124,20 @@ def test_new_clips_are_judged_as_the_test_clips(case: Case) -> None:
         apply_final(case.config, case.fused.state, nothing)
 
 
-def clips_of(inputs: Inputs) -> NewClips:
+def clips_of(inputs: Inputs, reads: str) -> NewClips:
     test = [*range(NUM_TRAIN, NUM_TRAIN + NUM_TEST)]
-    names = ("ear", "eye") if inputs.media is None else ()
-    return NewClips(
-        inputs.space,
-        [inputs.actors[row] for row in test],
-        inputs.modality_of,
-        features={name: inputs.features[name][test] for name in names},
-        sequences={name: chosen(inputs.sequences[name], test) for name in names},
-        media=None if inputs.media is None else replace(inputs.media, rows=inputs.media.rows[test]),
-    )
+    actors = [inputs.actors[row] for row in test]
+    features: dict[str, torch.Tensor | Sequences] = {}
+    if inputs.media is not None:
+        arrays = {PICTURES: inputs.media.pictures, SOUND: inputs.media.sound}
+        features |= {name: torch.from_numpy(given[inputs.media.rows[test]]) for name, given in arrays.items()}
+    elif reads == "vectors":
+        features |= {name: inputs.features[name][test] for name in ("ear", "eye")}
+    else:
+        features |= {name: chosen(inputs.sequences[name], test) for name in ("ear", "eye")}
+    return NewClips(inputs.space, actors, inputs.modality_of, features)
 
 
 def without_sound(clips: NewClips) -> NewClips:
-    media = clips.media
-    return replace(
-        clips,
-        features={name: x for name, x in clips.features.items() if name != "ear"},
-        sequences={name: x for name, x in clips.sequences.items() if name != "ear"},
-        media=None if media is None else replace(media, has_sound=np.zeros_like(media.has_sound)),
-    )
+    kept = {name: x for name, x in clips.features.items() if name not in ("ear", SOUND)}
+    return replace(clips, features=kept)

@@ -11,21 +11,20 @@ from safetensors.torch import save_file
 
 from blended.data import InputError
 from blended.encoders.networks.hicmae.pretrain import HiCMAEAutoencoder
-from blended.fusion.apply import apply_final
 from blended.fusion.config import TrainingConfig
-from blended.fusion.hicmae_sizes import DEMO, autoencoder_of, backbone_of
-from blended.fusion.inputs import Inputs
-from blended.fusion.media import PICTURES, SOUND, MediaSource
-from blended.fusion.modules.hicmae import HiCMAEFusion, network_inputs, rate_scales
+from blended.fusion.hicmae.clips import MediaSource
+from blended.fusion.hicmae.finetuning import load_start, network_of
+from blended.fusion.hicmae.network import HiCMAEFusion, network_inputs, rate_scales
+from blended.fusion.hicmae.sizes import DEMO, autoencoder_of, backbone_of
+from blended.fusion.inputs import PICTURES, SOUND, Inputs
 from blended.fusion.network import Network
 from blended.fusion.objective import LossConfig, make_objective, targets_of
 from blended.fusion.optimiser import AdamW
 from blended.fusion.plan import Job
 from blended.fusion.run import Run
 from blended.fusion.sources import Change
-from blended.fusion.strategies import Fused, fit
-from blended.fusion.strategies.applied import NewClips
-from blended.fusion.strategies.hicmae import load_start, network_of
+from blended.fusion.strategies import Fused, apply_final, fit
+from blended.fusion.strategy import NewClips
 from blended.fusion.training import Problem, train
 from toys.media import TOY_BACKBONE, TOY_TRAINING, toy_hicmae, toy_media_inputs
 from toys.problems import QUIET, SINGLE_SPACE, quiet, toy_problem
@@ -61,13 +60,15 @@ def test_it_learns_what_is_planted_and_needs_both_tracks(toys: Inputs, learned: 
 
 def test_new_clips_are_judged_as_the_test_clips_were(toys: Inputs, learned: Fused) -> None:
     assert toys.media is not None
-    test = replace(toys.media, rows=toys.media.rows[toys.num_train :])
-    clips = NewClips(toys.space, ["x"] * len(test.rows), toys.modality_of, media=test)
+    test = toys.media.rows[toys.num_train :]
+    tracks = {PICTURES: toys.media.pictures[test], SOUND: toys.media.sound[test]}
+    features = {name: torch.from_numpy(track) for name, track in tracks.items()}
+    clips = NewClips(toys.space, ["x"] * len(test), toys.modality_of, features)
     applied = apply_final(toy_hicmae(), learned.state, clips)
     np.testing.assert_allclose(applied.probabilities, learned.test, atol=1e-6)
     assert applied.missing == () and applied.weights == {"pictures+sound": 1.0}
-    mute = replace(test, has_sound=np.zeros_like(test.has_sound))
-    heard = apply_final(toy_hicmae(), learned.state, replace(clips, media=mute))
+    mute = replace(clips, features={PICTURES: features[PICTURES]})
+    heard = apply_final(toy_hicmae(), learned.state, mute)
     assert heard.missing == ("sound",) and heard.weights == {"pictures": 1.0}
     assert not np.allclose(heard.probabilities, applied.probabilities, atol=1e-3)
 

@@ -19,15 +19,26 @@ from blended.encoders.networks.hicmae.loss import PretrainLossConfig, pretrainin
 from blended.encoders.networks.hicmae.pretrain import AUDIO_RATIO, VIDEO_RATIO, hidden_of_draws
 from blended.fusion import optimiser
 from blended.fusion.config import TrainingConfig
-from blended.fusion.masked import MaskedNetwork, MaskedObjective, hierarchical_contrast
-from blended.fusion.media import PICTURES, SOUND, MediaSource
-from blended.fusion.modules.hicmae import HiCMAEFusion, network_inputs
+from blended.fusion.hicmae.clips import MediaSource
+from blended.fusion.hicmae.finetuning import load_start
+from blended.fusion.hicmae.network import (
+    HiCMAEFusion,
+    MaskedNetwork,
+    MaskedObjective,
+    hierarchical_contrast,
+    network_inputs,
+)
+from blended.fusion.hicmae.pretraining import (
+    PretrainingConfig,
+    pretrain,
+    pretrained_on,
+    weights_of,
+    write_pretrained,
+)
+from blended.fusion.inputs import PICTURES, SOUND
 from blended.fusion.objective import LossConfig
 from blended.fusion.parallel import ALONE, Parallel
-from blended.fusion.pretraining import PretrainingConfig, pretrain, weights_of, write_pretrained
-from blended.fusion.pretraining_record import pretrained_on
 from blended.fusion.run import Batched, Run
-from blended.fusion.strategies.hicmae import load_start
 from blended.fusion.training import Trained
 from toys.media import TOY_BACKBONE, toy_hicmae, toy_media
 from toys.problems import QUIET, SINGLE_SPACE, quiet

@@ -18,8 +18,7 @@ from blended.encoders import VideoStream, encoder_config, extract, identity_of, 
 from blended.encoders.device import one_thread
 from blended.encoders.faces import FaceCrop, FaceStream, pictures, stream
 from blended.encoders.faces.stream import cut_square, face_track
-from blended.encoders.identity import code_version
-from blended.encoders.one_file import decode, encode
+from blended.encoders.one_file import decode, encode, wanted_by
 from toys.clips import write_clip
 
 PORTRAIT = data.astronaut()[40:220, 130:310]
@@ -204,7 +203,7 @@ def test_a_file_by_itself_gives_what_the_store_has(walking: Path, tmp_path: Path
     extract(clips, [config], tmp_path, corpus_hash="toy", log=ignore, progress=ignore)
     encoders = {"motion": (config, config.build())}
     with one_thread():
-        decoded = decode(walking, encoders)
+        decoded = decode(walking, wanted_by(encoders))
         pooled = encode([decoded], encoders)["motion"]
     np.testing.assert_array_equal(pooled, pool_store(FeatureStore(tmp_path / "motion"), ["walking"]))
     assert decoded.notes == {"motion": {"pictures_searched": 8, "pictures_without_face": 0}}

@@ -4,9 +4,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
 from blended.data import InputError
 from blended.data.people import ENOUGH_FOR_FEATURES, ENOUGH_FOR_SCORES
-from blended.studies.new_features import Features, stacked, taken
+from blended.fusion.sequences import Sequences, chosen, joined
+from blended.fusion.strategy import Features
 from blended.studies.pipeline import PipelineRecord
 
 MIN_ENROL_CLIPS = ENOUGH_FOR_FEATURES + 1
@@ -27,7 +31,7 @@ class Enrolment:
         """The person's clips, and a piece of a file as the last row; the file itself is not counted twice."""
         rows = [number for number, other in enumerate(self.paths) if other != path.resolve()]
         kept = {name: self.features[name] for name in features}
-        return stacked([taken(kept, rows), features])
+        return _joined([_taken(kept, rows), features])
 
 
 def min_clips(record: PipelineRecord) -> int:
@@ -53,7 +57,7 @@ def enrol(paths: Sequence[Path], encode: Callable[[Path], Features], minimum: in
             raise InputError(
                 f"{path} has nothing for {lacking[0]}, which the other enrolment clips have: remove it"
             )
-    return Enrolment(tuple(path.resolve() for path in paths), stacked(encoded))
+    return Enrolment(tuple(path.resolve() for path in paths), _joined(encoded))
 
 
 def check_enrolment(record: PipelineRecord, *, given: bool) -> None:
@@ -82,3 +86,23 @@ def enrolment_notes(record: PipelineRecord, enrolment: Enrolment | None) -> list
     if given < ENOUGH_FOR_SCORES:
         return [f"enrolled from {given} clip{'s'[: given != 1]}; {ENOUGH_FOR_SCORES} or more are better"]
     return []
+
+
+def _joined(parts: Sequence[Features]) -> dict[str, Tensor | Sequences]:
+    """The clips of all parts, which have the same encoders."""
+    return {name: _of_all([part[name] for part in parts]) for name in parts[0]}
+
+
+def _taken(features: Features, rows: Sequence[int]) -> dict[str, Tensor | Sequences]:
+    """Some of the clips, in the order given."""
+    return {
+        name: given[list(rows)] if isinstance(given, Tensor) else chosen(given, rows)
+        for name, given in features.items()
+    }
+
+
+def _of_all(parts: Sequence[Tensor | Sequences]) -> Tensor | Sequences:
+    vectors = [part for part in parts if isinstance(part, Tensor)]
+    if vectors:
+        return torch.cat(vectors)
+    return joined([part for part in parts if isinstance(part, Sequences)])

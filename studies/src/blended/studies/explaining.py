@@ -111,7 +111,7 @@ def _of_encoders(decide: _Decided) -> Importance:
 
 def _of_predictors(decide: _Decided, predictors: Sequence[Predictor]) -> Importance | None:
     """As many as are not too dear: all of one feature set, or none; the largest loss first."""
-    most = MAX_PREDICTORS.get(FUSIONS[decide.result.config.fusion.name].reads, 0)
+    most = MAX_PREDICTORS.get(FUSIONS[decide.result.config.fusion.name].reads.name, 0)
     kept: list[Predictor] = []
     for feature in dict.fromkeys(one.feature for one in predictors):
         own = [one for one in predictors if one.feature == feature]

@@ -14,7 +14,7 @@ from blended.data.index import Index
 from blended.data.labels import Task
 from blended.data.store import FeatureStore
 from blended.fusion.objective import losses_of_objective
-from blended.fusion.strategies import FUSIONS, HiCMAEFusionConfig
+from blended.fusion.strategies import FUSIONS
 
 if TYPE_CHECKING:
     from blended.studies.trial import TrialConfig
@@ -28,13 +28,6 @@ SAID = (
     "blended.studies.identity",
 )
 """Modules that decide which data is read: what they did is in the identity of index and features already."""
-
-OF_MEDIA = (
-    "blended.studies.media_gathering",
-    "blended.fusion.clip_media",
-    "blended.fusion.strategies.hicmae",
-)
-"""Reached by strategies that read clips themselves only."""
 
 OF_DECISIONS = (
     "blended.eval.calibration",
@@ -118,33 +111,29 @@ def training_identity(config: "TrialConfig", index: Index, stores: Mapping[str, 
 def code_of_training(config: "TrialConfig", task: Task, sources: Sources | None = None) -> str:
     """Version of all that turns features into scores: gathering, strategy, losses, the training loop."""
     strategy = FUSIONS[config.fusion.name]
-    roots = (TRAINED, strategy.fit, strategy.config)
+    roots = (TRAINED, strategy.reads.gather, strategy.fit, strategy.config)
     # Training hears of metrics through callables only, so no decision is part of it.
-    without = (*_without(config), "blended.eval")
+    without = (*SAID, "blended.eval")
     return code_version(roots, _chosen(config, task), without, sources)
 
 
 def code_of_decision(config: "TrialConfig", task: Task, sources: Sources | None = None) -> str:
     """Version of all that turns scores into decisions and numbers, inner scores included."""
-    without = (*_without(config), "blended.fusion", TRAINED)
+    without = (*SAID, "blended.fusion", TRAINED)
     return code_version(DECIDED, _chosen(config, task), without, sources)
 
 
 def code_of_explanation(config: "TrialConfig", task: Task, sources: Sources | None = None) -> str:
     """Version of what says what the models rely on: importance, weights, the enrolment curve."""
-    without = (*_without(config), "blended.fusion")
+    without = (*SAID, "blended.fusion")
     return code_version(EXPLAINED, _chosen(config, task), without, sources)
 
 
 def code_of_figures(corpus: str, sources: Sources | None = None) -> str:
     """Version of what draws the figures of a run on a corpus, which may group its clips."""
     said = (name for name in SAID if name != "blended.data.corpora")
-    without = (*said, *OF_MEDIA, *OF_DECISIONS, "blended.fusion")
+    without = (*said, *OF_DECISIONS, "blended.fusion")
     return code_version(DRAWN, {"blended.data.corpora:CORPORA": {corpus, "table"}}, without, sources)
-
-
-def _without(config: "TrialConfig") -> tuple[str, ...]:
-    return SAID if isinstance(config.fusion, HiCMAEFusionConfig) else (*SAID, *OF_MEDIA)
 
 
 def _chosen(config: "TrialConfig", task: Task) -> Chosen:
@@ -165,8 +154,9 @@ def _chosen(config: "TrialConfig", task: Task) -> Chosen:
 
 
 def _settings(config: "TrialConfig") -> dict[str, Any]:
-    # Where a checkpoint lies says nothing: its hash is in the config too.
-    return config.model_dump(mode="json", exclude={"fusion": {"checkpoint"}})
+    # Where a file lies says nothing: its hash is in the config too.
+    places = {*FUSIONS[config.fusion.name].places}
+    return config.model_dump(mode="json", exclude={"fusion": places} if places else None)
 
 
 def _hash(parts: list[Any], index: Index, stores: Mapping[str, FeatureStore]) -> str:

@@ -5,27 +5,16 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Float
 
 from blended.data import InputError, Mixture, Scores
 from blended.data.media import MediaError
 from blended.data.people import ENOUGH_FOR_SCORES
 from blended.encoders.device import one_thread
-from blended.encoders.encoder import RANDOM, Encoder, EncoderConfig
-from blended.encoders.one_file import (
-    Chosen,
-    Decoded,
-    choose,
-    cut,
-    decode,
-    decode_chosen,
-    encode,
-    encode_steps,
-)
+from blended.encoders.encoder import RANDOM, EncoderConfig
+from blended.encoders.one_file import Chosen, Decoded, choose, cut, decode, decode_chosen
 from blended.encoders.sliding import Sliding, slide
 from blended.encoders.table import encoder_config
 from blended.encoders.weights import UNTRAINED, checksum, default_folder, resolve
@@ -33,15 +22,11 @@ from blended.eval.calibration import heated
 from blended.eval.evidence import Evidence, gather
 from blended.eval.population import Populations
 from blended.eval.protocol import normalised
-from blended.fusion.apply import apply_final
-from blended.fusion.sequences import Sequences
-from blended.fusion.strategies import FUSIONS, HiCMAEFusionConfig
-from blended.fusion.strategies.applied import Applied, NewClips
+from blended.fusion.strategies import FUSIONS, apply_final
+from blended.fusion.strategy import Applied, Features, NewClips, Reader, num_clips
 from blended.studies.corpus_params import with_name
 from blended.studies.enrolment import Enrolment, check_enrolment, enrolment_notes
-from blended.studies.new_features import Features, num_clips, of_steps
 from blended.studies.pipeline import Pipeline, PipelineRecord, read_pipeline, version_notes
-from blended.studies.track_inputs import media_of_tracks, of_tracks, tracks
 from blended.studies.trial import modality_of
 from blended.studies.windows import Windows, spans
 
@@ -111,13 +96,12 @@ class Predictor:
     """A pipeline with its encoders built, ready for many files."""
 
     pipeline: Pipeline
-    encoders: dict[str, tuple[EncoderConfig, Encoder[Any]]]
-    device: str
+    reader: Reader
 
     def features(self, path: Path) -> Features:
-        """Pooled features of a whole file, [1, dim] by encoder, as of a clip of a corpus."""
+        """What the strategy reads of a whole file, as of a clip of a corpus."""
         with one_thread():
-            return self._encode(decode(path, self.encoders))
+            return self.reader.read(decode(path, self.reader.wanted))
 
     def predict(
         self,
@@ -137,7 +121,7 @@ class Predictor:
         check_enrolment(self.pipeline.record, given=enrolment is not None)
         windows = windows or Windows()
         with one_thread():
-            chosen = choose(path, self.encoders)
+            chosen = choose(path, self.reader.wanted)
             read = self._slid(chosen, windows, enrolment, progress) or self._at_once(
                 chosen, windows, enrolment, progress, always
             )
@@ -187,7 +171,7 @@ class Predictor:
             except StopIteration as ended:
                 decoded: Decoded = ended.value
                 break
-            scored = self._score(sliding.chosen.path, self._encode(piece), enrolment)
+            scored = self._score(sliding.chosen.path, self.reader.read(piece), enrolment)
             parts.append(((piece.start_seconds, piece.end_seconds), scored))
         return (decoded, parts, None) if self._is_long(decoded.duration_seconds, windows) else None
 
@@ -207,20 +191,10 @@ class Predictor:
         for done, piece in enumerate(pieces if long or always else []):
             if progress is not None:
                 progress(done, len(pieces))
-            features = self._encode(cut(decoded, *piece))
+            features = self.reader.read(cut(decoded, *piece))
             parts.append((piece, self._score(chosen.path, features, enrolment)))
-        whole = None if long else self._score(chosen.path, self._encode(decoded), enrolment)
+        whole = None if long else self._score(chosen.path, self.reader.read(decoded), enrolment)
         return decoded, parts, whole
-
-    def _encode(self, decoded: Decoded) -> Features:
-        """One row per encoder, as the run's strategy reads it."""
-        fusion = self.pipeline.record.config.fusion
-        if isinstance(fusion, HiCMAEFusionConfig):
-            return {**of_tracks(decoded.inputs, fusion.preparation)}
-        if FUSIONS[fusion.name].reads == "sequences":
-            return of_steps(encode_steps([decoded], self.encoders, self.device), self.device)
-        encoded = encode([decoded], self.encoders, self.device)
-        return {name: torch.from_numpy(values).to(self.device) for name, values in encoded.items()}
 
     def _score(self, path: Path, features: Features, enrolment: Enrolment | None) -> Scored:
         """Of the last row: the rows before it are the person's other clips."""
@@ -228,12 +202,7 @@ class Predictor:
             features = enrolment.beside(path, features)
         config = self.pipeline.record.config
         people = ["person"] * num_clips(features)
-        vectors = {name: given for name, given in features.items() if isinstance(given, torch.Tensor)}
-        sequences = {name: given for name, given in features.items() if isinstance(given, Sequences)}
-        media = None
-        if isinstance(config.fusion, HiCMAEFusionConfig):
-            media, vectors = media_of_tracks(vectors, config.fusion.preparation), {}
-        clips = NewClips(self.pipeline.space, people, modality_of(config), vectors, sequences, media)
+        clips = NewClips(self.pipeline.space, people, modality_of(config), features)
         try:
             applied = apply_final(config.fusion, self.pipeline.state, clips)
         except InputError as error:
@@ -335,10 +304,10 @@ def open_predictor(
     configs = {n: encoder_config(with_name(n, given)) for n, given in record.config.encoders.items()}
     files = chosen_weights(record, configs, weights or {}, weights_folder or default_folder(os.environ))
     encoders = {n: (c, c.build(device=device, weights=files.get(n))) for n, c in configs.items()}
-    if isinstance(record.config.fusion, HiCMAEFusionConfig):
-        encoders = tracks(record.config.fusion.preparation)
+    fusion = record.config.fusion
+    reader = FUSIONS[fusion.name].reads.reader(fusion, encoders, device)
     state = {name: value.to(device) for name, value in pipeline.state.items()}
-    return Predictor(replace(pipeline, state=state), encoders, device)
+    return Predictor(replace(pipeline, state=state), reader)
 
 
 def chosen_weights(

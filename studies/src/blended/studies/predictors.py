@@ -77,7 +77,7 @@ def named_predictors(
     """Of all feature sets of a trial whose columns have names."""
     columns: dict[str, tuple[str, ...]] = {}
     widths: dict[str, int] = {}
-    reads = FUSIONS[config.fusion.name].reads
+    reads = FUSIONS[config.fusion.name].reads.name
     for feature in config.fusion.features:
         name = parse_feature_reference(feature).name
         store = stores[name]

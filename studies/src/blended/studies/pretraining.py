@@ -11,11 +11,11 @@ from blended.data import InputError
 from blended.data.digits import plain
 from blended.data.index import read_index
 from blended.encoders.device import one_thread
+from blended.fusion.hicmae.gathering import gather_media
+from blended.fusion.hicmae.pretraining import PretrainingConfig, pretrain, write_pretrained
 from blended.fusion.parallel import Parallel
-from blended.fusion.pretraining import PretrainingConfig, pretrain, write_pretrained
 from blended.fusion.run import Batched, Run
 from blended.studies.folders import Folders
-from blended.studies.media_gathering import gather_media
 from blended.studies.params import read_params
 from blended.studies.progress import clips_progress, say
 

@@ -110,7 +110,7 @@ def train_recipes(
 
 def _cost(fusion: FusionConfig) -> tuple[int, int]:
     """Larger for what takes longer: networks on clips, then on sequences, then many models."""
-    reads = ("vectors", "sequences", "media").index(FUSIONS[fusion.name].reads)
+    reads = ("vectors", "sequences", "media").index(FUSIONS[fusion.name].reads.name)
     return reads, len(fusion.features) * (2 if fusion.name == "late" else 1)
 
 

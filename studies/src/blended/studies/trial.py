@@ -30,18 +30,17 @@ from blended.eval.intervals import Estimate
 from blended.eval.predictions import Predictions
 from blended.eval.protocol import FittedDecision, Protocol, few_people
 from blended.eval.tasks import TASKS, AnyEvaluation
-from blended.fusion.media import MODALITY_OF
 from blended.fusion.pairs import Nesting
 from blended.fusion.run import Run
-from blended.fusion.strategies import FUSIONS, Fused, FusionConfig, HiCMAEFusionConfig, fit
+from blended.fusion.strategies import FUSIONS, FusionConfig
+from blended.fusion.strategy import Fused, Gathering, Memory
 from blended.studies.corpus_params import with_name
 from blended.studies.evaluating import PartScores, evaluate_scores
 from blended.studies.extras import Extras
 from blended.studies.folders import Folders
-from blended.studies.gathering import Memory, complete, emotions_missing, gather, lacking
+from blended.studies.gathering import complete, emotions_missing, lacking
 from blended.studies.identity import identity
 from blended.studies.inner import InnerScore, Watch, inner_scores, watcher
-from blended.studies.media_gathering import gather_media
 from blended.studies.params import DecisionConfig, Missing, Params
 
 Log = Callable[[str], None]
@@ -101,8 +100,7 @@ class TrialConfig(BaseModel):
     @property
     def pretrained(self) -> bool:
         """Whether training begins with weights learned from unlabelled clips of this corpus."""
-        fusion = self.fusion
-        return isinstance(fusion, HiCMAEFusionConfig) and self.corpus in fusion.checkpoint_corpora
+        return self.corpus in FUSIONS[self.fusion.name].pretrained_on(self.fusion)
 
     @property
     def official_protocol(self) -> Protocol:
@@ -246,16 +244,13 @@ def trained(
     memory: Memory | None = None,
 ) -> Fused:
     """The scores of all clips of a corpus that is `usable`, before anything decides."""
-    reads, media = FUSIONS[config.fusion.name].reads, None
-    if isinstance(config.fusion, HiCMAEFusionConfig):
-        clips = (*corpus.train, *corpus.test)
-        media = gather_media(index, clips, config.fusion.preparation, cache, log=surroundings.log)
-    given = gather(corpus, stores, modality_of(config), reads, device, memory, media)
-    inputs = replace(given, nesting=config.nesting)
+    strategy = FUSIONS[config.fusion.name]
+    where = Gathering(index, corpus, stores, modality_of(config), device, cache, surroundings.log, memory)
+    inputs = replace(strategy.reads.gather(config.fusion, where), nesting=config.nesting)
     # On a CPU one thread is as fast for matrices of this size, far faster on a busy machine, where
     # threads of one product wait for each other, and its sums do not depend on the number of cores.
     with one_thread() if device == "cpu" else nullcontext():
-        return fit(config.fusion, inputs, config.seed, surroundings)
+        return strategy.fit(config.fusion, inputs, config.seed, surroundings)
 
 
 def open_stores(config: TrialConfig, index: Index, folders: Folders) -> dict[str, FeatureStore]:
@@ -284,8 +279,8 @@ def check_trained(stores: Mapping[str, FeatureStore], params: Params) -> None:
 
 def modality_of(config: TrialConfig) -> dict[str, str]:
     """Features, or tracks, as the fusion names them -> `audio`, `video` or `audio-visual`."""
-    if FUSIONS[config.fusion.name].reads == "media":
-        return {**MODALITY_OF}
+    if tracks := FUSIONS[config.fusion.name].reads.tracks:
+        return {**tracks}
     made = {n: encoder_config(with_name(n, given)).modality for n, given in config.encoders.items()}
     made |= {name: str(given["modality"]) for name, given in config.imported.items()}
     return {feature: made[parse_feature_reference(feature).name] for feature in config.fusion.features}

@@ -18,6 +18,8 @@ from blended.encoders.encoder import (
     AudioVisualStream,
     Encoder,
     EncoderConfig,
+    Modality,
+    Stream,
     VideoStream,
 )
 from blended.encoders.faces import FaceStream
@@ -33,16 +35,30 @@ Built = Mapping[str, tuple[EncoderConfig, Encoder[Any]]]
 """Encoder name -> its config and what it built."""
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Something that is decoded of a file."""
+
+    modality: Modality
+    """The tracks that it needs."""
+    stream: Stream[Any]
+
+
+def wanted_by(encoders: Built) -> dict[str, Wanted]:
+    """What every encoder reads, by its name."""
+    return {name: Wanted(config.modality, encoder.stream) for name, (config, encoder) in encoders.items()}
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Chosen:
-    """What of a file is decoded, and for which encoders."""
+    """What of a file is decoded, and for whom."""
 
     path: Path
     info: MediaInfo
     stream_of: Mapping[str, Any]
-    """Encoder name -> the stream that it wants, for those that the file has something for; at least one."""
+    """Name -> the stream that is read, where the file has its tracks; at least one."""
     missing: Mapping[str, str]
-    """Encoder name -> what the file lacks, for the others: `sound`, `picture`."""
+    """Name -> what the file lacks, for the others: `sound`, `picture`."""
 
     @property
     def streams(self) -> dict[Hashable, Any]:
@@ -62,12 +78,12 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Decoded:
-    """A file as the encoders that can use it want it."""
+    """A file as those who can use it want it, such as encoders by their names."""
 
     inputs: Mapping[str, Any]
-    """Encoder name -> what it encodes; encoders that share a stream share the object."""
+    """Name -> what was decoded; equal streams share the object."""
     missing: Mapping[str, str]
-    """Encoder name -> what the file lacks, for the others: `sound`, `picture`."""
+    """Name -> what the file lacks, for the others: `sound`, `picture`."""
     start_seconds: float
     """From when on every input is there, on the file's clock."""
     end_seconds: float
@@ -82,30 +98,30 @@ class Decoded:
         return self.end_seconds - self.start_seconds
 
 
-def choose(path: Path, encoders: Built) -> Chosen:
+def choose(path: Path, wanted: Mapping[str, Wanted]) -> Chosen:
     """Looks at a file without decoding it.
 
-    Raises InputError for one that is no media or has nothing that any of the encoders reads.
+    Raises InputError for one that is no media or has nothing of what is wanted.
     """
     info = probe(path)
-    lacks = {name: lack for name, (config, _) in encoders.items() if (lack := _lacks(config, info))}
-    stream_of = {name: encoder.stream for name, (_, encoder) in encoders.items() if name not in lacks}
+    lacks = {name: lack for name, one in wanted.items() if (lack := _lacks(one.modality, info))}
+    stream_of = {name: one.stream for name, one in wanted.items() if name not in lacks}
     if not stream_of:
-        wanted = ", ".join(encoders)
+        names = ", ".join(wanted)
         raise InputError(
-            f"{path} has no {next(iter(lacks.values()))}, and nothing else is read by {wanted}: give another "
+            f"{path} has no {next(iter(lacks.values()))}, and nothing else is read by {names}: give another "
             f"file or use a run with other encoders"
         )
     return Chosen(path, info, stream_of, lacks)
 
 
-def decode(path: Path, encoders: Built) -> Decoded:
+def decode(path: Path, wanted: Mapping[str, Wanted]) -> Decoded:
     """Reads a file once per stream.
 
     A track that the file does not have is reported in `missing`. Raises InputError for a file that is
-    damaged, has nothing that any of the encoders reads, or is too long to be decoded at once.
+    damaged, has nothing of what is wanted, or is too long to be decoded at once.
     """
-    return decode_chosen(choose(path, encoders))
+    return decode_chosen(choose(path, wanted))
 
 
 def decode_chosen(chosen: Chosen) -> Decoded:
@@ -124,11 +140,11 @@ def decode_chosen(chosen: Chosen) -> Decoded:
     )
 
 
-def _lacks(config: EncoderConfig, info: MediaInfo) -> str:
-    """The track that an encoder needs and the file does not have; empty if it has it."""
-    if info.audio is None and config.modality != "video":
+def _lacks(modality: Modality, info: MediaInfo) -> str:
+    """The track that a modality needs and the file does not have; empty if it has it."""
+    if info.audio is None and modality != "video":
         return "sound"
-    return "picture" if info.video is None and config.modality != "audio" else ""
+    return "picture" if info.video is None and modality != "audio" else ""
 
 
 def _check_size(path: Path, info: MediaInfo, stream: object) -> None:

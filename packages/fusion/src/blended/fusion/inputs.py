@@ -1,17 +1,48 @@
-"""What a strategy is trained on: features per encoder, truth, folds and people."""
+"""What a strategy is trained on: features per encoder or the clips themselves, truth, folds and people."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Float16, Int, UInt8
 from torch import Tensor
 
 from blended.data import InputError, LabelSpace
 from blended.data.people import forbid_shared_actors
-from blended.fusion.media import Media
 from blended.fusion.pairs import Nesting
 from blended.fusion.sequences import Sequences
+
+PICTURES, SOUND = "pictures", "sound"
+MODALITY_OF = {PICTURES: "video", SOUND: "audio"}
+"""What a batch holds -> its modality, in the order of `present`."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Media:
+    """Prepared clips, which may lie in files that are mapped into memory."""
+
+    pictures: UInt8[np.ndarray, "stored W F height width 3"]
+    sound: Float16[np.ndarray, "stored W S M"]
+    has_pictures: Bool[np.ndarray, "stored"]
+    has_sound: Bool[np.ndarray, "stored"]
+    rows: Int[np.ndarray, "N"]
+    """Where each clip is stored."""
+
+    @property
+    def num_clips(self) -> int:
+        """N."""
+        return len(self.rows)
+
+    @property
+    def tracks(self) -> tuple[str, ...]:
+        """`pictures` and `sound`, where any clip has them."""
+        there = {PICTURES: self.has_pictures, SOUND: self.has_sound}
+        return tuple(name for name, has in there.items() if has[self.rows].any())
+
+    @property
+    def whole(self) -> Int[np.ndarray, "_"]:
+        """Clips with pictures and sound."""
+        return np.flatnonzero((self.has_pictures & self.has_sound)[self.rows])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,9 +13,9 @@ from blended.data.index import Index, read_index
 from blended.data.store import FeatureStore
 from blended.eval.detail import per_pair
 from blended.eval.evaluation import Evaluation
+from blended.fusion.strategy import Memory
 from blended.studies import identity, tracking, trial
 from blended.studies.folders import Folders
-from blended.studies.gathering import Memory
 from blended.studies.search import selection
 from blended.studies.search.mapped_memory import MappedMemory
 from blended.studies.search.measuring import fold_numbers

@@ -16,7 +16,7 @@ from torch import Tensor
 from blended.data.atomic import replacing
 from blended.data.checksums import DamagedError, append_seal, check_seal
 from blended.encoders.identity import pooling_version
-from blended.studies.gathering import Memory
+from blended.fusion.strategy import Memory
 
 
 class MappedMemory(Memory):

@@ -20,9 +20,8 @@ from blended.fusion.objective import make_objective, targets_of
 from blended.fusion.preprocessing import PCAConfig
 from blended.fusion.run import Run
 from blended.fusion.sequences import SequenceSource, sequence_source
-from blended.fusion.strategies.applied import Applied, NewClips, State
-from blended.fusion.strategies.fused import Fused, Standardise, fused
 from blended.fusion.strategies.sequenced import Streaming, apply_sequenced, streams_of
+from blended.fusion.strategy import Applied, Fused, NewClips, Standardise, State, fused
 from blended.fusion.training import Problem
 
 Kind = Literal["bidirectional", "m2fnet", "av-canet", "joint"]

@@ -13,16 +13,13 @@ from blended.fusion.modules.concatenation import Concatenation
 from blended.fusion.nested import train_nested
 from blended.fusion.preprocessing import PCAConfig
 from blended.fusion.run import Run
-from blended.fusion.strategies.applied import (
-    Applied,
-    NewClips,
-    State,
+from blended.fusion.strategies.pooled import (
     out_of_distribution_distance,
     pooled_model,
-    said,
+    pooled_problem,
+    standardised,
 )
-from blended.fusion.strategies.fused import Fused, Standardise, fused
-from blended.fusion.strategies.pooled import pooled_problem
+from blended.fusion.strategy import Applied, Fused, NewClips, Standardise, State, fused, said
 
 
 class EarlyConfig(BaseModel):
@@ -52,9 +49,10 @@ def fit_early(config: EarlyConfig, inputs: Inputs, seed: int, run: Run) -> Fused
 
 def apply_early(config: EarlyConfig, state: State, clips: NewClips) -> Applied:
     """One head on all features side by side; those of a missing encoder count as average."""
+    clips = standardised(clips, config.standardise)
     trained = pooled_model(state, "", config.features, clips, config.training, Concatenation)
     outputs = said(trained, len(clips.actors))
-    used = [name for name in config.features if name in clips.features]
+    used = [name for name in config.features if name in clips.vectors]
     return Applied(
         probabilities=outputs["emotions"],
         states=outputs.get("states"),

@@ -11,16 +11,14 @@ from blended.fusion.modules.gated import Gated
 from blended.fusion.nested import train_nested
 from blended.fusion.preprocessing import PCAConfig
 from blended.fusion.run import Run
-from blended.fusion.strategies.applied import (
-    Applied,
-    NewClips,
-    State,
+from blended.fusion.strategies.pooled import (
+    MakeModule,
     out_of_distribution_distance,
     pooled_model,
-    said,
+    pooled_problem,
+    standardised,
 )
-from blended.fusion.strategies.fused import Fused, Standardise, fused
-from blended.fusion.strategies.pooled import MakeModule, pooled_problem
+from blended.fusion.strategy import Applied, Fused, NewClips, Standardise, State, fused, said
 
 
 class GatedConfig(BaseModel):
@@ -54,9 +52,10 @@ def fit_gated(config: GatedConfig, inputs: Inputs, seed: int, run: Run) -> Fused
 
 def apply_gated(config: GatedConfig, state: State, clips: NewClips) -> Applied:
     """The gate among the encoders that are there."""
+    clips = standardised(clips, config.standardise)
     trained = pooled_model(state, "", config.features, clips, config.training, _module(config))
     outputs = said(trained, len(clips.actors))
-    used = [name for name in config.features if name in clips.features]
+    used = [name for name in config.features if name in clips.vectors]
     gates = outputs["gates"].mean(axis=0)
     return Applied(
         probabilities=outputs["emotions"],

@@ -17,16 +17,13 @@ from blended.fusion.nested import Nested, Predicted, inner_fold, train_nested
 from blended.fusion.preprocessing import PCAConfig
 from blended.fusion.run import Run
 from blended.fusion.sources import Change
-from blended.fusion.strategies.applied import (
-    Applied,
-    NewClips,
-    State,
+from blended.fusion.strategies.pooled import (
     out_of_distribution_distance,
     pooled_model,
-    said,
+    pooled_problem,
+    standardised,
 )
-from blended.fusion.strategies.fused import Fused, Standardise, choices
-from blended.fusion.strategies.pooled import pooled_problem
+from blended.fusion.strategy import Applied, Fused, NewClips, Standardise, State, choices, said
 
 
 class LateConfig(BaseModel):
@@ -252,8 +249,9 @@ def _halved(
 
 def apply_late(config: LateConfig, state: State, clips: NewClips) -> Applied:
     """One head per encoder that is there; the weights of those scaled to add up to 1."""
+    clips = standardised(clips, config.standardise)
     combiner = read_combiner(config.weights, clips.space.task, state)
-    used = [name for name in config.features if name in clips.features]
+    used = [name for name in config.features if name in clips.vectors]
     outputs: dict[str, dict[str, np.ndarray]] = {}
     distances: dict[str, np.ndarray] = {}
     for name in used:

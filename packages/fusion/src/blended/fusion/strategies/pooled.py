@@ -1,23 +1,24 @@
-"""What strategies on pooled features have in common: their problem, and their final model applied."""
+"""Training on pooled features, and the final model applied to those of new clips."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from torch import Tensor
 
-from blended.data import LabelSpace
+from blended.data import InputError, LabelSpace
 from blended.fusion.config import TrainingConfig
 from blended.fusion.inputs import Inputs
 from blended.fusion.network import FusionModule, Network, ScoresHead
 from blended.fusion.objective import make_objective, targets_of
 from blended.fusion.per_actor import standardise_per_actor
-from blended.fusion.preprocessing import PCAConfig
+from blended.fusion.preprocessing import PCAConfig, Standardiser
 from blended.fusion.sources import Pooled, Source, pooled_source
-from blended.fusion.strategies.fused import Standardise
-from blended.fusion.training import Problem
+from blended.fusion.strategy import NewClips, Standardise, State, trained_from
+from blended.fusion.training import Problem, Trained
 
 MakeModule = Callable[[Mapping[str, int], Mapping[str, int]], FusionModule]
 """(width per encoder, column of `present` per encoder) -> a fusion module."""
@@ -72,3 +73,78 @@ def _per_actor(inputs: Inputs, name: str, standardise: Standardise) -> Tensor:
     standardised = torch.zeros_like(x_ND)
     standardised[present] = standardise_per_actor(x_ND[present], actors)
     return standardised
+
+
+def standardised(clips: NewClips, over: Standardise) -> NewClips:
+    """New clips before what was fitted on the training part: over those of each person, if `actor`."""
+    if over == "training":
+        return clips
+    return replace(
+        clips, features={n: standardise_per_actor(x_ND, clips.actors) for n, x_ND in clips.vectors.items()}
+    )
+
+
+def pooled_model(
+    state: State,
+    prefix: str,
+    names: Sequence[str],
+    clips: NewClips,
+    training: TrainingConfig,
+    make_module: MakeModule,
+) -> Trained:
+    """The final model whose tensors have names with that prefix, with new clips as its source.
+
+    Raises InputError for features of another width than it was trained on.
+    """
+    at = f"{prefix}source."
+    standardisers = {n: Standardiser(state[f"{at}{n}.mean"], state[f"{at}{n}.spread"]) for n in names}
+    features = {n: _features(n, clips, standardisers[n].mean_MD.shape[1]) for n in names}
+    present = {n: _used(n, clips) for n in names}
+    modalities = tuple(dict.fromkeys(clips.modality_of[name] for name in names))
+    columns = [
+        torch.stack([present[n] for n in names if clips.modality_of[n] == modality]).any(dim=0)
+        for modality in modalities
+    ]
+    source = Pooled(
+        features,
+        present,
+        torch.stack(columns, dim=1),
+        {name: modalities.index(clips.modality_of[name]) for name in names},
+        standardisers,
+        {name: state[f"{at}{name}.components"] for name in names if f"{at}{name}.components" in state},
+        modalities=modalities,
+    )
+    device = next(iter(features.values())).device
+    network = network_of(make_module, source, clips.space, training, device)
+    return trained_from(state, prefix, network, source, training, device)
+
+
+def out_of_distribution_distance(
+    trained: Trained, used: Sequence[str]
+) -> dict[str, Float[np.ndarray, "clip"]]:
+    """By encoder; see `Applied`."""
+    source = cast(Pooled, trained.source)
+    distances: dict[str, np.ndarray] = {}
+    for name in used:
+        x_ND = source.features[name]
+        z_MND = source.standardisers[name](x_ND.expand(trained.num_models, *x_ND.shape))
+        distances[name] = z_MND.square().mean(dim=(0, 2)).sqrt().double().cpu().numpy()
+    return distances
+
+
+def _features(name: str, clips: NewClips, trained_on: int) -> Float[Tensor, "clip dim"]:
+    if name not in clips.vectors:
+        reference = next(iter(clips.vectors.values()))
+        return torch.zeros(len(clips.actors), trained_on, device=reference.device)
+    x_ND = clips.vectors[name]
+    if x_ND.shape[1] != trained_on:
+        raise InputError(
+            f"the features of {name} have {x_ND.shape[1]} columns, but the model was trained on "
+            f"{trained_on}: the encoder's settings differ from those of the run"
+        )
+    return x_ND
+
+
+def _used(name: str, clips: NewClips) -> Bool[Tensor, "clip"]:
+    reference = next(iter(clips.vectors.values()))
+    return torch.full((len(clips.actors),), name in clips.vectors, device=reference.device)

@@ -14,8 +14,7 @@ from blended.fusion.network import Network
 from blended.fusion.per_actor import standardise_per_actor
 from blended.fusion.preprocessing import Standardiser
 from blended.fusion.sequences import Sequences, SequenceSource, resampled, side_by_side
-from blended.fusion.strategies.applied import Applied, NewClips, State, said, trained_from
-from blended.fusion.strategies.fused import Standardise
+from blended.fusion.strategy import Applied, NewClips, Standardise, State, said, trained_from
 
 
 @dataclass(frozen=True, slots=True)

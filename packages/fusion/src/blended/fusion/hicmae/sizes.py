@@ -11,7 +11,7 @@ from blended.encoders.networks.hicmae.config import (
     StreamConfig,
     pretrain_config_of_size,
 )
-from blended.fusion.clip_media import ClipPreparation
+from blended.fusion.hicmae.clips import ClipPreparation
 
 SizeName = Literal["tiny", "small", "base", "demo"]
 Size = SizeName | BackboneConfig

@@ -2,15 +2,19 @@
 
 What is made here is HiCMAE's front end (arXiv 2401.05698, and `blended.encoders.hicmae`) at any size: smaller
 networks get fewer and smaller pictures of the same stretch of time, and a spectrogram averaged over
-neighbouring frames and bins. W window, F frame, S spectrogram frame, M mel bin.
+neighbouring frames and bins. A models, B clips per batch, N clips, W window, F frame, S spectrogram frame, M
+mel bin.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float16, Float32, UInt8
+import torch
+from jaxtyping import Bool, Float16, Float32, Int, UInt8
 from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
 
 from blended.data.errors import InputError
 from blended.data.media import Frames, Waveform, probe, read_audio
@@ -18,6 +22,9 @@ from blended.encoders.faces import Faces
 from blended.encoders.hicmae import AUDIO_HALF_RANGE, AUDIO_MEAN
 from blended.encoders.pictures import Preparation, picture_stream
 from blended.encoders.sound import NUM_BINS, RATE_HZ, pieces, spectrogram
+from blended.fusion.inputs import MODALITY_OF, PICTURES, SOUND, Media
+from blended.fusion.network import Batch
+from blended.fusion.sources import Change, present_after
 
 FULL_FRAMES = 256
 """Spectrogram frames of a window, 10 ms each, before they are averaged."""
@@ -129,3 +136,50 @@ def _averaged(
     s, m = preparation.spectrogram_frames, preparation.mel_bins
     blocks = normalised.reshape(s, FULL_FRAMES // s, m, NUM_BINS // m)
     return blocks.mean(axis=(1, 3)).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MediaSource:
+    """Batches of decoded clips; nothing is fitted on a training part, so all models share them."""
+
+    media: Media
+    device: torch.device
+    change: Change = field(default_factory=Change)
+
+    def batch(self, models: Int[Tensor, "A"], rows_AB: Int[Tensor, "A B"]) -> Batch:
+        """`pictures` uint8 [A, B, W, F, height, width, 3], `sound` [A, B, W, S, M], `present` [A, B, 2]."""
+        rows = rows_AB.cpu().numpy()
+        pictures, has_pictures = self._stored(PICTURES, rows, self.media.has_pictures)
+        sound, has_sound = self._stored(SOUND, rows, self.media.has_sound)
+        present = torch.from_numpy(np.stack([has_pictures, has_sound], axis=-1))
+        present = present_after(self.change, [*MODALITY_OF.values()], present)
+        return {
+            PICTURES: torch.from_numpy(self.media.pictures[pictures]).to(self.device),
+            SOUND: torch.from_numpy(self.media.sound[sound]).to(self.device).float(),
+            "present": present.to(self.device),
+        }
+
+    def _stored(
+        self, name: str, rows: Int[np.ndarray, "A B"], has: Bool[np.ndarray, "stored"]
+    ) -> tuple[Int[np.ndarray, "A B"], Bool[np.ndarray, "A B"]]:
+        """Where the clips' pictures or sounds are stored, and whether they are there."""
+        stored = self.media.rows[rows]
+        if name in self.change.shuffled and self.change.order is not None:
+            others = self.media.rows[self.change.order.cpu().numpy()[rows]]
+            # A clip without this track has none to lend.
+            stored = np.where(has[others], others, stored)
+        return stored, has[stored]
+
+    def lengths(self, rows_AB: Int[Tensor, "A B"]) -> Int[Tensor, "A B"] | None:
+        """None: all clips are stretches of one length."""
+        return None
+
+    def changed(self, change: Change) -> "MediaSource":
+        """The same without some tracks, or with those of other clips."""
+        if change.columns is not None:
+            raise InputError("pictures and sound have no named columns: leave `columns` out")
+        return replace(self, change=change)
+
+    def state(self, models: Sequence[int]) -> dict[str, Tensor]:
+        """Nothing: new clips need no more than the config."""
+        return {}

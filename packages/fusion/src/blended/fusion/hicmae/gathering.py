@@ -1,29 +1,38 @@
-"""The clips of a corpus, prepared once for networks that learn from pictures and sound themselves.
+"""Clips for HiCMAE: those of a corpus, prepared once, and new files.
 
-They are cached as arrays that are mapped into memory: `data/cache/media/<identity>/`.
+Prepared clips are cached as arrays that are mapped into memory: `data/cache/media/<identity>/`.
 """
 
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 from filelock import FileLock
+from torch import Tensor
 
 from blended.data import Clip, InputError
 from blended.data.atomic import replacing_folder
 from blended.data.checksums import faults_of, write_manifest
 from blended.data.code_versions import code_version
 from blended.data.index import Index
-from blended.fusion.clip_media import ClipPreparation, PreparedClip, prepared_clip
-from blended.fusion.media import Media
+from blended.encoders.encoder import AudioStream
+from blended.encoders.one_file import Built, Decoded, Wanted
+from blended.encoders.pictures import picture_stream
+from blended.encoders.sound import RATE_HZ
+from blended.fusion.hicmae.clips import ClipPreparation, PreparedClip, prepared_clip, windows_of
+from blended.fusion.inputs import MODALITY_OF, PICTURES, SOUND, Inputs, Media
+from blended.fusion.reading import labelled
+from blended.fusion.run import Log
+from blended.fusion.strategy import Gathering, Reader, Reading
 
-Log = Callable[[str], None]
 Progress = Callable[[int, int], None]
 
 ARRAYS = ("pictures", "sound", "has_pictures", "has_sound")
@@ -114,3 +123,45 @@ def _one(clip: Clip, preparation: ClipPreparation) -> PreparedClip:
         return prepared_clip(clip.path, preparation)
     except InputError as error:
         raise InputError(f"clip {clip.id!r} cannot be prepared: {error}") from error
+
+
+def gather_clips(config: Any, given: Gathering) -> Inputs:
+    """The clips themselves, prepared as the config says. Effects: see `gather_media`."""
+    clips = (*given.corpus.train, *given.corpus.test)
+    media = gather_media(given.index, clips, config.preparation, given.cache, log=given.log)
+    return Inputs(**labelled(given), media=media)
+
+
+def clips_reader(config: Any, encoders: Built, device: str) -> Reader:
+    """`pictures` [1, window, frame, height, width, 3] and `sound` [1, window, time, bin] of a new file, as
+    far as there; no encoder has a part in it.
+    """
+    preparation: ClipPreparation = config.preparation
+    pictures = picture_stream(preparation.frame_rate_hz, preparation.pixels, preparation.faces)
+    wanted = {PICTURES: Wanted("video", pictures), SOUND: Wanted("audio", AudioStream(RATE_HZ))}
+
+    def read(decoded: Decoded) -> dict[str, Tensor]:
+        found = decoded.inputs
+        clip = windows_of(found.get(PICTURES), found.get(SOUND), preparation)
+        arrays = {PICTURES: clip.pictures, SOUND: clip.sound}
+        return {name: torch.from_numpy(arrays[name])[None] for name in found}
+
+    return Reader(wanted, read)
+
+
+def media_of_tracks(given: Mapping[str, Tensor], preparation: ClipPreparation) -> Media:
+    """Clips that all have the same tracks, as the network reads them."""
+    count, w = len(next(iter(given.values()))), preparation.windows
+    side = preparation.pixels
+    pictures = np.zeros((count, w, preparation.num_frames, side, side, 3), np.uint8)
+    sound = np.zeros((count, w, preparation.spectrogram_frames, preparation.mel_bins), np.float16)
+    return Media(
+        given[PICTURES].cpu().numpy() if PICTURES in given else pictures,
+        given[SOUND].cpu().numpy() if SOUND in given else sound,
+        np.full(count, PICTURES in given),
+        np.full(count, SOUND in given),
+        np.arange(count),
+    )
+
+
+MEDIA = Reading("media", gather_clips, clips_reader, MODALITY_OF)

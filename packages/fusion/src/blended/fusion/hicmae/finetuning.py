@@ -21,19 +21,28 @@ from blended.encoders.networks.hicmae.network import (
     start_from_pretraining,
 )
 from blended.encoders.weights import checksum
-from blended.fusion.clip_media import ClipPreparation
 from blended.fusion.config import TrainingConfig
-from blended.fusion.hicmae_sizes import Size, backbone_of, preparation_of
-from blended.fusion.inputs import Inputs
-from blended.fusion.media import MODALITY_OF, Media, MediaSource
-from blended.fusion.modules.hicmae import HiCMAEFusion
+from blended.fusion.hicmae.clips import ClipPreparation, MediaSource
+from blended.fusion.hicmae.gathering import MEDIA, media_of_tracks
+from blended.fusion.hicmae.network import HiCMAEFusion
+from blended.fusion.hicmae.pretraining import pretrained_on
+from blended.fusion.hicmae.sizes import Size, backbone_of, preparation_of
+from blended.fusion.inputs import MODALITY_OF, Inputs
 from blended.fusion.nested import train_nested
 from blended.fusion.network import Network, ScoresHead
 from blended.fusion.objective import make_objective, targets_of
-from blended.fusion.pretraining_record import pretrained_on
 from blended.fusion.run import Run
-from blended.fusion.strategies.applied import Applied, NewClips, State, said, trained_from
-from blended.fusion.strategies.fused import Fused, Standardise, fused
+from blended.fusion.strategy import (
+    Applied,
+    Fused,
+    NewClips,
+    Standardise,
+    State,
+    Strategy,
+    fused,
+    said,
+    trained_from,
+)
 from blended.fusion.training import Problem
 
 
@@ -181,9 +190,7 @@ def _read(path: Path, _sha256: str) -> dict[str, Tensor]:
 
 def apply_hicmae(config: HiCMAEFusionConfig, state: State, clips: NewClips) -> Applied:
     """The final model on new clips; a track that a clip lacks is replaced by zeros."""
-    media: Media | None = clips.media
-    if media is None:
-        raise InputError("hicmae reads the clips themselves: give the files")
+    media = media_of_tracks(clips.vectors, config.preparation)
     device = next(iter(state.values())).device
     network = network_of(config, clips.space, device)
     source = MediaSource(media, device)
@@ -196,3 +203,17 @@ def apply_hicmae(config: HiCMAEFusionConfig, state: State, clips: NewClips) -> A
         missing=tuple(name for name in MODALITY_OF if name not in media.tracks),
         out_of_distribution={},
     )
+
+
+def _corpora(config: HiCMAEFusionConfig) -> tuple[str, ...]:
+    return config.checkpoint_corpora
+
+
+HICMAE = Strategy(
+    HiCMAEFusionConfig,
+    MEDIA,
+    fit_hicmae,
+    apply_hicmae,
+    pretrained_on=_corpora,
+    places=frozenset({"checkpoint"}),
+)

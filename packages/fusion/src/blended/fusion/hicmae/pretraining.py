@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from blended.data import InputError, LabelSpace
@@ -15,19 +16,20 @@ from blended.data.code_versions import code_version
 from blended.encoders.faces import Faces
 from blended.encoders.networks.hicmae.config import BackboneConfig, PretrainConfig
 from blended.encoders.networks.hicmae.loss import PretrainLossConfig
-from blended.fusion.clip_media import ClipPreparation
 from blended.fusion.config import TrainingConfig
-from blended.fusion.hicmae_sizes import Size, autoencoder_of, backbone_of, preparation_of
-from blended.fusion.masked import MaskedNetwork, MaskedObjective
-from blended.fusion.media import Media, MediaSource
+from blended.fusion.hicmae.clips import ClipPreparation, MediaSource
+from blended.fusion.hicmae.network import MaskedNetwork, MaskedObjective
+from blended.fusion.hicmae.sizes import Size, autoencoder_of, backbone_of, preparation_of
+from blended.fusion.inputs import Media
 from blended.fusion.objective import LossConfig, Targets
 from blended.fusion.parallel import ALONE, Parallel
 from blended.fusion.plan import Job
-from blended.fusion.pretraining_record import CORPORA_KEY
 from blended.fusion.run import Run
 from blended.fusion.training import Problem, Trained, train
 
 PREFIX = "autoencoder."
+CORPORA_KEY = "pretrained_on"
+"""Metadata key: JSON list of the corpora whose unlabelled clips, of all folds, were learned from."""
 
 
 class PretrainingConfig(BaseModel):
@@ -147,3 +149,15 @@ def write_pretrained(
         "corpus_hash": corpus_hash,
     }
     write_tensors(path, {name: value.numpy() for name, value in weights_of(trained).items()}, metadata)
+
+
+def pretrained_on(path: Path) -> tuple[str, ...]:
+    """Corpora that a checkpoint of `blended pretrain` names; none for other files."""
+    if path.suffix != ".safetensors":
+        return ()
+    try:
+        with safe_open(path, framework="pt") as file:
+            text = (file.metadata() or {}).get(CORPORA_KEY, "[]")
+    except SafetensorError:
+        return ()  # Whoever reads the weights says what is wrong with the file.
+    return tuple(str(name) for name in json.loads(text))
