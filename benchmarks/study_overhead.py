@@ -121,7 +121,7 @@ def measure_ray(root: Path) -> None:
     place = Place(root, "ray")
     study, plan = join(place, open_storage(place))
     started = time.monotonic()
-    ray_engine.run(study, plan, place, options=ray_engine.RayOptions(), make=partial(make_toy))
+    ray_engine.run(study, plan, place, options=ray_engine.RayOptions(), log=print, make=partial(make_toy))
     print(f"12 trivial trials on Ray: {time.monotonic() - started:.1f} s, first actors included")
 
 

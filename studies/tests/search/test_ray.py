@@ -1,6 +1,7 @@
 """The same study on Ray: the same configurations, through the death of a node and of the driver."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -37,14 +38,21 @@ from toys.trials import make_toy
 place = Place(Path(sys.argv[1]), sys.argv[2])
 study, plan = join(place, open_storage(place))
 options = ray_engine.RayOptions(sys.argv[3])
-ray_engine.run(study, plan, place, options=options, make=partial(make_toy, seconds_per_epoch=0.2))
+make = partial(make_toy, seconds_per_epoch=0.2)
+ray_engine.run(study, plan, place, options=options, log=print, make=make)
 """
+PRUNERS = (
+    "{name: median, startup_trials: 2, warmup_epochs: 1, every: 2}",
+    "{name: hyperband, warmup_epochs: 1, every: 1}",
+    "{name: asha, warmup_epochs: 1, every: 1}",
+    "wilcoxon\nseeds: [0, 1]",
+)
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
     """One node for all tests, where two trials run at once, however many cores there are; we have joined."""
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ.update(ray_engine.ENVIRONMENT)
     import ray
     from ray.cluster_utils import Cluster
 
@@ -57,7 +65,15 @@ def cluster() -> Iterator[Any]:
 
 
 def run(toy: Bench, **toys: Any) -> None:
-    ray_engine.run(toy.start(), toy.plan, toy.place, options=RayOptions(), make=partial(make_toy, **toys))
+    make = partial(make_toy, **toys)
+    ray_engine.run(toy.start(), toy.plan, toy.place, options=RayOptions(), log=print, make=make)
+
+
+def busy(node: Any) -> bool:
+    """Whether a trial holds a part of the node's GPU."""
+    from ray._private.state import available_resources_per_node
+
+    return available_resources_per_node().get(node.node_id, {}).get("GPU", 1) < 1
 
 
 def settings(toy: Bench) -> list[str]:
@@ -85,16 +101,32 @@ def test_both_engines_evaluate_the_same_grid(bench: MakeBench) -> None:
     failed = [trial for trial in faulty.trials() if trial.state == TrialState.FAIL]
     assert {trial.params["fusion.training.hidden"] for trial in failed} == {FAULTY_HIDDEN}
     assert all("a bug in the trial" in trial.user_attrs[FAILURE]["traceback"] for trial in failed)
-    pruning = "pruner: {name: median, startup_trials: 2, warmup_epochs: 1, every: 1}"
-    pruned = bench(SEARCH.replace("pruner: none", pruning), "pruned")
-    run(pruned)
-    states = [trial.state for trial in pruned.trials()]
-    assert len(states) == 12
-    assert states.count(TrialState.PRUNED) > 0
-    assert set(states) <= {TrialState.PRUNED, TrialState.COMPLETE}
 
 
-def test_a_node_dies_and_nothing_is_lost(bench: MakeBench, cluster: Any) -> None:
+@pytest.mark.usefixtures("cluster")
+def test_both_engines_prune_by_the_same_rule(bench: MakeBench) -> None:
+    """One trial at a time, with the same draws: the same trials are given up, after the same values."""
+    for number, pruner in enumerate(PRUNERS):
+        text = SEARCH.replace("pruner: none", f"sampler: random\npruner: {pruner}")
+        found: list[Any] = []
+        for name in ("worker", "ray"):
+            toy = bench(text, f"{name}{number}")
+            study = toy.start()
+            if name == "worker":
+                toy.worker(ToyEvaluator(toy.root), again=True).work()
+            else:
+                shutil.rmtree(toy.store.folder)  # So that Ray must compute.
+                options = RayOptions(cpus_per_trial=2.0)
+                ray_engine.run(study, toy.plan, toy.place, options=options, log=print, make=make_toy)
+            found.append([(t.params, t.state, t.value, t.intermediate_values) for t in toy.trials()])
+        assert found[0] == found[1], pruner
+        pruned = [seen for _, state, _, seen in found[1] if state == TrialState.PRUNED]
+        assert pruned and all(pruned), pruner
+
+
+def test_a_node_dies_and_nothing_is_lost(
+    bench: MakeBench, cluster: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
     """Two nodes with half-GPU trials; the second is killed when it has work."""
     second = cluster.add_node(num_cpus=1, num_gpus=1, resources={"second": 1})
     toy = bench(GRID)
@@ -103,22 +135,27 @@ def test_a_node_dies_and_nothing_is_lost(bench: MakeBench, cluster: Any) -> None
 
     def kill_later() -> None:
         while not over.wait(0.1):
-            if len(toy.evaluated()) >= 2:
+            if len(toy.evaluated()) >= 2 and busy(second):
                 cluster.remove_node(second, allow_graceful=False)
                 return
 
     killer = threading.Thread(target=kill_later)
     killer.start()
     try:
-        make = partial(make_toy, seconds_per_epoch=0.3)
+        make = partial(make_toy, seconds_per_epoch=1)
         options = RayOptions(gpus_per_trial=0.5, cpus_per_trial=0.5)
-        ray_engine.run(study, toy.plan, toy.place, options=options, make=make)
+        ray_engine.run(study, toy.plan, toy.place, options=options, log=print, make=make)
     finally:
         over.set()
         killer.join()
     assert second not in cluster.list_all_nodes(), "it was killed on the way"
     assert [trial.state for trial in progress.counted(toy.trials())] == [TrialState.COMPLETE] * 6
     assert len(set(settings(toy))) == 6
+    out, err = capfd.readouterr()
+    assert out.splitlines() == [
+        "a node of the Ray cluster was lost, or what ran there was killed: its trials run again"
+    ]
+    assert err == ""
 
 
 def test_the_driver_dies_and_is_restored(bench: MakeBench, cluster: Any) -> None:
@@ -149,5 +186,5 @@ def test_a_second_driver_is_refused(bench: MakeBench) -> None:
         FileLock(toy.place.folder / "driver.lock"),
         pytest.raises(InputError, match=r"another process drives study 'toy' on Ray"),
     ):
-        ray_engine.run(study, toy.plan, toy.place, options=RayOptions())
+        ray_engine.run(study, toy.plan, toy.place, options=RayOptions(), log=print)
     assert Path(toy.place.folder).is_dir()

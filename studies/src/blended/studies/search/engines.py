@@ -96,6 +96,12 @@ def _hyperband(config: PrunerConfig, max_epochs: int) -> "BasePruner":
     return HyperbandPruner(min_resource=config.warmup_epochs, max_resource=max_epochs, reduction_factor=3)
 
 
+def _asha(config: PrunerConfig, max_epochs: int) -> "BasePruner":
+    from optuna.pruners import SuccessiveHalvingPruner
+
+    return SuccessiveHalvingPruner(min_resource=config.warmup_epochs, reduction_factor=3)
+
+
 def _wilcoxon(config: PrunerConfig, max_epochs: int) -> "BasePruner":
     from optuna.pruners import WilcoxonPruner
 
@@ -106,5 +112,6 @@ PRUNERS: dict[str, Callable[[PrunerConfig, int], "BasePruner"]] = {
     "none": _none,
     "median": _median,
     "hyperband": _hyperband,
+    "asha": _asha,
     "wilcoxon": _wilcoxon,
 }

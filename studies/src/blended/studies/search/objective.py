@@ -40,6 +40,24 @@ class Evaluator(Protocol):
         ...
 
 
+@runtime_checkable
+class Reporting(Protocol):
+    """What an objective asks of a trial: Optuna's own, or `ray_engine.RemoteTrial` on a node."""
+
+    @property
+    def user_attrs(self) -> dict[str, Any]:
+        """Of Optuna's storage."""
+        ...
+
+    def report(self, value: float, step: int) -> None:
+        """Keeps a value for the pruner."""
+        ...
+
+    def should_prune(self) -> bool:
+        """What the study's pruner says of the values so far."""
+        ...
+
+
 @dataclass(slots=True)
 class Pruning:
     """Passes inner scores on to Optuna and stops the trial when it is hopeless."""
@@ -103,13 +121,13 @@ class Objective:
         trial.set_user_attr(RESULT, {**result(outcomes), **self.where, "seconds": time.time() - started})
         return found
 
-    def outcomes(self, trial: "optuna.Trial", chosen: space.Choices) -> list[Outcome]:
+    def outcomes(self, trial: Reporting, chosen: space.Choices) -> list[Outcome]:
         """One per seed, from the store where they are there."""
         seeds = self.plan.seeds
         fresh = trial.user_attrs.get(SEED)
         kind = self.plan.study.prunes if fresh is None else "none"
         pruner = self.plan.study.pruner
-        every = pruner.every if kind in ("median", "hyperband") else 0
+        every = 0 if kind in ("none", "wilcoxon") else pruner.every
         pruning = Pruning(trial.report, trial.should_prune, every)
         made: list[Outcome] = []
         for config in self.plan.configs(chosen, seeds if fresh is None else (int(fresh),)):
@@ -152,7 +170,7 @@ def _nobody(epoch: int, score: float) -> None:
     """Of a trial that has ended."""
 
 
-def _compare_units(trial: "optuna.Trial", outcomes: Sequence[Outcome]) -> None:
+def _compare_units(trial: Reporting, outcomes: Sequence[Outcome]) -> None:
     """Reports fold x actor of the last seed and stops the trial if they are worse than the best trial's."""
     import optuna
 

@@ -1,9 +1,9 @@
 """Ray Tune: the same study file, on a cluster.
 
 Every trial is an actor that calls the same objective as a worker does; the driver asks the study's sampler
-and writes into the study's storage. Actors are used again, so that each imports torch once; pooled features
-are mapped, once per machine (`mapped_memory`). The working folder must be on a file system that all
-machines see.
+and pruner and writes into the study's storage. Actors are used again, so that each imports torch once;
+pooled features are mapped, once per machine (`mapped_memory`). The working folder must be on a file system
+that all machines see.
 """
 
 import json
@@ -11,7 +11,7 @@ import logging
 import os
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 
 from blended.data import InputError
 from blended.studies.search import progress, space
-from blended.studies.search.objective import RESULT, Evaluator, Pruning, result, values
+from blended.studies.search.objective import RESULT, SEED, Evaluator, result, values
 from blended.studies.search.place import Place
 from blended.studies.search.plan import Plan
 from blended.studies.search.trial_store import TrialStore
@@ -31,10 +31,13 @@ METRIC = "score"
 METRICS = ("presence", "salience")
 MAX_FAILURES = 3
 """Machines that a trial may lose before it counts as failed."""
-LAST_EPOCH = 10**6
-"""Reported with a trial's final numbers; trials end by themselves."""
-SAVE_SECONDS = "5"
-"""How often the driver saves what it needs to be restored."""
+ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # Pages of its own state where a node dies; we say so in a sentence.
+    "TUNE_GLOBAL_CHECKPOINT_S": "5",  # How often the driver saves what it needs to be restored.
+}
+"""Ray's, unless set otherwise; read when it is imported."""
 
 MakeEvaluator = Callable[[Plan, Place, str], Evaluator]
 """(plan, place, device) -> what evaluates; called once per actor."""
@@ -64,9 +67,10 @@ def run(
     place: Place,
     *,
     options: RayOptions,
+    log: Callable[[str], None],
     make: MakeEvaluator = real_evaluator,
 ) -> None:
-    """Runs a study to its end, or goes on where a driver that died left off.
+    """Runs a study to its end, or goes on where a driver that died left off; `log` is told of lost machines.
 
     Raises InputError if another driver is at it, or no cluster answers.
     """
@@ -74,7 +78,7 @@ def run(
     try:
         with FileLock(place.folder / "driver.lock", timeout=0):
             connect(options)
-            _drive(study, plan, place, options, make)
+            _drive(study, plan, place, _trainable(plan, place, options, make), log)
     except Timeout as error:
         raise InputError(
             f"another process drives study {place.name!r} on Ray: watch it with `blended study status "
@@ -84,16 +88,17 @@ def run(
 
 def connect(options: RayOptions) -> None:
     """Joins a cluster, or starts one on this machine; raises InputError if none answers."""
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     import ray
 
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", SAVE_SECONDS)
-    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # Of tracebacks for machines that died.
     if ray.is_initialized():
         return
     try:
         ray.init(
-            address=options.address or None,
+            # Without an address Ray would join whatever cluster was last started on this machine.
+            address=options.address or "local",
             include_dashboard=False if not options.address else None,
             log_to_driver=False,
             logging_level=logging.ERROR,
@@ -105,13 +110,14 @@ def connect(options: RayOptions) -> None:
         ) from error
 
 
-def _drive(study: "optuna.Study", plan: Plan, place: Place, options: RayOptions, make: MakeEvaluator) -> None:
+def _drive(
+    study: "optuna.Study", plan: Plan, place: Place, trainable: Any, log: Callable[[str], None]
+) -> None:
     from ray import tune
 
     from blended.studies.search.ray_search import give_back
 
     experiment = place.ray.resolve() / place.name
-    trainable = _trainable(plan, place, options, make)
     if experiment.is_dir() and tune.Tuner.can_restore(str(experiment)):
         tune.Tuner.restore(str(experiment), trainable, resume_unfinished=True).fit()
     # What a driver that died had begun and not saved; this one holds the lock, so nobody runs it.
@@ -120,22 +126,25 @@ def _drive(study: "optuna.Study", plan: Plan, place: Place, options: RayOptions,
         not progress.is_stopped(study)
         and progress.next_step(plan, study.get_trials(deepcopy=False)) != "done"
     ):
-        _tuner(study, plan, place, options, trainable).fit()
+        _tuner(study, plan, place, trainable, log).fit()
 
 
-def _tuner(study: "optuna.Study", plan: Plan, place: Place, options: RayOptions, trainable: Any) -> Any:
+def _tuner(
+    study: "optuna.Study", plan: Plan, place: Place, trainable: Any, log: Callable[[str], None]
+) -> Any:
     from ray import tune
 
-    from blended.studies.search.ray_search import StudySearch
+    from blended.studies.search.ray_search import StudyScheduler, StudySearch
 
     metric, mode = _goal(plan)
+    search = StudySearch(plan, study, metric, mode)
     experiment = place.ray.resolve() / place.name
     return tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
-            search_alg=StudySearch(plan, study, metric, mode),
+            search_alg=search,
             num_samples=-1,  # The search itself says when it is over.
-            scheduler=_scheduler(plan),
+            scheduler=StudyScheduler(search, log),
             reuse_actors=True,
             time_budget_s=plan.study.budget.seconds,
             trial_dirname_creator=_folder_name,
@@ -158,23 +167,6 @@ def _goal(plan: Plan) -> tuple[Any, Any]:
     if plan.study.is_multi_objective:
         return list(METRICS), ["max", "max"]
     return METRIC, "max"
-
-
-def _scheduler(plan: Plan) -> Any:
-    """ASHA where the study prunes: it decides without waiting for others, as a cluster needs it."""
-    from ray.tune.schedulers import ASHAScheduler, FIFOScheduler
-
-    if plan.study.prunes in ("none", "wilcoxon"):
-        return FIFOScheduler()
-    pruner = plan.study.pruner
-    return ASHAScheduler(
-        time_attr="epoch",
-        metric=METRIC,
-        mode="max",
-        grace_period=pruner.warmup_epochs,
-        max_t=LAST_EPOCH,
-        reduction_factor=3,
-    )
 
 
 def _trainable(plan: Plan, place: Place, options: RayOptions, make: MakeEvaluator) -> Any:
@@ -214,35 +206,41 @@ def one_trial(
         _EVALUATORS[root, name] = make(plan, place, device)
     store = TrialStore(place.trials(plan.params.corpus))
     objective = Objective(plan, _EVALUATORS[root, name], store, log=say)
-    pruning = Pruning(_reporter(plan), lambda: False, _every(plan, config.get(FRESH)))
+    fresh = config.get(FRESH)
+    trial = RemoteTrial({} if fresh is None else {SEED: fresh})
     try:
-        chosen = space.from_params(plan.study.dimensions, config["params"])
-        seeds = plan.seeds if config.get(FRESH) is None else (int(config[FRESH]),)
-        outcomes = [objective.outcome(one, pruning) for one in plan.configs(chosen, seeds)]
+        outcomes = objective.outcomes(trial, space.from_params(plan.study.dimensions, config["params"]))
         last = values(plan, outcomes)
     except Exception as error:  # noqa: BLE001 - reported with its traceback
         failure = {"error": repr(error)[:500], "traceback": traceback.format_exc()}
-        tune.report(
-            {METRIC: 0.0, "presence": 0.0, "salience": 0.0, "epoch": LAST_EPOCH, FAILED: json.dumps(failure)}
-        )
+        tune.report({METRIC: 0.0, "presence": 0.0, "salience": 0.0, FAILED: json.dumps(failure)})
         return
     numbers: dict[str, Any] = (
         dict(zip(METRICS, last, strict=True)) if isinstance(last, tuple) else {METRIC: last}
     )
     found = {**result(outcomes), "device": device, "host": os.uname().nodename}
     # As text: Tune takes nested results apart.
-    tune.report({**numbers, "epoch": LAST_EPOCH, ENDED: True, RESULT: json.dumps(found)})
+    tune.report({**numbers, ENDED: True, RESULT: json.dumps(found)})
 
 
-def _every(plan: Plan, fresh: object) -> int:
-    prunes = plan.study.prunes in ("median", "hyperband") and fresh is None
-    return plan.study.pruner.every if prunes else 0
+@dataclass
+class RemoteTrial:
+    """A trial on a node: what it has seen goes to the driver, whose pruner may end it then and there."""
 
+    user_attrs: dict[str, Any]
+    seen: list[tuple[int, float]] = field(default_factory=list[tuple[int, float]])
+    """Steps and values since the last look."""
 
-def _reporter(plan: Plan) -> Callable[[float, int], None]:
-    from ray import tune
+    def report(self, value: float, step: int) -> None:
+        """Keeps a value for the next look."""
+        self.seen.append((step, value))
 
-    def report(score: float, epoch: int) -> None:
-        tune.report({METRIC: score, "epoch": epoch})
+    def should_prune(self) -> bool:
+        """Never, where it returns."""
+        from ray import tune
 
-    return report
+        from blended.studies.search.ray_search import SEEN
+
+        tune.report({METRIC: self.seen[-1][1], SEEN: json.dumps(self.seen)})
+        self.seen.clear()
+        return False

@@ -1,12 +1,15 @@
-"""OptunaSearch on a study's own storage, so that no reader of it need care which engine ran."""
+"""OptunaSearch and pruning on a study's own storage, so that no reader of it need care which engine ran."""
 
 import json
-from collections.abc import Sequence
+import time
+import warnings
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 from optuna.storages import RetryHeartbeatStaleTrialCallback
 from optuna.trial import FrozenTrial, TrialState
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
@@ -17,12 +20,16 @@ from blended.studies.search.storage import MAX_RETRIES
 
 ENDED, FAILED, FRESH = "ended", "failed", "fresh_seed"
 """Of the results that a trial reports: whether it is the last, what went wrong, a re-evaluation's seed."""
+SEEN = "seen"
+"""Of the others: steps and values for the pruner."""
 RAY = "ray"
 """Marks trials that a Ray driver started: they have no heartbeat, the driver answers for them."""
+SAME_LOSS_SECONDS = 60.0
+"""Trials that one machine loses so soon after each other are one sentence."""
 
 
 class StudySearch(OptunaSearch):
-    """Proposes by the study's sampler and writes what the workers found into its storage."""
+    """Proposes and prunes as the study does, and writes what the workers found into its storage."""
 
     def __init__(self, plan: Plan, study: Any, metric: Any, mode: Any) -> None:
         self.plan = plan
@@ -34,6 +41,7 @@ class StudySearch(OptunaSearch):
             storage=study._storage,  # the same connection settings
             sampler=study.sampler,
         )
+        self.study.pruner = study.pruner
 
     @property
     def study(self) -> Any:
@@ -49,7 +57,9 @@ class StudySearch(OptunaSearch):
             step = self._next_step(study)
             if step != "trial":
                 return Searcher.FINISHED if step == "done" else None
-        params = super().suggest(trial_id)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Heartbeat of storage")  # This driver answers for its trials.
+            params = super().suggest(trial_id)
         trial = self._ot_trials[trial_id]
         trial.set_user_attr(RAY, trial_id)
         return {"params": params, FRESH: trial.user_attrs.get(SEED)}
@@ -69,9 +79,19 @@ class StudySearch(OptunaSearch):
         return step
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Of a restored driver, a trial may report again what is in the storage."""
-        if not self._is_ended(trial_id):
-            super().on_trial_result(trial_id, result)
+        """What a trial says on its way was written before the pruner was asked."""
+
+    def should_prune(self, trial_id: str, seen: Sequence[tuple[int, float]]) -> bool:
+        """Stores what a trial has seen and asks the study's pruner; a trial that runs anew, because its
+        machine died, says some of it again."""
+        if self._is_ended(trial_id):
+            return False
+        trial = self._ot_trials[trial_id]
+        known = self.study.get_trials(deepcopy=False)[trial.number].intermediate_values
+        for step, value in seen:
+            if step not in known:
+                trial.report(value, step)
+        return trial.should_prune()
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -98,6 +118,30 @@ class StudySearch(OptunaSearch):
             return True
         number = self._ot_trials[trial_id].number
         return self.study.get_trials(deepcopy=False)[number].state.is_finished()
+
+
+class StudyScheduler(FIFOScheduler):
+    """Starts trials in their order and gives those up that the study's pruner gives up."""
+
+    def __init__(self, search: StudySearch, log: Callable[[str], None]) -> None:
+        """`log` is told of machines that were lost."""
+        super().__init__()
+        self.search = search
+        self.log = log
+        self.lost = -SAME_LOSS_SECONDS
+        """When a trial was lost last."""
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        """After every look of a trial."""
+        seen = json.loads(result.get(SEEN, "[]"))
+        stops = bool(seen) and self.search.should_prune(trial.trial_id, seen)
+        return TrialScheduler.STOP if stops else TrialScheduler.CONTINUE
+
+    def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
+        """A trial's own mistake is a result, so this is a machine, or a process that something killed."""
+        before, self.lost = self.lost, time.monotonic()
+        if self.lost - before >= SAME_LOSS_SECONDS:
+            self.log("a node of the Ray cluster was lost, or what ran there was killed: its trials run again")
 
 
 def _define(dimensions: space.Space, trial: Any) -> None:

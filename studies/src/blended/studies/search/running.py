@@ -102,7 +102,7 @@ def work_on_ray(study: "optuna.Study", plan: Plan, place: Place, options: "RayOp
         reconcile(plan, study.get_trials(deepcopy=False), store, uploader.spool)
 
     with BackgroundUpload(uploader, log, before=spool_finished):
-        ray_engine.run(study, plan, place, options=options)
+        ray_engine.run(study, plan, place, options=options, log=log)
 
 
 def make_uploader(plan: Plan, place: Place) -> Uploader:

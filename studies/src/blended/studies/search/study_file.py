@@ -38,12 +38,14 @@ class PrunerConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Literal["none", "median", "hyperband", "wilcoxon"] = "median"
-    """`wilcoxon` looks once per seed at fold x actor; the others at the mean over folds, over epochs."""
+    name: Literal["none", "median", "hyperband", "asha", "wilcoxon"] = "median"
+    """The same on every engine. `wilcoxon` looks once per seed at fold x actor; the others at the mean over
+    folds, over epochs."""
     startup_trials: int = Field(default=5, ge=0)
     """Trials before `median` gives one up."""
     warmup_epochs: int = Field(default=10, ge=1)
-    """No trial is given up earlier."""
+    """No trial is given up earlier; the first rung of `hyperband` and `asha`, whose next are at 3, 9, ... times
+    as many epochs."""
     every: int = Field(default=5, ge=1)
     """Epochs between two looks; each is a write to the database."""
     p_threshold: float = Field(default=0.1, gt=0, lt=1)
