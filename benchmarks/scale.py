@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from blended.studies.search.uploading import Uploader
+    from optuna.trial import FrozenTrial
+
+    from blended.studies.search.mlflow_runs import StudyRuns
 
 GIB = 2**30
 EPOCHS = 60
@@ -107,7 +109,7 @@ def breaks_first(scenario: Scenario, rates: Rates) -> list[str]:
     if scenario.gpus > 8:
         said.append("one machine: Ray or Slurm, PostgreSQL, a shared file system")
     if found.tracking_hours > found.trial_hours:
-        said.append("one MLflow uploader: `study sync` afterwards, or a server on PostgreSQL")
+        said.append("MLflow on SQLite: a server on PostgreSQL")
     if found.pooled_gib > 64:
         said.append("pooled features in memory: fewer encoders per trial, or PCA")
     if found.sequences_gib > 1000:
@@ -120,14 +122,12 @@ def measure(trials: int = 40) -> dict[str, float]:
     import sqlalchemy
     from study_overhead import make_study
 
+    from blended.studies.search.mlflow_runs import StudyRuns
     from blended.studies.search.objective import Objective
     from blended.studies.search.opening import join
     from blended.studies.search.place import Place
-    from blended.studies.search.records import reconcile
-    from blended.studies.search.spool import Spool
     from blended.studies.search.storage import open_storage
     from blended.studies.search.trial_store import TrialStore
-    from blended.studies.search.uploading import Uploader
     from blended.studies.search.worker import Worker
     from blended.studies.tracking import default_uri
     from toys.trials import ToyEvaluator
@@ -144,11 +144,11 @@ def measure(trials: int = 40) -> dict[str, float]:
 
         sqlalchemy.event.listen(storage.engine, "before_cursor_execute", count)
         study, plan = join(place, storage)
-        store, spool = TrialStore(place.trials("demo")), Spool(place.spool)
+        store = TrialStore(place.trials("demo"))
         objective = Objective(plan, ToyEvaluator(root, epochs=EPOCHS), store, log=print)
         Worker(study, objective, place, finished=lambda trial: None, log=print).work()
-        reconcile(plan, study.get_trials(), store, spool)
-        tracking = _tracking_seconds(Uploader(plan, spool, root, default_uri(root), {}))
+        runs = StudyRuns(plan, store, root, place.mlflow_lock, default_uri(root), {}, print)
+        tracking = _tracking_seconds(runs, study.get_trials())
         size = sum(path.stat().st_size for path in root.rglob("*") if path.is_file()) / trials
         return {
             "database_writes": writes[0] / trials,
@@ -158,16 +158,13 @@ def measure(trials: int = 40) -> dict[str, float]:
         }
 
 
-def _tracking_seconds(uploader: "Uploader") -> float:
-    """Per record that waits, but for the first: it makes MLflow's tables, which is no cost of a trial."""
-    waiting = sorted(uploader.spool.pending.glob("*.json"))
-    later = [path.rename(path.with_suffix(".later")) for path in waiting[1:]]
-    uploader.upload()
-    for path in later:
-        path.rename(path.with_suffix(".json"))
+def _tracking_seconds(runs: "StudyRuns", trials: "list[FrozenTrial]") -> float:
+    """Per trial, but for the first: it makes MLflow's tables, which is no cost of a trial."""
+    runs.write(trials[0])
     started = time.monotonic()
-    uploader.upload()
-    return (time.monotonic() - started) / len(later)
+    for trial in trials[1:]:
+        runs.write(trial)
+    return (time.monotonic() - started) / (len(trials) - 1)
 
 
 def _commits_per_second(path: Path, seconds: float = 3.0) -> float:

@@ -52,32 +52,24 @@ def make_study(root: Path, name: str, trials: int) -> None:
 
 def work(root: Path, name: str, seconds_per_epoch: float) -> float:
     """One worker with tracking; returns seconds from its first trial until everything is in MLflow."""
-    from blended.studies.search.background import BackgroundUpload
+    from blended.studies.search.mlflow_runs import StudyRuns
     from blended.studies.search.objective import Objective
     from blended.studies.search.opening import join
     from blended.studies.search.place import Place
-    from blended.studies.search.records import record_of
-    from blended.studies.search.spool import Spool
     from blended.studies.search.storage import open_storage
     from blended.studies.search.trial_store import TrialStore
-    from blended.studies.search.uploading import Uploader
     from blended.studies.search.worker import Worker
     from blended.studies.tracking import default_uri
     from toys.trials import ToyEvaluator
 
     place = Place(root, name)
     study, plan = join(place, open_storage(place))
-    store, spool = TrialStore(place.trials("demo")), Spool(place.spool)
+    store = TrialStore(place.trials("demo"))
     objective = Objective(plan, ToyEvaluator(root, seconds_per_epoch=seconds_per_epoch), store, log=print)
+    runs = StudyRuns(plan, store, root, place.mlflow_lock, default_uri(root), {}, print)
     started = time.monotonic()
-    with BackgroundUpload(Uploader(plan, spool, root, default_uri(root), {}), print):
-        Worker(
-            study,
-            objective,
-            place,
-            finished=lambda trial: spool.put(record_of(plan, trial, store)),
-            log=print,
-        ).work()
+    Worker(study, objective, place, finished=runs.finished, log=print).work()
+    runs.catch_up(study.get_trials(deepcopy=False))
     return time.monotonic() - started
 
 
@@ -121,7 +113,9 @@ def measure_ray(root: Path) -> None:
     place = Place(root, "ray")
     study, plan = join(place, open_storage(place))
     started = time.monotonic()
-    ray_engine.run(study, plan, place, options=ray_engine.RayOptions(), log=print, make=partial(make_toy))
+    ray_engine.run(
+        study, plan, place, options=ray_engine.RayOptions(), finished=print, log=print, make=partial(make_toy)
+    )
     print(f"12 trivial trials on Ray: {time.monotonic() - started:.1f} s, first actors included")
 
 

@@ -16,13 +16,12 @@ from optuna.trial import FrozenTrial
 from blended.data import Mixture
 from blended.data.corpora.blemore import SPACE
 from blended.eval.predictions import Predictions
-from blended.studies.search import spool, trial_store
+from blended.studies.search import trial_store
 from blended.studies.search.objective import Objective, Watch
 from blended.studies.search.opening import join
 from blended.studies.search.outcome import Curve, Evaluated, FoldNumbers, Outcome
 from blended.studies.search.place import Place
 from blended.studies.search.plan import Plan
-from blended.studies.search.records import record_of
 from blended.studies.search.storage import open_storage
 from blended.studies.search.worker import Worker
 
@@ -148,18 +147,18 @@ def toy_worker(place: Place, evaluator: ToyEvaluator, url: str | None, dies_at: 
     `dies_at` is `checkpoint` or `log` for a process that is killed between two files of a result, or before
     the first result is on its way to MLflow.
     """
-    broken = {"checkpoint": trial_store, "log": spool}
-    if dies_at:
-        setattr(broken[dies_at], "write_sealed_json", _die)  # noqa: B010 - modules have no such attribute to pyright
+    if dies_at == "checkpoint":
+        trial_store.write_sealed_json = _die
     study, plan = join(place, open_storage(place, url, heartbeat_seconds=1, grace_seconds=2))
-    store, waiting = trial_store.TrialStore(place.trials(plan.params.corpus)), spool.Spool(place.spool)
 
     def finished(trial: FrozenTrial) -> None:
-        waiting.put(record_of(plan, trial, store))
+        if dies_at == "log":
+            _die()
 
     def quiet(message: str) -> None:
         """Of a process that nobody listens to."""
 
+    store = trial_store.TrialStore(place.trials(plan.params.corpus))
     objective = Objective(plan, evaluator, store, log=quiet)
     Worker(study, objective, place, finished=finished, log=quiet).work()
 

@@ -15,11 +15,9 @@ from blended.studies.search.opening import join, start
 from blended.studies.search.place import Place
 from blended.studies.search.plan import Plan
 from blended.studies.search.reading import read_study
-from blended.studies.search.records import record_of
-from blended.studies.search.spool import Spool
 from blended.studies.search.storage import open_storage
 from blended.studies.search.trial_store import TrialStore
-from blended.studies.search.worker import Worker
+from blended.studies.search.worker import Finished, Worker
 from toys.trials import EVALUATED, ToyEvaluator, toy_worker
 
 # Every spawned process would import torch anew; a forked one inherits the threads of the tests and hangs.
@@ -68,10 +66,6 @@ class Bench:
     def store(self) -> TrialStore:
         return TrialStore(self.place.trials("demo"))
 
-    @property
-    def spool(self) -> Spool:
-        return Spool(self.place.spool)
-
     def start(self, url: str | None = None) -> optuna.Study:
         return start(self.place, self.plan, open_storage(self.place, url))
 
@@ -94,18 +88,12 @@ class Bench:
         url: str | None = None,
         heartbeat: int = 60,
         log: Callable[[str], None] = lambda message: None,
+        finished: Finished = lambda trial: None,
     ) -> Worker:
         storage = open_storage(self.place, url, heartbeat_seconds=heartbeat, grace_seconds=2 * heartbeat)
         study, plan = join(self.place, storage)
         objective = Objective(plan, evaluator, self.store, log=log, again=again, where={"device": "cpu"})
-        spool = self.spool
-        return Worker(
-            study,
-            objective,
-            self.place,
-            finished=lambda trial: spool.put(record_of(plan, trial, self.store)),
-            log=log,
-        )
+        return Worker(study, objective, self.place, finished=finished, log=log)
 
     def trials(self, url: str | None = None) -> list[optuna.trial.FrozenTrial]:
         return join(self.place, open_storage(self.place, url))[0].get_trials()

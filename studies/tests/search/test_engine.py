@@ -6,7 +6,7 @@ from pathlib import Path
 
 import optuna
 import pytest
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 from studies.tests.search.conftest import GRID, PARAMS, SEARCH, MakeBench
 
 from blended.data import InputError
@@ -190,13 +190,15 @@ def test_a_value_that_is_no_number_fails_under_ray_too(bench: MakeBench) -> None
     """Optuna refuses it, and Ray only logs that: the trial would run for ever."""
     toy = bench()
     study = toy.start()
-    search = StudySearch(toy.plan, study, "score", "max")
-    for name, ended in (("one", {"score": math.nan}), ("two", {"score": 0.5})):
+    ended: list[FrozenTrial] = []
+    search = StudySearch(toy.plan, study, "score", "max", ended.append)
+    for name, values_ in (("one", {"score": math.nan}), ("two", {"score": 0.5})):
         search.suggest(name)
-        search.on_trial_complete(name, {**ended, ENDED: True, RESULT: json.dumps({"identities": []})})
+        search.on_trial_complete(name, {**values_, ENDED: True, RESULT: json.dumps({"identities": []})})
     first, second = toy.trials()
     assert (first.state, second.state) == (TrialState.FAIL, TrialState.COMPLETE)
     assert "nan" in first.user_attrs[FAILURE]["error"]
+    assert [trial.state for trial in ended] == [first.state, second.state]
 
 
 def test_what_is_no_number_is_a_failure_with_its_reason(bench: MakeBench) -> None:

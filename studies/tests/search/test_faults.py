@@ -16,13 +16,13 @@ from blended.data import InputError
 from blended.data.checksums import DamagedError
 from blended.studies.search import progress, storage
 from blended.studies.search.objective import FAILURE, RESULT
-from blended.studies.search.records import reconcile
+from blended.studies.search.records import record_of
 from blended.studies.search.worker import MAX_FAILURES_IN_A_ROW
 from toys.trials import EVALUATED, FAULTY_HIDDEN, ToyEvaluator, quality
 
 
 def check_complete(toy: Bench, number: int) -> None:
-    """Every trial that counts is finished, stored whole and spooled once."""
+    """Every trial that counts is finished, stored whole and once for MLflow."""
     trials = toy.trials()
     counted = progress.counted(trials)
     assert [trial.state for trial in counted] == [TrialState.COMPLETE] * number
@@ -31,9 +31,9 @@ def check_complete(toy: Bench, number: int) -> None:
         outcome = toy.store.get(identity)
         assert trial.value == pytest.approx(outcome.mean_inner.score)
         assert len(toy.store.predictions(outcome).clip_ids) > 0
-    reconcile(toy.plan, trials, toy.store, toy.spool)
     identities = {trial.user_attrs[RESULT]["identities"][0] for trial in counted}
-    assert {record.key for record in toy.spool.waiting()} == identities
+    keys = [record_of(toy.plan, trial, toy.store).key for trial in counted]
+    assert {*keys} == identities and len(keys) == len(identities)
     left = [path for path in toy.root.rglob("*.tmp*") if path.stat().st_size and "studies" not in path.parts]
     assert not left, "half-written files"
 
@@ -108,7 +108,7 @@ def test_a_trial_that_fails_leaves_its_traceback_and_the_others(
     assert {trial.params["fusion.training.hidden"] for trial in failed} == {FAULTY_HIDDEN}
     assert sum(trial.state == TrialState.COMPLETE for trial in trials) == 4
     assert all(said in trial.user_attrs[FAILURE]["error"] for trial in failed)
-    records = {record.number: record for record in toy.spool.waiting()}
+    records = {trial.number: record_of(toy.plan, trial, toy.store) for trial in trials}
     for trial in failed:
         assert records[trial.number].state == "failed"
         assert "Traceback" in records[trial.number].traceback
@@ -215,16 +215,3 @@ def test_one_flipped_bit_of_a_result_is_refused_and_computed_again(bench: MakeBe
     assert path.read_bytes() == whole
     again.objective.restore(first)
     assert len(said) == 2, "what is whole is left alone"
-
-
-def test_a_damaged_record_never_reaches_mlflow(bench: MakeBench) -> None:
-    toy = bench(GRID)
-    study = toy.start()
-    toy.worker(ToyEvaluator(toy.root)).work()
-    path = sorted(toy.spool.pending.glob("[!.]*.json"))[0]
-    whole = path.read_bytes()
-    path.write_bytes(whole.replace(b"0.", b"0.9", 1))
-    with pytest.raises(DamagedError, match=path.name):
-        [*toy.spool.waiting()]
-    reconcile(toy.plan, study.get_trials(), toy.store, toy.spool)
-    assert path.read_bytes() == whole and len([*toy.spool.waiting()]) == 6

@@ -39,7 +39,7 @@ place = Place(Path(sys.argv[1]), sys.argv[2])
 study, plan = join(place, open_storage(place))
 options = ray_engine.RayOptions(sys.argv[3])
 make = partial(make_toy, seconds_per_epoch=0.2)
-ray_engine.run(study, plan, place, options=options, log=print, make=make)
+ray_engine.run(study, plan, place, options=options, finished=print, log=print, make=make)
 """
 PRUNERS = (
     "{name: median, startup_trials: 2, warmup_epochs: 1, every: 2}",
@@ -66,7 +66,13 @@ def cluster() -> Iterator[Any]:
 
 def run(toy: Bench, **toys: Any) -> None:
     make = partial(make_toy, **toys)
-    ray_engine.run(toy.start(), toy.plan, toy.place, options=RayOptions(), log=print, make=make)
+    ray_engine.run(
+        toy.start(), toy.plan, toy.place, options=RayOptions(), finished=nobody, log=print, make=make
+    )
+
+
+def nobody(trial: Any) -> None:
+    """Is told of every trial."""
 
 
 def busy(node: Any) -> bool:
@@ -111,13 +117,15 @@ def test_both_engines_prune_by_the_same_rule(bench: MakeBench) -> None:
         found: list[Any] = []
         for name in ("worker", "ray"):
             toy = bench(text, f"{name}{number}")
-            study = toy.start()
+            toy.start()
             if name == "worker":
                 toy.worker(ToyEvaluator(toy.root), again=True).work()
             else:
                 shutil.rmtree(toy.store.folder)  # So that Ray must compute.
                 options = RayOptions(cpus_per_trial=2.0)
-                ray_engine.run(study, toy.plan, toy.place, options=options, log=print, make=make_toy)
+                ray_engine.run(
+                    study, toy.plan, toy.place, options=options, finished=nobody, log=print, make=make_toy
+                )
             found.append([(t.params, t.state, t.value, t.intermediate_values) for t in toy.trials()])
         assert found[0] == found[1], pruner
         pruned = [seen for _, state, _, seen in found[1] if state == TrialState.PRUNED]
@@ -144,7 +152,7 @@ def test_a_node_dies_and_nothing_is_lost(
     try:
         make = partial(make_toy, seconds_per_epoch=1)
         options = RayOptions(gpus_per_trial=0.5, cpus_per_trial=0.5)
-        ray_engine.run(study, toy.plan, toy.place, options=options, log=print, make=make)
+        ray_engine.run(study, toy.plan, toy.place, options=options, finished=nobody, log=print, make=make)
     finally:
         over.set()
         killer.join()
@@ -186,5 +194,5 @@ def test_a_second_driver_is_refused(bench: MakeBench) -> None:
         FileLock(toy.place.folder / "driver.lock"),
         pytest.raises(InputError, match=r"another process drives study 'toy' on Ray"),
     ):
-        ray_engine.run(study, toy.plan, toy.place, options=RayOptions(), log=print)
+        ray_engine.run(study, toy.plan, toy.place, options=RayOptions(), finished=nobody, log=print)
     assert Path(toy.place.folder).is_dir()

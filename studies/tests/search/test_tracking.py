@@ -1,6 +1,7 @@
 """Every finished trial is in MLflow exactly once, whatever the server does; the study's page says who won."""
 
 import shutil
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -9,16 +10,17 @@ from pathlib import Path
 import mlflow
 import pytest
 from mlflow.entities import Run
-from studies.tests.search.conftest import GRID, JOIN_SECONDS, Bench, MakeBench
+from optuna.trial import FrozenTrial
+from studies.tests.search.conftest import GRID, Bench, MakeBench
 from werkzeug.serving import make_server
 
+from blended.data.checksums import DamagedError
 from blended.studies import tracking
-from blended.studies.search import background, publishing, study_view
-from blended.studies.search.background import BackgroundUpload
+from blended.studies.search import mlflow_runs, publishing, study_view
+from blended.studies.search.mlflow_runs import StudyRuns
 from blended.studies.search.objective import Watch
 from blended.studies.search.outcome import Evaluated
-from blended.studies.search.records import SELECTED, reconcile
-from blended.studies.search.uploading import Uploader
+from blended.studies.search.records import SELECTED, record_of
 from blended.studies.trial import TrialConfig
 from toys.trials import ToyEvaluator
 
@@ -34,9 +36,12 @@ def finished(bench: MakeBench, text: str = GRID, fault: str = "none") -> Bench:
     return toy
 
 
-def uploader(toy: Bench, uri: str | None = None) -> Uploader:
+def study_runs(
+    toy: Bench, uri: str | None = None, log: Callable[[str], None] = lambda message: None
+) -> StudyRuns:
     tags = {"synthetic": "true", "git_commit": "abc"}
-    return Uploader(toy.plan, toy.spool, toy.root, uri or tracking.default_uri(toy.root), tags)
+    lock, address = toy.place.mlflow_lock, uri or tracking.default_uri(toy.root)
+    return StudyRuns(toy.plan, toy.store, toy.root, lock, address, tags, log)
 
 
 @pytest.fixture(scope="module")
@@ -63,9 +68,8 @@ def runs(toy: Bench, kind: str = "trial") -> list[Run]:
 
 def test_trials_arrive_once_with_everything(bench: MakeBench) -> None:
     toy = finished(bench, fault="raise")
-    assert uploader(toy).upload() == 6
-    reconcile(toy.plan, toy.trials(), toy.store, toy.spool)
-    assert uploader(toy).upload() == 0
+    assert study_runs(toy).sync(toy.trials()) == 6
+    assert study_runs(toy).sync(toy.trials()) == 0
     found = {run.data.tags["trial"]: run for run in runs(toy)}
     (parent,) = runs(toy, "study")
     assert len(found) == len(runs(toy)) == 6
@@ -92,7 +96,7 @@ def test_a_long_curve_is_thinned_to_its_shape(bench: MakeBench) -> None:
     toy = bench(GRID)
     toy.start()
     toy.worker(ToyEvaluator(toy.root, epochs=150)).work()
-    for record in toy.spool.waiting():
+    for record in (record_of(toy.plan, trial, toy.store) for trial in toy.trials()):
         assert len(record.curves) == 4, "the mean and three folds"
         for curve in record.curves.values():
             assert list(curve) == [*range(1, 150, 3), 150]
@@ -103,13 +107,45 @@ def test_a_server_that_is_away_costs_nothing_but_a_later_sync(bench: MakeBench) 
     toy = bench(GRID)
     toy.start()
     said: list[str] = []
-    with BackgroundUpload(uploader(toy, NOBODY), said.append):
-        toy.worker(ToyEvaluator(toy.root)).work()
-    assert len(toy.evaluated()) == toy.spool.num_waiting() == 6
-    assert any("6 results are on disk" in line and "blended study sync toy" in line for line in said)
-    uploader(toy).upload()
-    assert toy.spool.num_waiting() == 0
+    away = study_runs(toy, NOBODY, said.append)
+    toy.worker(ToyEvaluator(toy.root), finished=away.finished).work()
+    away.catch_up(toy.trials())
+    assert len(toy.evaluated()) == 6
+    assert [line.startswith("MLflow does not answer (") for line in said] == [True, False]
+    assert said[1].startswith("results are on disk and not all in MLflow (") and "study sync toy" in said[1]
+    assert study_runs(toy).sync(toy.trials()) == 6
     assert len(runs(toy)) == 6
+
+
+def test_a_server_that_does_not_answer_is_left_alone_for_a_while(
+    bench: MakeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It accepts and says nothing: a trial waits for it once, the others do not."""
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    toy = bench(GRID)
+    toy.start()
+    said: list[str] = []
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        away = study_runs(toy, f"http://127.0.0.1:{silent.getsockname()[1]}", said.append)
+        asked: list[bool] = []
+
+        def finished(trial: FrozenTrial) -> None:
+            asked.append(time.monotonic() >= away.not_before)
+            away.finished(trial)
+
+        toy.worker(ToyEvaluator(toy.root), finished=finished).work()
+    assert asked == [True, *[False] * 5]
+    assert len(said) == 1
+
+
+def test_a_damaged_result_never_reaches_mlflow(bench: MakeBench) -> None:
+    toy = finished(bench)
+    path = sorted(toy.store.folder.glob("*/outcome.json"))[0]
+    path.write_bytes(path.read_bytes().replace(b"0.", b"0.9", 1))
+    with pytest.raises(DamagedError, match=r"outcome.json is damaged"):
+        study_runs(toy).sync(toy.trials())
+    assert path.parent.name not in {run.data.tags["trial_key"] for run in runs(toy)}
 
 
 class Server:
@@ -143,27 +179,28 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 def test_a_server_that_goes_and_comes_back_has_everything_once(
     bench: MakeBench, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(background, "EVERY_SECONDS", 0.05)
+    monkeypatch.setattr(mlflow_runs, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(mlflow_runs, "PAUSE_TIMES", 0)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     toy = bench(GRID)
     toy.start()
     said: list[str] = []
+    there: list[int] = []
 
     class Interrupted(ToyEvaluator):
         def __call__(self, config: TrialConfig, watch: Watch) -> Evaluated:
             done = len(toy.evaluated())
-            if done == 2:
-                wait_until(lambda: bool([*toy.spool.sent.glob("*.json")]))
-                server.stop()
-            if done == 4:
-                wait_until(lambda: bool(said))
-                server.start()
+            if done in (2, 4):
+                there.append(len(runs(toy)))
+                server.stop() if done == 2 else server.start()
             return super().__call__(config, watch)
 
-    with BackgroundUpload(uploader(toy, f"http://127.0.0.1:{server.port}"), said.append):
-        toy.worker(Interrupted(toy.root)).work()
+    here = study_runs(toy, f"http://127.0.0.1:{server.port}", said.append)
+    toy.worker(Interrupted(toy.root), finished=here.finished).work()
+    there.append(len(runs(toy)))
+    here.catch_up(toy.trials())
+    assert there == [2, 2, 4], "every trial at once, but for those while it was away"
     assert [line.startswith("MLflow does not answer (") for line in said] == [True]
-    assert toy.spool.num_waiting() == 0
     found = runs(toy)
     assert len(found) == len({run.data.tags["trial_key"] for run in found}) == 6
     assert {run.info.status for run in found} == {"FINISHED"}
@@ -172,17 +209,10 @@ def test_a_server_that_goes_and_comes_back_has_everything_once(
         assert [m.step for m in client.get_metric_history(run.info.run_id, "epochs/inner_score")] == STEPS
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + JOIN_SECONDS
-    while not condition():
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.01)
-
-
-def test_an_uploader_that_is_killed_leaves_nothing_twice(
+def test_who_is_killed_while_writing_leaves_nothing_twice(
     bench: MakeBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Killed between the last call and the mark that the record has arrived, and half-way through a run."""
+    """Half-way through a run, and before its end."""
     toy = finished(bench)
 
     class KilledError(Exception):
@@ -195,12 +225,8 @@ def test_an_uploader_that_is_killed_leaves_nothing_twice(
         with monkeypatch.context() as patched:
             patched.setattr(mlflow.MlflowClient, name, killed)
             with pytest.raises(KilledError):
-                uploader(toy).upload()
-    with monkeypatch.context() as patched:
-        patched.setattr(type(toy.spool), "arrived", killed)
-        with pytest.raises(KilledError):
-            uploader(toy).upload()
-    assert uploader(toy).upload() == 6
+                study_runs(toy).sync(toy.trials())
+    assert study_runs(toy).sync(toy.trials()) == 6
     found = runs(toy)
     assert len(found) == len({run.data.tags["trial_key"] for run in found}) == 6
     assert {run.info.status for run in found} == {"FINISHED"}
@@ -213,10 +239,10 @@ def test_an_uploader_that_is_killed_leaves_nothing_twice(
 def test_the_studys_page_answers_the_question(bench: MakeBench) -> None:
     toy = finished(bench, "question: Which fusion?\n" + GRID)
     study = toy.start()
-    up = uploader(toy)
-    up.upload()
-    experiment = publishing.publish(study, toy.plan, toy.store, up)
-    publishing.publish(study, toy.plan, toy.store, up)
+    tracked = study_runs(toy)
+    tracked.sync(toy.trials())
+    experiment = publishing.publish(study, tracked)
+    publishing.publish(study, tracked)
     (parent,) = runs(toy, "study")
     note = parent.data.tags["mlflow.note.content"]
     assert note.startswith("**Which fusion?**")

@@ -205,8 +205,6 @@ def _study_results(folders: Folders, _: Chosen) -> Iterator[Looked]:
             yield _sealed(path, remedy)
     for path in sorted(folders.root.glob("runs/[!.]*/trainings/[!.]*.safetensors")):
         yield _sealed(path, f"rm {path}")
-    for path in sorted(folders.root.glob("runs/studies/[!.]*/spool/pending/[!.]*.json")):
-        yield _sealed(path, f"blended study sync {path.parents[2].name}")
 
 
 def _studies_by_result(folders: Folders) -> dict[str, str]:

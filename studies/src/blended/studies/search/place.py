@@ -40,9 +40,9 @@ class Place:
         return self.folder / "study.lock"
 
     @property
-    def spool(self) -> Path:
-        """Finished trials on their way to MLflow."""
-        return self.folder / "spool"
+    def mlflow_lock(self) -> Path:
+        """Held by whoever writes to MLflow."""
+        return self.folder / "mlflow.lock"
 
     @property
     def checkpoints(self) -> Path:

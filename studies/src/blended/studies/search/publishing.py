@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock
 from optuna.trial import FrozenTrial
 
 from blended.data import InputError
@@ -12,10 +11,10 @@ from blended.eval.comparison import Comparison
 from blended.studies import tracking
 from blended.studies.search import progress, selection, study_view
 from blended.studies.search.figures import study_figures
+from blended.studies.search.mlflow_runs import StudyRuns
 from blended.studies.search.plan import Plan
 from blended.studies.search.records import SELECTED
 from blended.studies.search.trial_store import TrialStore
-from blended.studies.search.uploading import Uploader, check_answers
 from blended.studies.search.wording import in_words, short_value
 
 if TYPE_CHECKING:
@@ -26,30 +25,24 @@ MAX_GROUPED = 3
 """Settings for which the note says which value is best."""
 
 
-def publish(study: "optuna.Study", plan: Plan, store: TrialStore, uploader: Uploader) -> str:
+def publish(study: "optuna.Study", runs: StudyRuns) -> str:
     """Writes the parent run anew; returns the id of its experiment.
 
     Raises what MLflow raises if it does not answer.
     """
-    from mlflow import MlflowClient
     from mlflow.entities import Metric, RunTag
 
-    trials = study.get_trials(deepcopy=False)
-    check_answers(uploader.uri)
-    with FileLock(uploader.spool.lock):
-        experiment_id = tracking.open_experiment(
-            uploader.uri, uploader.experiment, uploader.root, uploader.task
-        )
-        client = MlflowClient(tracking_uri=uploader.uri)
-        run_id = uploader.parent(client, experiment_id)
-        now = _last_moment(trials)
-        metrics = [Metric(key, value, now, 0) for key, value in _metrics(plan, trials, store).items()]
-        tags = {"mlflow.note.content": note(plan, trials, store), "state": _state(plan, trials)}
-        client.log_batch(run_id, metrics=metrics, tags=[RunTag(*pair) for pair in tags.items()])
-        _log_pictures(client, run_id, study, plan)
-        study_view.provision(client, experiment_id, plan, uploader.task)
-        if progress.next_step(plan, trials) == "done":
-            client.set_terminated(run_id, end_time=now)
+    trials, plan, store = study.get_trials(deepcopy=False), runs.plan, runs.store
+    client, experiment_id = runs.open()
+    run_id = runs.parent(client, experiment_id)
+    now = _last_moment(trials)
+    metrics = [Metric(key, value, now, 0) for key, value in _metrics(plan, trials, store).items()]
+    tags = {"mlflow.note.content": note(plan, trials, store), "state": _state(plan, trials)}
+    client.log_batch(run_id, metrics=metrics, tags=[RunTag(*pair) for pair in tags.items()])
+    _log_pictures(client, run_id, study, plan)
+    study_view.provision(client, experiment_id, plan, runs.task)
+    if progress.next_step(plan, trials) == "done":
+        client.set_terminated(run_id, end_time=now)
     return experiment_id
 
 

@@ -23,9 +23,12 @@ from blended.studies.search.objective import RESULT, SEED, Evaluator, result, va
 from blended.studies.search.place import Place
 from blended.studies.search.plan import Plan
 from blended.studies.search.trial_store import TrialStore
+from blended.studies.search.worker import Finished
 
 if TYPE_CHECKING:
     import optuna
+
+    from blended.studies.search.ray_search import StudySearch
 
 METRIC = "score"
 METRICS = ("presence", "salience")
@@ -67,10 +70,14 @@ def run(
     place: Place,
     *,
     options: RayOptions,
+    finished: Finished,
     log: Callable[[str], None],
     make: MakeEvaluator = real_evaluator,
 ) -> None:
-    """Runs a study to its end, or goes on where a driver that died left off; `log` is told of lost machines.
+    """Runs a study to its end, or goes on where a driver that died left off.
+
+    `finished` is told of every trial that ended, `log` of lost machines; Ray pickles both.
+
 
     Raises InputError if another driver is at it, or no cluster answers.
     """
@@ -78,7 +85,8 @@ def run(
     try:
         with FileLock(place.folder / "driver.lock", timeout=0):
             connect(options)
-            _drive(study, plan, place, _trainable(plan, place, options, make), log)
+            search = _search(study, plan, finished)
+            _drive(search, place, _trainable(plan, place, options, make), log)
     except Timeout as error:
         raise InputError(
             f"another process drives study {place.name!r} on Ray: watch it with `blended study status "
@@ -110,35 +118,35 @@ def connect(options: RayOptions) -> None:
         ) from error
 
 
-def _drive(
-    study: "optuna.Study", plan: Plan, place: Place, trainable: Any, log: Callable[[str], None]
-) -> None:
+def _search(study: "optuna.Study", plan: Plan, finished: Finished) -> "StudySearch":
+    from blended.studies.search.ray_search import StudySearch
+
+    metric, mode = (list(METRICS), ["max", "max"]) if plan.study.is_multi_objective else (METRIC, "max")
+    return StudySearch(plan, study, metric, mode, finished)
+
+
+def _drive(search: "StudySearch", place: Place, trainable: Any, log: Callable[[str], None]) -> None:
     from ray import tune
 
     from blended.studies.search.ray_search import give_back
 
-    experiment = place.ray.resolve() / place.name
+    experiment, study = place.ray.resolve() / place.name, search.study
     if experiment.is_dir() and tune.Tuner.can_restore(str(experiment)):
         tune.Tuner.restore(str(experiment), trainable, resume_unfinished=True).fit()
     # What a driver that died had begun and not saved; this one holds the lock, so nobody runs it.
     give_back(study, study.get_trials(deepcopy=False))
     if (
         not progress.is_stopped(study)
-        and progress.next_step(plan, study.get_trials(deepcopy=False)) != "done"
+        and progress.next_step(search.plan, study.get_trials(deepcopy=False)) != "done"
     ):
-        _tuner(study, plan, place, trainable, log).fit()
+        _tuner(search, experiment, trainable, log).fit()
 
 
-def _tuner(
-    study: "optuna.Study", plan: Plan, place: Place, trainable: Any, log: Callable[[str], None]
-) -> Any:
+def _tuner(search: "StudySearch", experiment: Path, trainable: Any, log: Callable[[str], None]) -> Any:
     from ray import tune
 
-    from blended.studies.search.ray_search import StudyScheduler, StudySearch
+    from blended.studies.search.ray_search import StudyScheduler
 
-    metric, mode = _goal(plan)
-    search = StudySearch(plan, study, metric, mode)
-    experiment = place.ray.resolve() / place.name
     return tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
@@ -146,7 +154,7 @@ def _tuner(
             num_samples=-1,  # The search itself says when it is over.
             scheduler=StudyScheduler(search, log),
             reuse_actors=True,
-            time_budget_s=plan.study.budget.seconds,
+            time_budget_s=search.plan.study.budget.seconds,
             trial_dirname_creator=_folder_name,
         ),
         run_config=tune.RunConfig(
@@ -161,12 +169,6 @@ def _tuner(
 def _folder_name(trial: Any) -> str:
     """Short: the default spells out every setting."""
     return f"trial-{trial.trial_id}"
-
-
-def _goal(plan: Plan) -> tuple[Any, Any]:
-    if plan.study.is_multi_objective:
-        return list(METRICS), ["max", "max"]
-    return METRIC, "max"
 
 
 def _trainable(plan: Plan, place: Place, options: RayOptions, make: MakeEvaluator) -> Any:
@@ -228,12 +230,12 @@ class RemoteTrial:
     """A trial on a node: what it has seen goes to the driver, whose pruner may end it then and there."""
 
     user_attrs: dict[str, Any]
-    seen: list[tuple[int, float]] = field(default_factory=list[tuple[int, float]])
+    seen: dict[int, float] = field(default_factory=dict[int, float])
     """Steps and values since the last look."""
 
     def report(self, value: float, step: int) -> None:
         """Keeps a value for the next look."""
-        self.seen.append((step, value))
+        self.seen[step] = value
 
     def should_prune(self) -> bool:
         """Never, where it returns."""
@@ -241,6 +243,6 @@ class RemoteTrial:
 
         from blended.studies.search.ray_search import SEEN
 
-        tune.report({METRIC: self.seen[-1][1], SEEN: json.dumps(self.seen)})
+        tune.report({METRIC: [*self.seen.values()][-1], SEEN: json.dumps(self.seen)})
         self.seen.clear()
         return False

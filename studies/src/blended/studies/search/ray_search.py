@@ -3,7 +3,7 @@
 import json
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,6 +17,7 @@ from blended.studies.search import progress, space
 from blended.studies.search.objective import FAILURE, RESULT, SEED
 from blended.studies.search.plan import Plan
 from blended.studies.search.storage import MAX_RETRIES
+from blended.studies.search.worker import Finished
 
 ENDED, FAILED, FRESH = "ended", "failed", "fresh_seed"
 """Of the results that a trial reports: whether it is the last, what went wrong, a re-evaluation's seed."""
@@ -31,8 +32,10 @@ SAME_LOSS_SECONDS = 60.0
 class StudySearch(OptunaSearch):
     """Proposes and prunes as the study does, and writes what the workers found into its storage."""
 
-    def __init__(self, plan: Plan, study: Any, metric: Any, mode: Any) -> None:
+    def __init__(self, plan: Plan, study: Any, metric: Any, mode: Any, finished: Finished) -> None:
+        """`finished` is told of every trial that ended."""
         self.plan = plan
+        self.finished = finished
         super().__init__(
             partial(_define, plan.study.dimensions),
             metric=metric,
@@ -81,14 +84,14 @@ class StudySearch(OptunaSearch):
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """What a trial says on its way was written before the pruner was asked."""
 
-    def should_prune(self, trial_id: str, seen: Sequence[tuple[int, float]]) -> bool:
+    def should_prune(self, trial_id: str, seen: Mapping[int, float]) -> bool:
         """Stores what a trial has seen and asks the study's pruner; a trial that runs anew, because its
         machine died, says some of it again."""
         if self._is_ended(trial_id):
             return False
         trial = self._ot_trials[trial_id]
-        known = self.study.get_trials(deepcopy=False)[trial.number].intermediate_values
-        for step, value in seen:
+        known = self._frozen(trial_id).intermediate_values
+        for step, value in seen.items():
             if step not in known:
                 trial.report(value, step)
         return trial.should_prune()
@@ -108,16 +111,19 @@ class StudySearch(OptunaSearch):
         else:
             result = None
         super().on_trial_complete(trial_id, result, error)
-        if not self.study.get_trials(deepcopy=False)[trial.number].state.is_finished():
+        if not self._frozen(trial_id).state.is_finished():
             # Ray only logs what Optuna refuses, such as a value that is no number, and forgets the trial.
             trial.set_user_attr(FAILURE, {"error": f"Optuna takes no such result: {result}", "traceback": ""})
             self.study.tell(trial.number, state=TrialState.FAIL)
+        self.finished(self._frozen(trial_id))
+
+    def _frozen(self, trial_id: str) -> FrozenTrial:
+        return self.study.get_trials(deepcopy=False)[self._ot_trials[trial_id].number]
 
     def _is_ended(self, trial_id: str) -> bool:
         if trial_id in self._completed_trials or trial_id not in self._ot_trials:
             return True
-        number = self._ot_trials[trial_id].number
-        return self.study.get_trials(deepcopy=False)[number].state.is_finished()
+        return self._frozen(trial_id).state.is_finished()
 
 
 class StudyScheduler(FIFOScheduler):
@@ -133,7 +139,7 @@ class StudyScheduler(FIFOScheduler):
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """After every look of a trial."""
-        seen = json.loads(result.get(SEEN, "[]"))
+        seen = {int(step): float(value) for step, value in json.loads(result.get(SEEN, "{}")).items()}
         stops = bool(seen) and self.search.should_prune(trial.trial_id, seen)
         return TrialScheduler.STOP if stops else TrialScheduler.CONTINUE
 

@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from optuna.trial import FrozenTrial, TrialState
+from pydantic import BaseModel, ConfigDict
 
 from blended.studies.search import progress, space
 from blended.studies.search.objective import RESULT, SEED
 from blended.studies.search.outcome import NUMBERS, Curve, Outcome, mean_of
 from blended.studies.search.plan import Plan
-from blended.studies.search.spool import Spool, TrialRecord
 from blended.studies.search.trial_store import TrialStore, together
 from blended.studies.search.wording import short_value
 from blended.studies.tracking import flatten
@@ -20,6 +20,27 @@ MAX_POINTS = 60
 """Of a curve in MLflow; the trial store has every epoch."""
 SELECTED = "selected on these folds"
 """The label of every score that something was chosen by."""
+
+
+class TrialRecord(BaseModel):
+    """What MLflow will know of one trial."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: str
+    """Of results: their identity, so that a trial which was run twice arrives once; else the number."""
+    study: str
+    number: int
+    state: Literal["finished", "pruned", "failed"]
+    params: dict[str, str]
+    """The whole configuration, flattened."""
+    metrics: dict[str, float]
+    curves: dict[str, Curve]
+    """Metric -> values over epochs."""
+    tags: dict[str, str]
+    started_ms: int
+    ended_ms: int
+    traceback: str = ""
 
 
 def key_of(trial: FrozenTrial) -> str:
@@ -54,14 +75,6 @@ def record_of(plan: Plan, trial: FrozenTrial, store: TrialStore) -> TrialRecord:
             "traceback": failure["traceback"],
         }
     )
-
-
-def reconcile(plan: Plan, trials: Sequence[FrozenTrial], store: TrialStore, spool: Spool) -> None:
-    """Spools every ended trial that a killed worker did not get to spool, or whose record is damaged."""
-    spool.discard_damaged()
-    for trial in progress.counted(trials):
-        if trial.state in STATES and not spool.knows(key_of(trial)):
-            spool.put(record_of(plan, trial, store))
 
 
 def _config(plan: Plan, chosen: space.Choices, seeds: Sequence[int]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,16 +15,14 @@ from blended.eval.tasks import TASKS
 from blended.studies import provenance, tracking
 from blended.studies.folders import Folders
 from blended.studies.search import progress, publishing, selection, space
-from blended.studies.search.background import BackgroundUpload
 from blended.studies.search.evaluation import check_features, evaluator_of
+from blended.studies.search.mlflow_runs import StudyRuns
 from blended.studies.search.objective import Objective
 from blended.studies.search.place import Place
 from blended.studies.search.plan import Plan
-from blended.studies.search.records import STATES, reconcile, record_of
-from blended.studies.search.spool import Spool
+from blended.studies.search.records import STATES
 from blended.studies.search.study_view import view_address
 from blended.studies.search.trial_store import TrialStore
-from blended.studies.search.uploading import Uploader
 from blended.studies.search.wording import in_words
 from blended.studies.search.worker import Worker
 
@@ -68,45 +67,42 @@ def check_corpus(study: "optuna.Study", plan: Plan, place: Place) -> None:
 def work(
     study: "optuna.Study", plan: Plan, place: Place, *, device: str, log: Log, again: bool = False
 ) -> None:
-    """One worker until the study is done or stopped; its results go to MLflow in the background.
+    """One worker until the study is done or stopped; every trial goes to MLflow when it ends.
 
     Raises InputError if the corpus has changed since the study was started.
     """
     check_corpus(study, plan, place)
-    store, spool = TrialStore(place.trials(plan.params.corpus)), Spool(place.spool)
+    store = TrialStore(place.trials(plan.params.corpus))
     evaluator = evaluator_of(plan, place, device, log)
     objective = Objective(plan, evaluator, store, log=log, again=again, where=_where(place.root, device))
     for trial in progress.complete(study.get_trials(deepcopy=False)):
         objective.restore(trial)
-    uploader = make_uploader(plan, place)
-
-    def finished(trial: "FrozenTrial") -> None:
-        spool.put(record_of(plan, trial, store))
-        log(_line(trial))
-
-    with BackgroundUpload(uploader, log):
-        try:
-            Worker(study, objective, place, finished=finished, log=log).work()
-        finally:
-            reconcile(plan, study.get_trials(deepcopy=False), store, spool)
+    runs = study_runs(plan, place, log)
+    try:
+        Worker(study, objective, place, finished=partial(_finished, runs), log=log).work()
+    finally:
+        runs.catch_up(study.get_trials(deepcopy=False))
 
 
 def work_on_ray(study: "optuna.Study", plan: Plan, place: Place, options: "RayOptions", *, log: Log) -> None:
-    """Drives a study on a cluster; its results go to MLflow in the background; raises as `work` does."""
+    """Drives a study on a cluster; every trial goes to MLflow when it ends; raises as `work` does."""
     from blended.studies.search import ray_engine
 
     check_corpus(study, plan, place)
-    store, uploader = TrialStore(place.trials(plan.params.corpus)), make_uploader(plan, place)
-
-    def spool_finished() -> None:
-        reconcile(plan, study.get_trials(deepcopy=False), store, uploader.spool)
-
-    with BackgroundUpload(uploader, log, before=spool_finished):
-        ray_engine.run(study, plan, place, options=options, log=log)
+    runs = study_runs(plan, place, log)
+    try:
+        ray_engine.run(study, plan, place, options=options, finished=partial(_finished, runs), log=log)
+    finally:
+        runs.catch_up(study.get_trials(deepcopy=False))
 
 
-def make_uploader(plan: Plan, place: Place) -> Uploader:
-    """For this study, from this working folder."""
+def _finished(runs: StudyRuns, trial: "FrozenTrial") -> None:
+    runs.finished(trial)
+    runs.log(_line(trial))
+
+
+def study_runs(plan: Plan, place: Place, log: Log) -> StudyRuns:
+    """The runs of this study in MLflow, written from this working folder."""
     folders = Folders(place.root)
     corpus = plan.params.corpus
     commit = provenance.git_commit(place.root)
@@ -118,25 +114,24 @@ def make_uploader(plan: Plan, place: Place) -> Uploader:
         "git_commit": commit.sha,
         "git_dirty": str(commit.dirty).lower(),
     }
-    uri, task = tracking.default_uri(place.root), index.corpus.space.task
-    return Uploader(plan, Spool(place.spool), place.root, uri, tags, task)
+    store, uri = TrialStore(place.trials(corpus)), tracking.default_uri(place.root)
+    return StudyRuns(plan, store, place.root, place.mlflow_lock, uri, tags, log, index.corpus.space.task)
 
 
 def sync(study: "optuna.Study", plan: Plan, place: Place, log: Log) -> str | None:
-    """Uploads what is left and writes the study's own run; returns the id of the experiment.
+    """Writes to MLflow what is missing, and the study's own run; returns the id of the experiment.
 
     None, after saying so, if MLflow does not answer.
     """
-    store, uploader = TrialStore(place.trials(plan.params.corpus)), make_uploader(plan, place)
-    reconcile(plan, study.get_trials(deepcopy=False), store, uploader.spool)
+    runs = study_runs(plan, place, log)
     try:
-        uploader.upload()
-        return publishing.publish(study, plan, store, uploader)
+        runs.sync(study.get_trials(deepcopy=False))
+        return publishing.publish(study, runs)
     except InputError:
         raise
     except Exception as error:  # noqa: BLE001 - the server may fail in any way; the results stay on disk
         first = f"{type(error).__name__}: {error}".splitlines()[0][:200]
-        log(f"MLflow at {uploader.uri} does not answer ({first}); results are on disk: `blended study sync`")
+        log(f"MLflow at {runs.uri} does not answer ({first}); results are on disk: `blended study sync`")
         return None
 
 

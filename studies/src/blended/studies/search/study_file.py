@@ -44,7 +44,7 @@ class PrunerConfig(BaseModel):
     startup_trials: int = Field(default=5, ge=0)
     """Trials before `median` gives one up."""
     warmup_epochs: int = Field(default=10, ge=1)
-    """No trial is given up earlier; the first rung of `hyperband` and `asha`, whose next are at 3, 9, ... times
+    """No trial is given up earlier; the first rung of `hyperband` and `asha`: the next are at 3, 9, ... times
     as many epochs."""
     every: int = Field(default=5, ge=1)
     """Epochs between two looks; each is a write to the database."""
