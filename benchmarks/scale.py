@@ -125,9 +125,8 @@ def measure(trials: int = 40) -> dict[str, float]:
     from blended.studies.search.mlflow_runs import StudyRuns
     from blended.studies.search.objective import Objective
     from blended.studies.search.opening import join
-    from blended.studies.search.place import Place
-    from blended.studies.search.storage import open_storage
-    from blended.studies.search.trial_store import TrialStore
+    from blended.studies.search.results import TrialStore
+    from blended.studies.search.storage import Place, open_storage
     from blended.studies.search.worker import Worker
     from blended.studies.tracking import default_uri
     from toys.trials import ToyEvaluator

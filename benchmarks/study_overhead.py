@@ -38,9 +38,8 @@ def make_study(root: Path, name: str, trials: int) -> None:
     """In a folder of its own."""
     from blended.studies.params import read_params
     from blended.studies.search.opening import start
-    from blended.studies.search.place import Place
     from blended.studies.search.reading import read_study
-    from blended.studies.search.storage import open_storage
+    from blended.studies.search.storage import Place, open_storage
 
     root.mkdir(exist_ok=True)
     (root / "params.yaml").write_text(PARAMS)
@@ -55,9 +54,8 @@ def work(root: Path, name: str, seconds_per_epoch: float) -> float:
     from blended.studies.search.mlflow_runs import StudyRuns
     from blended.studies.search.objective import Objective
     from blended.studies.search.opening import join
-    from blended.studies.search.place import Place
-    from blended.studies.search.storage import open_storage
-    from blended.studies.search.trial_store import TrialStore
+    from blended.studies.search.results import TrialStore
+    from blended.studies.search.storage import Place, open_storage
     from blended.studies.search.worker import Worker
     from blended.studies.tracking import default_uri
     from toys.trials import ToyEvaluator
@@ -86,8 +84,7 @@ def several(root: Path, name: str, seconds_per_epoch: float, workers: int) -> fl
 def span(root: Path, name: str) -> float:
     """Seconds from the start of the first trial, when all workers are up, to the end of the last."""
     from blended.studies.search.opening import join
-    from blended.studies.search.place import Place
-    from blended.studies.search.storage import open_storage
+    from blended.studies.search.storage import Place, open_storage
 
     place = Place(root, name)
     trials = join(place, open_storage(place))[0].get_trials()
@@ -102,8 +99,7 @@ def measure_ray(root: Path) -> None:
 
     from blended.studies.search import ray_engine
     from blended.studies.search.opening import join
-    from blended.studies.search.place import Place
-    from blended.studies.search.storage import open_storage
+    from blended.studies.search.storage import Place, open_storage
     from toys.trials import make_toy
 
     started = time.monotonic()

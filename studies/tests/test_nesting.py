@@ -17,7 +17,7 @@ from blended.fusion.pairs import Nesting
 from blended.fusion.strategies import Fused, fit
 from blended.studies.evaluating import PartScores, evaluate_scores
 from blended.studies.params import DecisionConfig
-from blended.studies.search.trainings import Trained, TrainingStore
+from blended.studies.search.evaluation import Trained, TrainingStore
 from blended.studies.trial import TrialConfig, fitted_on
 from toys.problems import OF_FEATURES, QUIET, TOY_SPACE, quiet, toy_config, toy_inputs
 

@@ -18,7 +18,7 @@ from blended.fusion.strategies import Fused, FusionConfig, fit
 from blended.studies import trial
 from blended.studies.folders import Folders
 from blended.studies.search.evaluation import TrialEvaluator
-from blended.studies.search.trial_store import TrialStore
+from blended.studies.search.results import TrialStore
 from blended.studies.trial import TrialConfig
 
 STUDY = """\

@@ -16,13 +16,12 @@ from optuna.trial import FrozenTrial
 from blended.data import Mixture
 from blended.data.corpora.blemore import SPACE
 from blended.eval.predictions import Predictions
-from blended.studies.search import trial_store
+from blended.studies.search import results
 from blended.studies.search.objective import Objective, Watch
 from blended.studies.search.opening import join
-from blended.studies.search.outcome import Curve, Evaluated, FoldNumbers, Outcome
-from blended.studies.search.place import Place
 from blended.studies.search.plan import Plan
-from blended.studies.search.storage import open_storage
+from blended.studies.search.results import Curve, Evaluated, FoldNumbers, Outcome
+from blended.studies.search.storage import Place, open_storage
 from blended.studies.search.worker import Worker
 
 if TYPE_CHECKING:
@@ -148,7 +147,7 @@ def toy_worker(place: Place, evaluator: ToyEvaluator, url: str | None, dies_at: 
     the first result is on its way to MLflow.
     """
     if dies_at == "checkpoint":
-        trial_store.write_sealed_json = _die
+        results.write_sealed_json = _die
     study, plan = join(place, open_storage(place, url, heartbeat_seconds=1, grace_seconds=2))
 
     def finished(trial: FrozenTrial) -> None:
@@ -158,7 +157,7 @@ def toy_worker(place: Place, evaluator: ToyEvaluator, url: str | None, dies_at: 
     def quiet(message: str) -> None:
         """Of a process that nobody listens to."""
 
-    store = trial_store.TrialStore(place.trials(plan.params.corpus))
+    store = results.TrialStore(place.trials(plan.params.corpus))
     objective = Objective(plan, evaluator, store, log=quiet)
     Worker(study, objective, place, finished=finished, log=quiet).work()
 

@@ -12,11 +12,10 @@ import pytest
 from blended.studies.params import Params, read_params
 from blended.studies.search.objective import Objective
 from blended.studies.search.opening import join, start
-from blended.studies.search.place import Place
 from blended.studies.search.plan import Plan
 from blended.studies.search.reading import read_study
-from blended.studies.search.storage import open_storage
-from blended.studies.search.trial_store import TrialStore
+from blended.studies.search.results import TrialStore
+from blended.studies.search.storage import Place, open_storage
 from blended.studies.search.worker import Finished, Worker
 from toys.trials import EVALUATED, ToyEvaluator, toy_worker
 

@@ -11,11 +11,11 @@ from studies.tests.search.conftest import GRID, PARAMS, SEARCH, MakeBench
 
 from blended.data import InputError
 from blended.data.checksums import read_sealed_json, write_sealed_json
-from blended.studies.search import progress, selection, table
+from blended.studies.search import progress, report, selection
 from blended.studies.search.objective import FAILURE, RESULT, SEED, values
 from blended.studies.search.opening import join
-from blended.studies.search.outcome import FoldNumbers, Outcome
 from blended.studies.search.ray_search import ENDED, StudySearch
+from blended.studies.search.results import FoldNumbers, Outcome
 from blended.studies.search.space import all_points, to_params
 from blended.studies.search.storage import open_storage
 from toys.trials import ToyEvaluator, quality
@@ -181,7 +181,7 @@ def test_a_study_that_mixed_labels_has_no_winner(bench: MakeBench) -> None:
     path = toy.store.path(identity) / "outcome.json"
     fields = json.loads(json.dumps(read_sealed_json(path)).replace("old" * 8, "new" * 8))
     write_sealed_json(path, fields)
-    for ask in (selection.winner, selection.headline, table.trial_table):
+    for ask in (selection.winner, selection.headline, report.trial_table):
         with pytest.raises(InputError, match=r"neither ranking nor winner would mean anything"):
             ask(toy.plan, toy.trials(), toy.store)
 

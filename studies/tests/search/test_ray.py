@@ -31,7 +31,7 @@ from functools import partial
 from pathlib import Path
 from blended.studies.search import ray_engine
 from blended.studies.search.opening import join
-from blended.studies.search.place import Place
+from blended.studies.search.storage import Place
 from blended.studies.search.storage import open_storage
 from toys.trials import make_toy
 
@@ -64,11 +64,9 @@ def cluster() -> Iterator[Any]:
     nodes.shutdown()
 
 
-def run(toy: Bench, **toys: Any) -> None:
-    make = partial(make_toy, **toys)
-    ray_engine.run(
-        toy.start(), toy.plan, toy.place, options=RayOptions(), finished=nobody, log=print, make=make
-    )
+def run(toy: Bench, cpus_per_trial: float = 1.0, **toys: Any) -> None:
+    study, make, options = toy.start(), partial(make_toy, **toys), RayOptions(cpus_per_trial=cpus_per_trial)
+    ray_engine.run(study, toy.plan, toy.place, options=options, finished=nobody, log=print, make=make)
 
 
 def nobody(trial: Any) -> None:
@@ -122,10 +120,7 @@ def test_both_engines_prune_by_the_same_rule(bench: MakeBench) -> None:
                 toy.worker(ToyEvaluator(toy.root), again=True).work()
             else:
                 shutil.rmtree(toy.store.folder)  # So that Ray must compute.
-                options = RayOptions(cpus_per_trial=2.0)
-                ray_engine.run(
-                    study, toy.plan, toy.place, options=options, finished=nobody, log=print, make=make_toy
-                )
+                run(toy, cpus_per_trial=2.0)
             found.append([(t.params, t.state, t.value, t.intermediate_values) for t in toy.trials()])
         assert found[0] == found[1], pruner
         pruned = [seen for _, state, _, seen in found[1] if state == TrialState.PRUNED]

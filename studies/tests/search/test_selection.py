@@ -22,11 +22,11 @@ from blended.eval.protocol import Protocol
 from blended.eval.run_record import RunRecord
 from blended.studies.commands.study_tables import show_status
 from blended.studies.params import Params, read_params
-from blended.studies.search import measuring, progress, selection, table
+from blended.studies.search import progress, report, results, selection
 from blended.studies.search.objective import RESULT, SEED
+from blended.studies.search.plan import recipe_of, write_recipe
 from blended.studies.search.records import SELECTED
-from blended.studies.search.winner_recipe import recipe_of, write_recipe
-from blended.studies.search.wording import in_words
+from blended.studies.search.space import in_words
 from blended.studies.trial import trial_config
 from toys.trials import ToyEvaluator
 
@@ -93,7 +93,7 @@ def test_the_headline_joins_the_chosen_trials_predictions(bench: MakeBench) -> N
     expected = []
     for choice in nested.choices:
         predictions = selection.predictions_of(by_number[choice.number], toy.store)
-        expected.append(measuring.fold_numbers(predictions, space)[choice.fold].score)
+        expected.append(results.fold_numbers(predictions, space)[choice.fold].score)
     assert nested.estimates["score"].value == pytest.approx(sum(expected) / len(expected))
 
 
@@ -116,12 +116,12 @@ def test_every_row_of_the_table_says_what_its_scores_are(bench: MakeBench) -> No
     toy = bench(GRID)
     toy.start()
     toy.worker(ToyEvaluator(toy.root, fault="raise")).work()
-    made = table.trial_table(toy.plan, toy.trials(), toy.store)
+    made = report.trial_table(toy.plan, toy.trials(), toy.store)
     labels = [row[-2] for row in made.rows]
     assert labels == [SELECTED if row[1] == "finished" else None for row in made.rows[:-1]] + [
         "not selected on"
     ]
-    for text in (table.FORMATS[form](made) for form in ("csv", "md", "tex")):
+    for text in (report.FORMATS[form](made) for form in ("csv", "md", "tex")):
         assert SELECTED in text
 
 
@@ -135,9 +135,9 @@ def test_settings_that_differ_look_different_everywhere(
     toy = bench(grid)
     study = toy.start()
     toy.worker(ToyEvaluator(toy.root)).work()
-    made = table.trial_table(toy.plan, toy.trials(), toy.store)
+    made = report.trial_table(toy.plan, toy.trials(), toy.store)
     for form in ("csv", "md", "tex"):
-        lines = table.FORMATS[form](made).splitlines()
+        lines = report.FORMATS[form](made).splitlines()
         found = [line for line in lines if line.lstrip("| \\").startswith("#")]
         assert len(found) == 3
         for rate, line in zip(rates, found, strict=True):
@@ -225,21 +225,21 @@ def test_guesses_left_out_one_by_one_are_noise_for_studies_and_report_alike() ->
     apart = 0
     for seed in range(0, 100, 2):
         one, other = guesses(seed, 6), guesses(seed + 1, 6)
-        found = compare(measuring.answers("a", one, BLEMORE), measuring.answers("b", other, BLEMORE))
+        found = compare(results.answers("a", one, BLEMORE), results.answers("b", other, BLEMORE))
         low, high = found.score.ends or (0, 0)
         assert high - low > 0.02
         apart += found.distinguishable
         shown = standings([record("a", one), record("b", other)]).between("a", "b")
         assert (shown.differences, shown.p) == (found.differences, found.p)
-        assert measuring.estimates(one, BLEMORE)["score"] == record("a", one).headline
+        assert results.estimates(one, BLEMORE)["score"] == record("a", one).headline
     assert apart <= 7, "of 50, at a rate of 5 %"
 
 
 def test_one_actor_in_all_is_told_apart_from_nothing() -> None:
     one, other = (replace(guesses(seed, 2), actors=("A0",) * 20) for seed in (0, 1))
-    found = compare(measuring.answers("a", one, BLEMORE), measuring.answers("b", other, BLEMORE))
+    found = compare(results.answers("a", one, BLEMORE), results.answers("b", other, BLEMORE))
     assert (found.p, found.score.ends) == (1.0, None)
-    assert str(measuring.basis(one)) == str(found.basis) == str(Basis(1, 2))
+    assert str(results.basis(one)) == str(found.basis) == str(Basis(1, 2))
 
 
 def test_leads_of_a_setting_are_one_family(bench: MakeBench) -> None:

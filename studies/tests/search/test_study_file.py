@@ -9,10 +9,9 @@ from studies.tests.search.conftest import MakeBench
 
 from blended.data import InputError
 from blended.studies.params import Params, read_params
-from blended.studies.search.dimension import Dimension, label
 from blended.studies.search.plan import Plan
 from blended.studies.search.reading import read_study
-from blended.studies.search.space import all_points, from_params, probes, to_params
+from blended.studies.search.space import Dimension, all_points, from_params, label, probes, to_params
 from toys.trials import ToyEvaluator
 
 FULL = """\

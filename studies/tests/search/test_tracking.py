@@ -16,11 +16,11 @@ from werkzeug.serving import make_server
 
 from blended.data.checksums import DamagedError
 from blended.studies import tracking
-from blended.studies.search import mlflow_runs, publishing, study_view
+from blended.studies.search import mlflow_runs, report, study_view
 from blended.studies.search.mlflow_runs import StudyRuns
 from blended.studies.search.objective import Watch
-from blended.studies.search.outcome import Evaluated
 from blended.studies.search.records import SELECTED, record_of
+from blended.studies.search.results import Evaluated
 from blended.studies.trial import TrialConfig
 from toys.trials import ToyEvaluator
 
@@ -241,8 +241,8 @@ def test_the_studys_page_answers_the_question(bench: MakeBench) -> None:
     study = toy.start()
     tracked = study_runs(toy)
     tracked.sync(toy.trials())
-    experiment = publishing.publish(study, tracked)
-    publishing.publish(study, tracked)
+    experiment = report.publish(study, tracked)
+    report.publish(study, tracked)
     (parent,) = runs(toy, "study")
     note = parent.data.tags["mlflow.note.content"]
     assert note.startswith("**Which fusion?**")

@@ -9,8 +9,8 @@ import typer
 if TYPE_CHECKING:
     import optuna
 
-    from blended.studies.search.place import Place
     from blended.studies.search.plan import Plan
+    from blended.studies.search.storage import Place
 
 app = typer.Typer(
     help="Many trials, one question: run, join, watch and compare studies.", no_args_is_help=True
@@ -61,9 +61,8 @@ def run(
     from blended.studies.folders import Folders
     from blended.studies.params import read_params
     from blended.studies.search import opening, running
-    from blended.studies.search.place import Place
     from blended.studies.search.reading import read_study
-    from blended.studies.search.storage import open_storage
+    from blended.studies.search.storage import Place, open_storage
 
     plan = running.with_corpus(read_study(file, read_params(Folders(root).params)), root)
     place = Place(root, plan.name)
@@ -147,8 +146,8 @@ def best(
     from blended.studies.commands import study_tables
     from blended.studies.folders import Folders
     from blended.studies.search import selection, space
-    from blended.studies.search.trial_store import TrialStore
-    from blended.studies.search.winner_recipe import write_recipe
+    from blended.studies.search.plan import write_recipe
+    from blended.studies.search.results import TrialStore
 
     study, plan, place = _joined(name, root, storage)
     trials = study.get_trials(deepcopy=False)
@@ -172,9 +171,9 @@ def compare(
 ) -> None:
     """Difference, interval and p-value of two results, from their stored predictions."""
     from blended.studies.commands import study_tables
-    from blended.studies.search import comparing
+    from blended.studies.search import selection
 
-    study_tables.show_difference(comparing.compare(first, second, root, storage))
+    study_tables.show_difference(selection.compare(first, second, root, storage))
 
 
 @app.command()
@@ -187,12 +186,12 @@ def export(
 ) -> None:
     """Every trial as a row: choices, scores on inner and outer folds, state."""
     from blended.data.atomic import write_text
-    from blended.studies.search import table
-    from blended.studies.search.trial_store import TrialStore
+    from blended.studies.search import report
+    from blended.studies.search.results import TrialStore
 
     study, plan, place = _joined(name, root, storage)
     store = TrialStore(place.trials(plan.params.corpus))
-    text = table.FORMATS[form.value](table.trial_table(plan, study.get_trials(deepcopy=False), store))
+    text = report.FORMATS[form.value](report.trial_table(plan, study.get_trials(deepcopy=False), store))
     if out is None:
         typer.echo(text, nl=False)
     else:
@@ -209,8 +208,7 @@ def sync(name: Name, root: Root = Path(), storage: Storage = None) -> None:
 def _joined(name: str, root: Path, storage: str | None) -> "tuple[optuna.Study, Plan, Place]":
     from blended.data import InputError
     from blended.studies.search.opening import join
-    from blended.studies.search.place import Place
-    from blended.studies.search.storage import open_storage
+    from blended.studies.search.storage import Place, open_storage
 
     place = Place(root, name.removesuffix(".yaml"))
     if not storage and not place.database.is_file():
@@ -226,15 +224,15 @@ def _check_labels(study: "optuna.Study", plan: "Plan", place: "Place") -> None:
     """Raises InputError for a study that mixes labels; says so where they have changed since."""
     from blended.studies.folders import Folders
     from blended.studies.progress import say
-    from blended.studies.search import running, selection
-    from blended.studies.search.trial_store import TrialStore
+    from blended.studies.search import progress, running
+    from blended.studies.search.results import TrialStore
 
     store, trials = TrialStore(place.trials(plan.params.corpus)), study.get_trials(deepcopy=False)
-    selection.check_one_corpus(plan, trials, store)
+    progress.check_one_corpus(plan, trials, store)
     if not Folders(place.root).index(plan.params.corpus).is_file():
         return  # A study can be read where its corpus is not.
     now = running.with_corpus(plan, place.root).corpus_hash
-    if selection.corpus_versions(plan, trials, store) - {now}:
+    if progress.corpus_versions(plan, trials, store) - {now}:
         say(
             f"the corpus {plan.params.corpus} has changed since study {plan.name} was started: its numbers "
             f"are of the labels, folds and clips of then"

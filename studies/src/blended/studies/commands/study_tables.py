@@ -52,7 +52,7 @@ def _ranking(plan: "Plan", trials: "list[optuna.trial.FrozenTrial]") -> Table:
     from blended.data.digits import decimals, small
     from blended.studies.search import progress
     from blended.studies.search.records import SELECTED
-    from blended.studies.search.wording import short_names, short_values
+    from blended.studies.search.space import short_names, short_values
 
     table = Table(title="best so far")
     heads = ["trial", "inner score", f"outer score ({SELECTED})", *short_names([*plan.study.dimensions])]

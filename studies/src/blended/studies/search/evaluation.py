@@ -1,4 +1,9 @@
-"""The real evaluator: one call of `trial.run`, and its numbers by the names that MLflow shows."""
+"""The real evaluator: one call of `trial.run`, and its numbers by the names that MLflow shows.
+
+Trials that differ only in their decision train once. Kept of a training is what the models say about every
+clip, fold-wise and in full precision, not the models: a trial that decides on it has the numbers of one that
+trains.
+"""
 
 import json
 import shutil
@@ -9,22 +14,110 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+from pydantic import BaseModel, ConfigDict
+
+from blended.data import InputError
+from blended.data.checksums import DamagedError, check_seal, write_tensors
 from blended.data.index import Index, read_index
 from blended.data.store import FeatureStore
 from blended.eval.detail import per_pair
 from blended.eval.evaluation import Evaluation
+from blended.fusion.strategies import Fused
 from blended.fusion.strategy import Memory
 from blended.studies import identity, tracking, trial
 from blended.studies.folders import Folders
-from blended.studies.search import selection
+from blended.studies.search import progress
 from blended.studies.search.mapped_memory import MappedMemory
-from blended.studies.search.measuring import fold_numbers
 from blended.studies.search.objective import Watch
-from blended.studies.search.outcome import Evaluated, FoldNumbers, Outcome
-from blended.studies.search.place import Place
 from blended.studies.search.plan import Plan
-from blended.studies.search.trainings import Curves, Trained, TrainingStore
+from blended.studies.search.results import Curve, Evaluated, FoldNumbers, Outcome, fold_numbers
+from blended.studies.search.storage import Place
 from blended.studies.trial import TrialConfig, TrialResult
+
+ARRAYS = ("out_of_fold", "inner", "test", "states", "test_states", "fitting", "fitting_states")
+"""Of `Fused`: what is decided from."""
+
+
+class Curves(BaseModel):
+    """Inner scores over the epochs of one training."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mean: Curve = {}
+    folds: dict[int, Curve] = {}
+
+    def add(self, epoch: int, mean: float, folds: Mapping[int, float]) -> None:
+        """What a training says after an epoch."""
+        self.mean[epoch] = mean
+        for fold, score in folds.items():
+            self.folds.setdefault(fold, {})[epoch] = score
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trained:
+    """What a training leaves to decide on."""
+
+    fused: Fused
+    curves: Curves = field(default_factory=Curves)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingStore:
+    """The trainings of all studies on a corpus."""
+
+    folder: Path
+    log: Callable[[str], None]
+    """Told of damaged files."""
+
+    def path(self, identity: str) -> Path:
+        """Where a training lies or would lie; `identity` is that of `identity.training_identity`."""
+        return self.folder / f"{identity}.safetensors"
+
+    def find_or_train(self, identity: str, train: Callable[[], Trained]) -> Trained:
+        """The training, from `train` if it is not there; one that another worker is at is waited for.
+
+        Whoever dies or gives up during `train` leaves nothing: the next one trains.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.folder / f".{identity}.lock"):
+            if self._is_whole(identity):
+                return self._read(identity)
+            made = train()
+            self._write(identity, made)
+            return made
+
+    def _is_whole(self, identity: str) -> bool:
+        """Whether it is there, and as it was written."""
+        path = self.path(identity)
+        if not path.is_file():
+            return False
+        try:
+            check_seal(path)
+        except DamagedError as damage:
+            self.log(f"{damage}: it is trained anew")
+            return False
+        return True
+
+    def _write(self, identity: str, made: Trained) -> None:
+        given = {name: getattr(made.fused, name) for name in ARRAYS}
+        arrays = {name: array for name, array in given.items() if array is not None}
+        words = {"fitted": json.dumps(dict(made.fused.fitted)), "curves": made.curves.model_dump_json()}
+        write_tensors(self.path(identity), arrays, words)
+
+    def _read(self, identity: str) -> Trained:
+        from safetensors import safe_open
+
+        with safe_open(self.path(identity), framework="numpy") as file:
+            words: dict[str, str] = file.metadata()
+            arrays: dict[str, Any] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        fused = Fused(**arrays, fitted=json.loads(words["fitted"]), state={}, judged=_without_models)
+        return Trained(fused, Curves.model_validate_json(words["curves"]))
+
+
+def _without_models(change: object) -> Any:
+    """Raises InputError: only who trained can say what the models rely on."""
+    raise InputError("the models of this training were not kept: train the recipe with `blended train`")
 
 
 @dataclass
@@ -48,7 +141,7 @@ class TrialEvaluator:
         another version of the corpus than the study's."""
         index = read_index(self.folders.index(config.corpus))
         if self.plan is not None and self.plan.corpus_hash not in ("", index.corpus_hash):
-            raise selection.other_corpus(self.plan, self.plan.corpus_hash, index.corpus_hash)
+            raise progress.other_corpus(self.plan, self.plan.corpus_hash, index.corpus_hash)
         return identity.identity(config, index, self.stores(config, index))
 
     def stores(self, config: TrialConfig, index: Index) -> dict[str, FeatureStore]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from blended.studies.search import progress, selection
 from blended.studies.search.plan import Plan
-from blended.studies.search.wording import short_names
+from blended.studies.search.space import short_names
 
 if TYPE_CHECKING:
     import optuna

@@ -23,7 +23,7 @@ from blended.studies import tracking
 from blended.studies.search import progress, study_view
 from blended.studies.search.plan import Plan
 from blended.studies.search.records import STATES, TrialRecord, key_of, record_of
-from blended.studies.search.trial_store import TrialStore
+from blended.studies.search.results import TrialStore
 
 STATUS = {"finished": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}
 MAX_METRICS, MAX_PARAMS, MAX_TAG_CHARACTERS, MAX_RUNS = 1000, 100, 5000, 1000

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from blended.data import InputError
 from blended.data.checksums import DamagedError
 from blended.studies.search import space
-from blended.studies.search.outcome import NUMBERS, Evaluated, FoldNumbers, Outcome, mean_of
 from blended.studies.search.plan import Plan
-from blended.studies.search.trial_store import TrialStore
+from blended.studies.search.results import NUMBERS, Evaluated, FoldNumbers, Outcome, TrialStore, mean_of
 
 if TYPE_CHECKING:
     import optuna

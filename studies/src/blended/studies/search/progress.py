@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from optuna.trial import FrozenTrial, TrialState
 
+from blended.data import InputError
 from blended.studies.search.objective import FAILURE, RESULT, SEED, SURPLUS
 from blended.studies.search.plan import Plan
+from blended.studies.search.results import TrialStore
 
 if TYPE_CHECKING:
     import optuna
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 Step = Literal["trial", "wait", "reevaluate", "done"]
 PLAN, STOPPED = "plan", "stopped"
 """Attributes of a study in Optuna's storage."""
+CORPUS_HASH = "corpus_hash"
+"""The tag of an outcome that says which version of the corpus it is of."""
 RETRIED = "retry_history"
 """Where Optuna's retry of dead workers' trials writes the numbers of the trials that one repeats."""
 
@@ -142,3 +146,32 @@ def failure(trial: FrozenTrial) -> dict[str, str]:
 def is_stopped(study: "optuna.Study") -> bool:
     """Whether somebody asked the workers to end."""
     return bool(study.user_attrs.get(STOPPED))
+
+
+def corpus_versions(plan: Plan, trials: Sequence[FrozenTrial], store: TrialStore) -> set[str]:
+    """The hashes of the corpus, labels and folds included, that finished trials are of.
+
+    Of one whose result is not on this disk, nothing is known.
+    """
+    if plan.corpus_hash:
+        return {plan.corpus_hash}
+    finished = complete(counted(trials))
+    found = [
+        store.find(identity) for trial in finished for identity in trial.user_attrs[RESULT]["identities"]
+    ]
+    return {one.tags[CORPUS_HASH] for one in found if one is not None and CORPUS_HASH in one.tags}
+
+
+def check_one_corpus(plan: Plan, trials: Sequence[FrozenTrial], store: TrialStore) -> None:
+    """Raises InputError for a study whose trials are of several versions of the corpus."""
+    if len(versions := corpus_versions(plan, trials, store)) > 1:
+        raise other_corpus(plan, *sorted(versions)[:2])
+
+
+def other_corpus(plan: Plan, first: str, second: str) -> InputError:
+    """What is said where trials on two versions of a corpus would stand in one ranking."""
+    return InputError(
+        f"study {plan.name!r} has trials on another version of the corpus {plan.params.corpus!r} "
+        f"({first[:12]}) than {second[:12]}: labels, folds or clips have changed, so neither ranking nor "
+        f"winner would mean anything. Rename the study file to ask anew, or bring the other version back"
+    )

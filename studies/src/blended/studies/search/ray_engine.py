@@ -20,9 +20,9 @@ from filelock import FileLock, Timeout
 from blended.data import InputError
 from blended.studies.search import progress, space
 from blended.studies.search.objective import RESULT, SEED, Evaluator, result, values
-from blended.studies.search.place import Place
 from blended.studies.search.plan import Plan
-from blended.studies.search.trial_store import TrialStore
+from blended.studies.search.results import TrialStore
+from blended.studies.search.storage import Place
 from blended.studies.search.worker import Finished
 
 if TYPE_CHECKING:

@@ -9,10 +9,9 @@ from pydantic import BaseModel, ConfigDict
 
 from blended.studies.search import progress, space
 from blended.studies.search.objective import RESULT, SEED
-from blended.studies.search.outcome import NUMBERS, Curve, Outcome, mean_of
 from blended.studies.search.plan import Plan
-from blended.studies.search.trial_store import TrialStore, together
-from blended.studies.search.wording import short_value
+from blended.studies.search.results import NUMBERS, Curve, Outcome, TrialStore, mean_of, together
+from blended.studies.search.space import short_value
 from blended.studies.tracking import flatten
 
 STATES = {TrialState.COMPLETE: "finished", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}

@@ -14,16 +14,16 @@ from blended.data.index import read_index
 from blended.eval.tasks import TASKS
 from blended.studies import provenance, tracking
 from blended.studies.folders import Folders
-from blended.studies.search import progress, publishing, selection, space
+from blended.studies.search import progress, report, space
 from blended.studies.search.evaluation import check_features, evaluator_of
 from blended.studies.search.mlflow_runs import StudyRuns
 from blended.studies.search.objective import Objective
-from blended.studies.search.place import Place
 from blended.studies.search.plan import Plan
 from blended.studies.search.records import STATES
+from blended.studies.search.results import TrialStore
+from blended.studies.search.space import in_words
+from blended.studies.search.storage import Place
 from blended.studies.search.study_view import view_address
-from blended.studies.search.trial_store import TrialStore
-from blended.studies.search.wording import in_words
 from blended.studies.search.worker import Worker
 
 if TYPE_CHECKING:
@@ -60,8 +60,8 @@ def with_corpus(plan: Plan, root: Path) -> Plan:
 def check_corpus(study: "optuna.Study", plan: Plan, place: Place) -> None:
     """Raises InputError if finished trials are of another version of the corpus than is indexed now."""
     store, now = TrialStore(place.trials(plan.params.corpus)), with_corpus(plan, place.root).corpus_hash
-    if others := selection.corpus_versions(plan, study.get_trials(deepcopy=False), store) - {now}:
-        raise selection.other_corpus(plan, sorted(others)[0], now)
+    if others := progress.corpus_versions(plan, study.get_trials(deepcopy=False), store) - {now}:
+        raise progress.other_corpus(plan, sorted(others)[0], now)
 
 
 def work(
@@ -126,7 +126,7 @@ def sync(study: "optuna.Study", plan: Plan, place: Place, log: Log) -> str | Non
     runs = study_runs(plan, place, log)
     try:
         runs.sync(study.get_trials(deepcopy=False))
-        return publishing.publish(study, runs)
+        return report.publish(study, runs)
     except InputError:
         raise
     except Exception as error:  # noqa: BLE001 - the server may fail in any way; the results stay on disk

@@ -1,4 +1,4 @@
-"""Who wins, and what that is worth: nested selection.
+"""Who wins, what that is worth, and whether it is noise: nested selection, and comparing two results by name.
 
 For every reported fold k the configuration with the best inner score *for that fold* is chosen, and its
 numbers on fold k are the study's headline: no label of fold k took part in that choice among trials. The
@@ -8,22 +8,27 @@ folds: its own outer score is therefore "selected on these folds".
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from optuna.trial import FrozenTrial
 
 from blended.data import InputError, LabelSpace
+from blended.eval import comparison
 from blended.eval.comparison import Comparison, compare_all
 from blended.eval.intervals import Basis, Estimate
-from blended.eval.predictions import Predictions
-from blended.studies.search import measuring, progress
+from blended.eval.predictions import Predictions, read_predictions
+from blended.studies.folders import Folders
+from blended.studies.params import read_params
+from blended.studies.search import progress, results
 from blended.studies.search.objective import RESULT, SEED
-from blended.studies.search.outcome import NUMBERS, mean_of
+from blended.studies.search.opening import join
 from blended.studies.search.plan import Plan
-from blended.studies.search.trial_store import TrialStore
+from blended.studies.search.results import NUMBERS, TrialStore, mean_of
+from blended.studies.search.storage import Place, open_storage
 
-CORPUS_HASH = "corpus_hash"
-"""The tag of an outcome that says which version of the corpus it is of."""
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +78,8 @@ def headline(plan: Plan, trials: Sequence[FrozenTrial], store: TrialStore) -> He
     by_number = {trial.number: trial for trial in finished}
     parts = [(choice.fold, predictions_of(by_number[choice.number], store)) for choice in choices]
     space = space_of(finished[0], store)
-    joined = measuring.joined(parts)
-    return Headline(tuple(choices), measuring.estimates(joined, space), measuring.basis(joined))
+    joined = results.joined(parts)
+    return Headline(tuple(choices), results.estimates(joined, space), results.basis(joined))
 
 
 def winner(plan: Plan, trials: Sequence[FrozenTrial], store: TrialStore) -> Winner:
@@ -94,7 +99,7 @@ def winner(plan: Plan, trials: Sequence[FrozenTrial], store: TrialStore) -> Winn
         params=best.params,
         inner=progress.mean_score(best),
         fresh=fresh.get(point(best)),
-        estimates=measuring.estimates(predictions_of(best, store), space),
+        estimates=results.estimates(predictions_of(best, store), space),
         identities=tuple(best.user_attrs[RESULT]["identities"]),
     )
 
@@ -131,7 +136,7 @@ def by_group(
     if not groups:
         return []
     space = space_of(groups[0][1], store)
-    judged = [measuring.answers(name, predictions_of(trial, store), space) for name, trial in groups]
+    judged = [results.answers(name, predictions_of(trial, store), space) for name, trial in groups]
     gaps = compare_all(judged, [(groups[0][0], name) for name, _ in groups[1:]])
     return [(name, trial, gap) for (name, trial), gap in zip(groups, [None, *gaps], strict=True)]
 
@@ -158,37 +163,8 @@ def point(trial: FrozenTrial) -> str:
     return repr(sorted(trial.params.items()))
 
 
-def corpus_versions(plan: Plan, trials: Sequence[FrozenTrial], store: TrialStore) -> set[str]:
-    """The hashes of the corpus, labels and folds included, that finished trials are of.
-
-    Of one whose result is not on this disk, nothing is known.
-    """
-    if plan.corpus_hash:
-        return {plan.corpus_hash}
-    finished = progress.complete(progress.counted(trials))
-    found = [
-        store.find(identity) for trial in finished for identity in trial.user_attrs[RESULT]["identities"]
-    ]
-    return {one.tags[CORPUS_HASH] for one in found if one is not None and CORPUS_HASH in one.tags}
-
-
-def check_one_corpus(plan: Plan, trials: Sequence[FrozenTrial], store: TrialStore) -> None:
-    """Raises InputError for a study whose trials are of several versions of the corpus."""
-    if len(versions := corpus_versions(plan, trials, store)) > 1:
-        raise other_corpus(plan, *sorted(versions)[:2])
-
-
-def other_corpus(plan: Plan, first: str, second: str) -> InputError:
-    """What is said where trials on two versions of a corpus would stand in one ranking."""
-    return InputError(
-        f"study {plan.name!r} has trials on another version of the corpus {plan.params.corpus!r} "
-        f"({first[:12]}) than {second[:12]}: labels, folds or clips have changed, so neither ranking nor "
-        f"winner would mean anything. Rename the study file to ask anew, or bring the other version back"
-    )
-
-
 def _finished(plan: Plan, trials: Sequence[FrozenTrial], store: TrialStore) -> list[FrozenTrial]:
-    check_one_corpus(plan, trials, store)
+    progress.check_one_corpus(plan, trials, store)
     finished = progress.ranked(trials)
     if not finished:
         raise InputError(
@@ -217,3 +193,57 @@ def _fresh_scores(plan: Plan, trials: Sequence[FrozenTrial]) -> dict[str, float]
             continue  # The same training again, of a study from before such seeds were refused.
         found.setdefault(point(trial), []).append(progress.mean_score(trial))
     return {key: sum(scores) / len(scores) for key, scores in found.items()}
+
+
+def compare(first: str, second: str, root: Path, storage: str | None) -> Comparison:
+    """First minus second, actor by actor.
+
+    Either is `STUDY#NUMBER`, a study (its winner), or a recipe of params.yaml. Raises InputError for a name
+    that is none of them, and for results of different clips.
+    """
+    a, space = _predictions(first, root, storage)
+    b, other = _predictions(second, root, storage)
+    if space != other:
+        raise InputError(f"{first!r} and {second!r} decide between different labels: nothing to compare")
+    return comparison.compare(results.answers(first, a, space), results.answers(second, b, space))
+
+
+def _predictions(name: str, root: Path, storage: str | None) -> tuple[Predictions, LabelSpace]:
+    study, _, number = name.partition("#")
+    if not number and (found := _recipe(name, root)) is not None:
+        return found
+    place = Place(root, study)
+    if not place.folder.is_dir():
+        raise InputError(
+            f"{name!r} is neither a study nor a recipe with a finished run: name STUDY#NUMBER, STUDY, RECIPE"
+        )
+    opened, plan = join(place, open_storage(place, storage))
+    trials = opened.get_trials(deepcopy=False)
+    store = TrialStore(place.trials(plan.params.corpus))
+    if not number:
+        number = str(winner(plan, trials, store).number)
+    trial = _trial(name, number, trials)
+    return predictions_of(trial, store), space_of(trial, store)
+
+
+def _trial(name: str, number: str, trials: "list[FrozenTrial]") -> "FrozenTrial":
+    finished = {trial.number: trial for trial in progress.complete(trials)}
+    if not number.isdigit() or int(number) not in finished:
+        known = ", ".join(map(str, sorted(finished)))
+        raise InputError(f"{name!r}: no finished trial {number!r}; finished are {known or 'none yet'}")
+    return finished[int(number)]
+
+
+def _recipe(name: str, root: Path) -> tuple[Predictions, LabelSpace] | None:
+    """Of a recipe's run on disk, if there is one."""
+    from blended.data.index import read_index
+    from blended.studies.run_files import ARTIFACTS, PREDICTIONS, read_record
+
+    folders = Folders(root)
+    corpus = read_params(folders.params).corpus
+    folder = folders.run(corpus, name)
+    if read_record(folder) is None:
+        return None
+    path = folder / ARTIFACTS / PREDICTIONS
+    space = read_index(folders.index(corpus)).corpus.space
+    return read_predictions(path, space), space

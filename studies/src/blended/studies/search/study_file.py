@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
-from blended.studies.search.dimension import Dimension
+from blended.studies.search.space import Dimension
 
 RECIPE = "recipe"
 """The setting that a list of recipes makes."""

@@ -10,10 +10,9 @@ from filelock import FileLock
 
 from blended.data import InputError
 from blended.studies.search import progress
-from blended.studies.search.engines import without_warnings
 from blended.studies.search.objective import SEED, SURPLUS, Objective
-from blended.studies.search.place import Place
-from blended.studies.search.storage import explaining_locks, give_first_heartbeats
+from blended.studies.search.opening import without_warnings
+from blended.studies.search.storage import Place, explaining_locks, give_first_heartbeats
 
 if TYPE_CHECKING:
     import optuna
