@@ -94,7 +94,7 @@ class StudySearch(OptunaSearch):
         for step, value in seen.items():
             if step not in known:
                 trial.report(value, step)
-        return trial.should_prune()
+        return bool(trial.should_prune())  # Some pruners answer with one of numpy.
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
