@@ -133,8 +133,8 @@ def test_what_does_not_exist_is_said(folder: Path) -> None:
 
 def test_every_definition_of_the_installed_rooms_is_read() -> None:
     reached = definitions_reached([Sources.module, code_version])
-    assert ("blended.data.code_versions", "Module") in reached
-    assert {module for module, _ in reached} == {"blended.data.code_versions"}
+    assert ("blended.data.definitions", "Module") in reached
+    assert {module for module, _ in reached} == {"blended.data.code_versions", "blended.data.definitions"}
     assert "blended.data" in installed().folders
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 SAID = (
     "blended.data.code_versions",
     "blended.data.corpora",
+    "blended.data.definitions",
     "blended.data.foreign",
     "blended.encoders.identity",
     "blended.encoders.table",

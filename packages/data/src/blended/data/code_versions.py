@@ -8,7 +8,6 @@ nothing stale; of definitions that are not reached nothing counts either. A tabl
 do (`library_versions`).
 """
 
-import ast
 import functools
 import hashlib
 import inspect
@@ -19,6 +18,8 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+from blended.data.definitions import Definition, Module, Place, analysed
 
 ROOMS = ("blended.data", "blended.encoders", "blended.fusion", "blended.eval", "blended.studies")
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch", "torchaudio", "av", "opencv-python-headless")
@@ -61,19 +62,19 @@ def definitions_reached(
     chosen: Chosen | None = None,
     without: Collection[str] = (),
     sources: "Sources | None" = None,
-) -> dict[tuple[str, str], str]:
+) -> dict[Place, str]:
     """(module, name) of every definition that the roots lead to, -> a hash of what it says."""
     sources = sources or installed()
     tables = {_split(place): frozenset(keys) for place, keys in (chosen or {}).items()}
     for module, name in tables:
         sources.module(module).definition(name)
+    below = tuple(f"{one}{sign}" for one in without for sign in ":.")
     waiting = [place for root in roots for place in sources.places(root)]
-    found: dict[tuple[str, str], str] = {}
+    found: dict[Place, str] = {}
     while waiting:
         at = waiting.pop()
-        if at in found or any(f"{at[0]}:{at[1]}".startswith((f"{one}:", f"{one}.")) for one in without):
-            continue
-        if ":".join(at) in without:
+        place = ":".join(at)
+        if at in found or place in without or place.startswith(below):
             continue
         module = sources.module(at[0])
         definition = module.definition(at[1])
@@ -85,46 +86,6 @@ def definitions_reached(
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Definition:
-    """A function, a class, a constant, or a statement that runs on import."""
-
-    hash: str
-    """Of its syntax tree, without comments, docstrings and the wording of errors."""
-    uses: frozenset[str]
-    """Names in it, dotted where attributes follow: `np.mean`, `trial.run`."""
-    imports: Mapping[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
-    """What it imports within itself: name -> (module, name there; empty for the module itself)."""
-    entries: Mapping[str, tuple[str, frozenset[str]]] = field(
-        default_factory=dict[str, tuple[str, frozenset[str]]]
-    )
-    """Of a dictionary with strings as keys: key -> hash and uses of the value."""
-
-    def only(self, keys: Collection[str]) -> "Definition":
-        """The table with these entries only; one without keys leads nowhere."""
-        kept = {key: self.entries[key] for key in sorted(keys) if key in self.entries}
-        text = "\n".join(f"{key} {hashed}" for key, (hashed, _) in kept.items())
-        uses = frozenset[str]().union(*(uses for _, uses in kept.values()))
-        return Definition(hashlib.sha256(text.encode()).hexdigest(), uses)
-
-
-@dataclass(frozen=True, slots=True)
-class Module:
-    """The definitions of one file."""
-
-    name: str
-    definitions: Mapping[str, Definition]
-    imports: Mapping[str, tuple[str, str]]
-    effects: tuple[str, ...]
-    """Of `definitions`, statements that run on import and define nothing by themselves."""
-
-    def definition(self, name: str) -> Definition:
-        """Raises LookupError for a name that is not defined here."""
-        if name not in self.definitions:
-            raise LookupError(f"there is no {name!r} in {self.name}")
-        return self.definitions[name]
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Sources:
     """Packages as they lie on disk; every file is read once."""
@@ -133,8 +94,8 @@ class Sources:
     """Package, such as `blended.data` -> its folder."""
     read: dict[str, Module | None] = field(default_factory=dict[str, Module | None])
     """Modules that were looked for, by name; None for those that are not there."""
-    found: dict[tuple[str, str, str], list[tuple[str, str]]] = field(
-        default_factory=dict[tuple[str, str, str], list[tuple[str, str]]]
+    found: dict[tuple[str, str, str], list[Place]] = field(
+        default_factory=dict[tuple[str, str, str], list[Place]]
     )
     """Where definitions lead, by place and hash: the same for everybody who asks."""
     texts: Mapping[Path, bytes] = field(default_factory=dict[Path, bytes])
@@ -147,12 +108,13 @@ class Sources:
             raise LookupError(f"there is no module {name!r} in any of {', '.join(self.folders)}")
         return found
 
-    def places(self, root: Root) -> list[tuple[str, str]]:
+    def places(self, root: Root) -> list[Place]:
         """Where a root is defined; raises LookupError if it is nowhere.
 
         A class or function of somebody else's module, such as an encoder of their own, is read from there.
         """
-        module, name = _split(_place(root))
+        named = root if isinstance(root, str) else f"{root.__module__}:{root.__qualname__.split('.')[0]}"
+        module, name = _split(named)
         if not isinstance(root, str) and self._find(module) is None:
             file = Path(inspect.getfile(root))
             self.read[module] = analysed(module, file.read_bytes(), file.name == "__init__.py")
@@ -160,26 +122,22 @@ class Sources:
             self.module(module).definition(name)
         return found
 
-    def leading_on(
-        self, at: tuple[str, str], module: Module, definition: Definition
-    ) -> list[tuple[str, str]]:
-        """`resolved`, worked out once."""
+    def leading_on(self, at: Place, module: Module, definition: Definition) -> list[Place]:
+        """Where the names in a definition are defined, as far as that is in one of the folders."""
         key = (*at, definition.hash)
         if key not in self.found:
-            self.found[key] = [*self.resolved(module, definition)]
+            named = (self._named(module, definition, *dotted.split(".")) for dotted in definition.uses)
+            self.found[key] = [place for places in named for place in places]
         return self.found[key]
 
-    def resolved(self, module: Module, definition: Definition) -> Iterator[tuple[str, str]]:
-        """Where the names in a definition are defined, as far as that is in one of the folders."""
-        for dotted in definition.uses:
-            first, *rest = dotted.split(".")
-            imported = definition.imports.get(first) or module.imports.get(first)
-            if imported is not None:
-                yield from self._imported(imported, rest)
-            elif first in module.definitions:
-                yield module.name, first
+    def _named(self, module: Module, definition: Definition, first: str, *rest: str) -> Iterator[Place]:
+        imported = definition.imports.get(first) or module.imports.get(first)
+        if imported is not None:
+            yield from self._imported(imported, [*rest])
+        elif first in module.definitions:
+            yield module.name, first
 
-    def _imported(self, imported: tuple[str, str], rest: list[str]) -> Iterator[tuple[str, str]]:
+    def _imported(self, imported: Place, rest: list[str]) -> Iterator[Place]:
         """The definition behind an import, through modules that only pass it on."""
         name, thing = imported
         if thing and self._find(f"{name}.{thing}"):
@@ -201,18 +159,19 @@ class Sources:
     def _find(self, name: str) -> Module | None:
         if name not in self.read:
             path = self._file_of(name)
-            is_package = path is not None and path.name == "__init__.py"
-            self.read[name] = None if path is None else analysed(name, self._source(path), is_package)
+            self.read[name] = path and analysed(
+                name,
+                self.texts[path] if path in self.texts else path.read_bytes(),
+                path.name == "__init__.py",
+            )
         return self.read[name]
 
-    def _source(self, path: Path) -> bytes:
-        return self.texts[path] if path in self.texts else path.read_bytes()
-
     def _file_of(self, name: str) -> Path | None:
-        package = ".".join(name.split(".")[:2])
-        if package not in self.folders:
+        parts = name.split(".")
+        folder = self.folders.get(".".join(parts[:2]))
+        if folder is None:
             return None
-        path = self.folders[package].joinpath(*name.split(".")[2:])
+        path = folder.joinpath(*parts[2:])
         places = (path.with_suffix(".py"), path / "__init__.py")
         return next((p for p in places if p in self.texts or p.is_file()), None)
 
@@ -229,144 +188,6 @@ def installed() -> Sources:
     return Sources(folders, texts={file: file.read_bytes() for file in files})
 
 
-def _place(root: Root) -> str:
-    return root if isinstance(root, str) else f"{root.__module__}:{root.__qualname__.split('.')[0]}"
-
-
-def _split(place: str) -> tuple[str, str]:
+def _split(place: str) -> Place:
     module, _, name = place.partition(":")
     return module, name
-
-
-def analysed(name: str, source: bytes, is_package: bool = False) -> Module:
-    """The definitions of a module from its source."""
-    definitions: dict[str, Definition] = {}
-    imports: dict[str, tuple[str, str]] = {}
-    effects: list[str] = []
-    for number, statement in enumerate(_without_docstrings(ast.parse(source).body)):
-        imports |= _imports_in(statement, name, is_package) if not _defines(statement) else {}
-        if isinstance(statement, ast.Import | ast.ImportFrom) or _only_imports(statement):
-            continue
-        definition = _definition(statement, name, is_package)
-        if not (names := _names_of(statement)):
-            effects.append(f"<{number}>")
-        for one in names or (f"<{number}>",):
-            definitions[one] = definition
-    return Module(name, definitions, imports, tuple(effects))
-
-
-def _defines(statement: ast.stmt) -> bool:
-    return isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-
-
-def _only_imports(statement: ast.stmt) -> bool:
-    """`if TYPE_CHECKING:` and the like."""
-    return isinstance(statement, ast.If) and all(
-        isinstance(one, ast.Import | ast.ImportFrom) for one in (*statement.body, *statement.orelse)
-    )
-
-
-def _names_of(statement: ast.stmt) -> tuple[str, ...]:
-    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        return (statement.name,)
-    if isinstance(statement, ast.Assign):
-        targets = [one for target in statement.targets for one in ast.walk(target)]
-        return tuple(one.id for one in targets if isinstance(one, ast.Name))
-    if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
-        return (statement.target.id,)
-    return ()
-
-
-def _definition(statement: ast.stmt, module: str, is_package: bool) -> Definition:
-    uses: set[str] = set()
-    hashed = _hashed(statement, uses)
-    value = statement.value if isinstance(statement, ast.Assign | ast.AnnAssign) else None
-    entries: dict[str, tuple[str, frozenset[str]]] = {}
-    if isinstance(value, ast.Dict):
-        for key, entry in zip(value.keys, value.values, strict=True):
-            if isinstance(key, ast.Constant) and isinstance(key.value, str):
-                own: set[str] = set()
-                entries[key.value] = (_hashed(entry, own), frozenset(own))
-    within = _imports_in(statement, module, is_package) if _defines(statement) else {}
-    return Definition(hashed, frozenset(uses), within, entries)
-
-
-def _imports_in(node: ast.AST, module: str, is_package: bool) -> dict[str, tuple[str, str]]:
-    found: dict[str, tuple[str, str]] = {}
-    for one in ast.walk(node):
-        if isinstance(one, ast.ImportFrom):
-            base = _absolute(one, module, is_package)
-            found |= {alias.asname or alias.name: (base, alias.name) for alias in one.names}
-        elif isinstance(one, ast.Import):
-            for alias in one.names:
-                top = alias.name if alias.asname else alias.name.split(".")[0]
-                found[alias.asname or top] = (top, "")
-    return found
-
-
-def _absolute(node: ast.ImportFrom, module: str, is_package: bool) -> str:
-    if not node.level:
-        return node.module or ""
-    parts = module.split(".")
-    kept = parts[: len(parts) - node.level + is_package]
-    return ".".join([*kept, *([node.module] if node.module else [])])
-
-
-def _hashed(node: ast.AST, uses: set[str]) -> str:
-    parts: list[str] = []
-    _write(node, parts, uses)
-    return hashlib.sha256("".join(parts).encode()).hexdigest()
-
-
-def _write(node: Any, parts: list[str], uses: set[str]) -> None:
-    """The tree as text that means the same in every version of Python; `uses` grows by the names in it."""
-    if isinstance(node, ast.AST):
-        if isinstance(node, ast.Name):
-            uses.add(node.id)
-        elif isinstance(node, ast.Attribute) and (dotted := _dotted(node)):
-            uses.add(dotted)
-            parts.append(dotted)
-            return
-        parts.append(f"{type(node).__name__}(")
-        for name in node._fields:
-            value = getattr(node, name, None)
-            if name in ("ctx", "kind", "type_comment") or value is None or value == []:
-                continue
-            if isinstance(node, ast.Raise):
-                value = _kind_of_error(value)
-            parts.append(f"{name}=")
-            _write(value, parts, uses)
-        parts.append(")")
-    elif isinstance(node, list):
-        for one in _without_docstrings(node):
-            _write(one, parts, uses)
-            parts.append(",")
-    else:
-        parts.append(repr(node))
-
-
-def _dotted(node: ast.expr) -> str:
-    """`a.b.c`; empty where it does not begin with a name."""
-    names: list[str] = []
-    while isinstance(node, ast.Attribute):
-        names.append(node.attr)
-        node = node.value
-    return ".".join([node.id, *reversed(names)]) if isinstance(node, ast.Name) else ""
-
-
-def _kind_of_error(value: Any) -> Any:
-    """An error without its words, which no number depends on."""
-    return value.func if isinstance(value, ast.Call) else value
-
-
-def _without_docstrings(statements: list[Any]) -> list[Any]:
-    """Without strings that stand alone: the words under functions, classes and fields."""
-    return [
-        one
-        for one in statements
-        if not (
-            isinstance(one, ast.Expr)
-            and isinstance(one.value, ast.Constant)
-            and isinstance(one.value.value, str)
-        )
-    ]

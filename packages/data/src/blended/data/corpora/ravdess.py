@@ -58,15 +58,6 @@ def recording(path: Path) -> Recording | None:
     return Recording(path, modality, take, EMOTIONS[int(emotion) - 1], actor)
 
 
-def take_of(clip_id: str) -> str:
-    """The take of a clip: features of one modality belong to its twins as well.
-
-    >>> take_of("01-01-05-02-01-02-12") == take_of("03-01-05-02-01-02-12")
-    True
-    """
-    return clip_id.split("-", 1)[-1]
-
-
 def read_corpus(reading: Reading) -> Corpus:
     """Every take below a folder, however deep; one task of eight single labels, actor-disjoint folds.
 

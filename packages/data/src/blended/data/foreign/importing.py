@@ -12,8 +12,8 @@ import numpy as np
 from blended.data.checksums import file_sha256, write_sealed_json
 from blended.data.errors import InputError
 from blended.data.features import Features
-from blended.data.foreign.sources import Given, Source, open_source
-from blended.data.foreign.tables import ImportedConfig
+from blended.data.foreign.sources import Source, open_source
+from blended.data.foreign.tables import Given, ImportedConfig
 from blended.data.store import FeatureStore, Identity, StoreWriter, locked, write_shard
 
 LAYER = "output"

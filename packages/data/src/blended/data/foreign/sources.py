@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blended.data.errors import InputError
-from blended.data.foreign.tables import ImportedConfig, NumbersTable, chosen, frames, read_numbers
+from blended.data.foreign.tables import Given, ImportedConfig, NumbersTable, chosen, frames, read_numbers
 from blended.data.text_table import PARQUET
 
 TABLES = (".csv", ".tsv", ".txt", *PARQUET)
@@ -31,20 +31,6 @@ SUFFIXES = (
     ".mp3",
     ".m4a",
 )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Given:
-    """What a source has for one clip."""
-
-    values: NDArray[np.floating]
-    """[time, dim]."""
-    columns: tuple[str, ...]
-    """Names of the columns; empty where the source has none."""
-    rate_hz: float | None
-    """Steps per second where the source says so; 0 for one vector for the whole clip."""
-    num_masked: int = 0
-    """Frames that were left out."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,7 +90,7 @@ def _folder(path: Path, config: ImportedConfig) -> Source:
             f"{repeated[0]} and {repeated[1]} are both features of {repeated[0].stem!r}; name a folder that "
             f"holds one of them"
         )
-    read = _read_array if arrays else partial(_read_frames, config=config)
+    read = _read_array if arrays else lambda path: frames(read_numbers(path), config)
     return Source(path, {p.stem: partial(read, p) for p in files}, tuple(files))
 
 
@@ -134,14 +120,6 @@ def _given(path: Path, values: NDArray[np.generic]) -> Given:
     if not good.any():
         raise InputError(f"{path} has no step without NaN or infinite values: extract the features again")
     return Given(matrix[good], (), 0.0 if values.ndim == 1 else None, int((~good).sum()))
-
-
-def _read_frames(path: Path, config: ImportedConfig) -> Given:
-    table = read_numbers(path)
-    found = frames(table, config)
-    # openSMILE's functionals are a file with one row.
-    rate_hz = 0.0 if len(table.values) == 1 else found.rate_hz
-    return Given(found.values, found.columns, rate_hz, found.num_masked)
 
 
 def _npz(path: Path) -> Source:

@@ -117,15 +117,16 @@ OTHER = Layout("a table of numbers", lambda columns: True, (), ())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Frames:
-    """The features of one clip, as a table had them."""
+class Given:
+    """What a source has for one clip."""
 
+    values: NDArray[np.floating]
+    """[time, dim], finite; frames without a tracked face are left out."""
     columns: tuple[str, ...]
-    values: NDArray[np.float64]
-    """[time, column], finite; frames without a tracked face are left out."""
+    """Names of the columns; empty where the source has none."""
     rate_hz: float | None
-    """Time steps per second where timestamps say so."""
-    num_masked: int
+    """Steps per second where the source says so; 0 for one vector for the whole clip."""
+    num_masked: int = 0
     """Frames that were left out."""
 
 
@@ -151,7 +152,7 @@ def chosen(table: NumbersTable, config: ImportedConfig, *, per_clip: bool) -> tu
     return tuple(kept)
 
 
-def frames(table: NumbersTable, config: ImportedConfig) -> Frames:
+def frames(table: NumbersTable, config: ImportedConfig) -> Given:
     """The frames of one clip that were tracked well enough and hold numbers only.
 
     Of several faces the one with the most such frames is kept. Raises InputError where no frame is left.
@@ -166,7 +167,9 @@ def frames(table: NumbersTable, config: ImportedConfig) -> Frames:
     face = _face(table, good)
     if not (good & face).any():
         raise InputError(_reason(table, columns, values, config))
-    return Frames(columns, values[good & face], _rate(table, face), int(face.sum() - (good & face).sum()))
+    # openSMILE's functionals are a table of one row.
+    rate_hz = 0.0 if len(values) == 1 else _rate(table, face)
+    return Given(values[good & face], columns, rate_hz, int(face.sum() - (good & face).sum()))
 
 
 def _face(table: NumbersTable, good: NDArray[np.bool_]) -> NDArray[np.bool_]:
