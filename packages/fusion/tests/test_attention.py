@@ -5,10 +5,11 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from blended.fusion.bodies import attention
-from blended.fusion.bodies.attention import Answered, Attention
 from torch import Tensor
 from torch.func import functional_call, stack_module_state, vmap
+
+from blended.fusion.modules import attention
+from blended.fusion.modules.attention import Answered, Attention
 
 NUM_CLIPS, NUM_HEADS, WIDTH, ASKING, ANSWERING = 6, 4, 12, 7, 9
 
