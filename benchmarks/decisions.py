@@ -19,8 +19,8 @@ from blended.data.corpora import blemore
 from blended.eval.decisions import DECISIONS
 from blended.eval.evaluation import Evaluation, evaluate
 from blended.eval.evidence import Evidence, gather
-from blended.eval.intervals import Estimate, Spread, score_estimates, score_spread
-from blended.eval.metrics import correctness
+from blended.eval.intervals import Estimate, Spread
+from blended.eval.measures.blends import correctness, score_spread
 from blended.eval.normalisation import NORMALISATIONS
 from blended.eval.protocol import Protocol
 from blended.eval.scorefile import read_scores
@@ -47,7 +47,7 @@ def chosen_inside(tried: list[Evaluation], evidence: Evidence, truth: list[Mixtu
     best = np.argmax([inner_scores(one) for one in tried], axis=0)
     variant_of_fold = dict(zip(np.unique(evidence.folds).tolist(), best.tolist(), strict=True))
     decided = [tried[variant_of_fold[int(fold)]].decided[row] for row, fold in enumerate(evidence.folds)]
-    return score_estimates(correctness(truth, decided), evidence.actors, evidence.folds).score
+    return score_spread(correctness(truth, decided), evidence.actors, evidence.folds).estimates[2]
 
 
 def drawn_scores(spreads: list[Spread]) -> np.ndarray:
@@ -61,7 +61,8 @@ def compare(normalise: str, evidence: Evidence, truth: list[Mixture]) -> None:
     """Every variant under one normalisation; what the winner owes to luck."""
     results = {name: evaluate(evidence, truth, Protocol(name, normalise)) for name in TRIED}
     spreads = {
-        name: score_spread(one.compared, evidence.actors, evidence.folds) for name, one in results.items()
+        name: score_spread(correctness(truth, one.mixtures), evidence.actors, evidence.folds)
+        for name, one in results.items()
     }
     print(f"\n| normalise {normalise} | presence | salience | score | minus bayes | inner | inner > bayes |")
     print("|---|---|---|---|---|---|---|")
@@ -69,10 +70,10 @@ def compare(normalise: str, evidence: Evidence, truth: list[Mixture]) -> None:
         gap = spreads[name].minus(spreads["bayes"]).estimates[2]
         inner, theirs = inner_scores(one), inner_scores(results["bayes"])
         wins, of = sum(a > b for a, b in zip(inner, theirs, strict=True)), len(inner)
-        cells = (one.estimates.presence, one.estimates.salience, one.estimates.score, gap)
+        cells = (*one.measured.values(), gap)
         print(f"| {name} | {' | '.join(map(str, cells))} | {np.mean(inner):.3f} | {wins}/{of} |")
     table = drawn_scores(list(spreads.values()))
-    points = [one.estimates.score.value for one in results.values()]
+    points = [one.measured["score"].value for one in results.values()]
     winners = table.argmax(axis=1)
     luck = float(np.mean(table[np.arange(len(table)), winners] - np.array(points)[winners]))
     first = float(np.mean(winners == np.argmax(points)))
@@ -96,7 +97,7 @@ def main() -> None:
         shipped = ("thresholds", "templates", "bayes", "set-ratio")
         print(f"\n| score | {' | '.join(shipped)} |\n|---{'|---' * len(shipped)}|")
         for name in TRIED_NORMALISATIONS:
-            cells = [str(evaluate(evidence, truth, Protocol(d, name)).estimates.score) for d in shipped]
+            cells = [str(evaluate(evidence, truth, Protocol(d, name)).measured["score"]) for d in shipped]
             print(f"| {name} | {' | '.join(cells)} |")
 
 

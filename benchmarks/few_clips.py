@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 from blended.data import Mixture
 from blended.eval.evaluation import evaluate
 from blended.eval.evidence import Evidence
+from blended.eval.measures.blends import correctness
 from blended.eval.normalisation import NORMALISATIONS, standardise_per_actor
 from blended.eval.population import Populations
 from blended.eval.protocol import Protocol
@@ -51,8 +52,8 @@ def right(evidence: Evidence, truth: list[Mixture], way: str, few: np.ndarray) -
     if (normalisation := WAYS[way]) is not None:
         NORMALISATIONS["actor"] = normalisation
     found = evaluate(evidence, truth, Protocol("bayes", "none" if normalisation is None else "actor"))
-    answers = {found.decided[row].name for row in np.flatnonzero(few)}
-    return float(found.compared.presence[few].mean()), len(answers)
+    answers = {found.mixtures[row].name for row in np.flatnonzero(few)}
+    return float(correctness(truth, found.mixtures).presence[few].mean()), len(answers)
 
 
 def main() -> None:

@@ -18,7 +18,8 @@ from numpy import ndarray
 
 from blended.data import Mixture
 from blended.data.labels import Task
-from blended.eval.agreement import concordance, pearson
+from blended.eval.measures import spread_of
+from blended.eval.measures.agreement import concordance, pearson
 from blended.eval.tasks import TASKS
 
 LAYOUTS = {
@@ -205,7 +206,8 @@ def tally(kind: str, layout: tuple[int, ...], samples: int, seed: int) -> ndarra
         sample = draw(rng, layout)
         expected = known if sample.expected is None else sample.expected
         where = (sample.actors, sample.folds)
-        first, second = (TASKS[task].spread(sample.truth, decided, *where) for decided in sample.decided)
+        measures = TASKS[task].measures
+        first, second = (spread_of(measures, sample.truth, one, *where) for one in sample.decided)
         low, high = np.array([one.span for one in first.estimates]).T
         apart = np.array(first.minus(second).p_values) < 0.05
         before, other = percentiles(task, sample, rng)

@@ -30,7 +30,7 @@ from blended.encoders.device import one_thread
 from blended.eval.comparison import Answers, compare
 from blended.eval.evaluation import Evaluation, evaluate
 from blended.eval.evidence import Evidence, gather
-from blended.eval.metrics import challenge_score
+from blended.eval.measures.blends import challenge_score
 from blended.eval.protocol import Protocol, fit_decision
 from blended.fusion.config import TrainingConfig
 from blended.fusion.inputs import Inputs
@@ -203,7 +203,7 @@ def demo(root: Path, recipes: Sequence[str]) -> None:
             plain = evaluate(evidence, truth, rules)
             strict = evaluate(evidence, truth, rules, fitted_on=trial.fitted_on(corpus, fused))
             gap = compare(answers(corpus, truth, plain), answers(corpus, truth, strict)).score
-            cells = f"{plain.estimates.score} | {strict.estimates.score} | {gap}"
+            cells = f"{plain.measured['score']} | {strict.measured['score']} | {gap}"
             print(f"| {recipe} | {decision} | {cells} |", flush=True)
 
 

@@ -182,7 +182,7 @@ def step_seconds(
 def compare(inputs: Inputs, labels: Labels, x: np.ndarray) -> None:
     """The ratio."""
     seconds, evaluation = ours(inputs, labels, FAST)
-    print(f"ours, 11 models, one thread: {seconds}; cross-fold score {evaluation.estimates.score}")
+    print(f"ours, 11 models, one thread: {seconds}; cross-fold score {evaluation.measured['score']}")
     print(f"peak memory with PCA: {peak_gib():.1f} GiB", flush=True)
     with one_thread():
         training, search = plain_seconds(x, labels)
@@ -219,7 +219,7 @@ def steps(inputs: Inputs, labels: Labels, x: np.ndarray) -> None:
         tell(name, preparation.plus(epoch.times(EPOCHS)).plus(vectorised))
     seconds, evaluation = ours(inputs, labels, FAST)
     tell("learning rate 3e-4, epochs chosen on inner folds, nested: 11 models", seconds)
-    print(f"its cross-fold score: {evaluation.estimates.score}")
+    print(f"its cross-fold score: {evaluation.measured['score']}")
 
 
 def scores(inputs: Inputs, labels: Labels, x: np.ndarray, rate: float, epochs: int) -> None:
@@ -228,7 +228,7 @@ def scores(inputs: Inputs, labels: Labels, x: np.ndarray, rate: float, epochs: i
     The best of its epochs is chosen by the reported folds: in favour of the plain side.
     """
     _, evaluation = ours(inputs, labels, FAST)
-    print(f"ours: cross-fold {evaluation.estimates.score}", flush=True)
+    print(f"ours: cross-fold {evaluation.measured['score']}", flush=True)
     predicted = np.zeros((epochs, len(labels.truth), 6))
     for fold in range(FOLDS):
         for epoch, probabilities in zip(
@@ -237,7 +237,7 @@ def scores(inputs: Inputs, labels: Labels, x: np.ndarray, rate: float, epochs: i
             predicted[epoch, labels.folds == fold] = probabilities
     for epoch, probabilities in enumerate(predicted, start=1):
         cross, inside = (labels.evaluation(probabilities, tune) for tune in ("cross-fold", "in-fold"))
-        found = f"cross-fold {cross.estimates.score}, in-fold {inside.estimates.score}"
+        found = f"cross-fold {cross.measured['score']}, in-fold {inside.measured['score']}"
         print(f"plain at {rate:g}, epoch {epoch}: {found}")
 
 

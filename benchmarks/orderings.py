@@ -21,8 +21,8 @@ from blended.data.index import read_index
 from blended.data.store import FeatureStore
 from blended.encoders.device import one_thread
 from blended.eval.evaluation import evaluate
-from blended.eval.intervals import Spread, mean_of, score_spread
-from blended.eval.metrics import correctness
+from blended.eval.intervals import Spread, mean_of
+from blended.eval.measures.blends import correctness, score_spread
 from blended.eval.protocol import Protocol
 from blended.eval.tasks import mixtures
 from blended.fusion.config import TrainingConfig
@@ -145,7 +145,7 @@ def _spread(corpus: Corpus, probabilities: np.ndarray) -> Spread:
     """Presence, salience and score of one system."""
     evidence = PartScores(corpus.train, probabilities).predictions().evidence(corpus.space)
     truth = mixtures(corpus.train, corpus.space)
-    compared = correctness(truth, evaluate(evidence, truth, PROTOCOL).decided)
+    compared = correctness(truth, evaluate(evidence, truth, PROTOCOL).mixtures)
     return score_spread(compared, evidence.actors, evidence.folds)
 
 

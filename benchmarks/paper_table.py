@@ -122,7 +122,7 @@ def measure(cell: Cell) -> Measured:
         wall, cpu = time.perf_counter(), time.process_time()
         fused = fit(cell.config, inputs, 42, Run(lambda _: None))
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    score = str(labels.evaluation(fused.out_of_fold, "cross-fold").estimates.score)
+    score = str(labels.evaluation(fused.out_of_fold, "cross-fold").measured["score"])
     return Measured(cell, wall, cpu, score, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
 
 

@@ -13,7 +13,7 @@ from blended.data import Mixture, Scores
 from blended.data.corpora.blemore import SPACE
 from blended.eval.decisions.thresholds import GRID, fit_thresholds
 from blended.eval.evidence import gather
-from blended.eval.metrics import challenge_score
+from blended.eval.measures.blends import challenge_score
 
 NUM_CLIPS = 490
 

@@ -14,7 +14,7 @@ from blended.encoders.egemaps import EGeMAPSConfig
 from blended.encoders.prosody import COLUMNS
 from blended.eval.importance import ALL
 from blended.eval.intervals import Estimate
-from blended.eval.metrics import correctness
+from blended.eval.measures.blends import correctness
 from blended.fusion.config import TrainingConfig
 from blended.fusion.inputs import Inputs
 from blended.fusion.sequences import pack

@@ -10,7 +10,9 @@ from scipy.stats import pearsonr
 from sklearn.metrics import balanced_accuracy_score, recall_score
 
 from blended.data import InputError, Mixture
-from blended.eval import agreement, recall
+from blended.eval.measures import agreement, measures_of, recall, spread_of
+
+UAR_WAR = measures_of("single")
 
 
 def values(seed: int, num_clips: int = 60) -> tuple[np.ndarray, np.ndarray]:
@@ -93,7 +95,7 @@ def test_a_decided_blend_is_wrong() -> None:
 def test_the_recall_of_every_actor_is_that_of_a_plain_loop() -> None:
     """Emotion by emotion: share of the fold's clips of it, times the distance from the folds' middle."""
     truth, decided, actors, folds = singles(1)
-    found = recall.recall_spread(truth, decided, actors, folds)
+    found = spread_of(UAR_WAR, truth, decided, actors, folds)
     right = np.array([t == d for t, d in zip(truth, decided, strict=True)])
     names = np.array(named(truth))
     expected = np.zeros((8, 2))
@@ -124,7 +126,7 @@ def test_the_interval_is_around_what_is_printed_where_few_show_an_emotion() -> N
     decided = [sad if k % 8 == 7 else ang for k in range(48)] + [sad, sad, ang, ang, ang, sad, ang, ang]
     actors = np.array([*np.repeat(np.arange(12), 4), 0, 0, 0, 0, 6, 6, 6, 6])
     for folds in (np.zeros(56, dtype=int), actors % 3, actors):
-        found = recall.recall_estimates(truth, decided, actors, folds).unweighted
+        found = spread_of(UAR_WAR, truth, decided, actors, folds).estimates[0]
         low, high = found.ends or (0, 0)
         assert low < found.value - 0.02 and high > found.value + 0.02
         assert 0.4 < (high - found.value) / (found.value - low) < 2.5
@@ -132,7 +134,7 @@ def test_the_interval_is_around_what_is_printed_where_few_show_an_emotion() -> N
 
 def test_left_out_one_by_one_with_an_actor_who_lacks_an_emotion() -> None:
     truth, decided, actors, _ = singles(2)
-    found = recall.recall_spread(truth, decided, actors, actors)
+    found = spread_of(UAR_WAR, truth, decided, actors, actors)
     by_actor = [
         recall.recalls(
             [truth[k] for k in np.flatnonzero(actors == actor)],
@@ -145,8 +147,8 @@ def test_left_out_one_by_one_with_an_actor_who_lacks_an_emotion() -> None:
     assert low < found.values[0] < high
     # Where nobody lacks one, every actor is one number: the textbook's t.
     same = [k for k in range(240) if actors[k]]
-    whole = recall.recall_spread(
-        [truth[k] for k in same], [decided[k] for k in same], actors[same], actors[same]
+    whole = spread_of(
+        UAR_WAR, [truth[k] for k in same], [decided[k] for k in same], actors[same], actors[same]
     )
     if all(len({named(truth)[k] for k in same if actors[k] == a}) == 4 for a in range(1, 8)):
         assert whole.errors[0] == pytest.approx(np.std(by_actor[1:], ddof=1) / np.sqrt(7))
@@ -155,7 +157,7 @@ def test_left_out_one_by_one_with_an_actor_who_lacks_an_emotion() -> None:
 def test_ten_thousand_clips_take_under_half_a_second() -> None:
     truth, decided, actors, folds = singles(2, 10_000)
     start = time.process_time()
-    recall.recall_estimates(truth, decided, actors, folds)
+    assert spread_of(UAR_WAR, truth, decided, actors, folds).estimates
     assert time.process_time() - start < 0.5
 
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from blended.data.corpora.blemore import EMOTIONS, SPACE
-from blended.eval import agreement, detail, reliability
+from blended.eval import detail, reliability
 from blended.eval.breakdown import OVERALL_WORDS, Overall, breakdown
-from blended.eval.metrics import correctness, presence_accuracy
+from blended.eval.measures import agreement
+from blended.eval.measures.blends import correctness, presence_accuracy
 from blended.eval.report.detail_tables import HEADS
 
 

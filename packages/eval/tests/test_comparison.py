@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_rel
 
-from blended.data import InputError, Mixture
+from blended.data import InputError, LabelSpace, Mixture
 from blended.eval.comparison import Answers, compare, compare_all, holm, standings
-from blended.eval.evaluation import Evaluation
-from blended.eval.intervals import ScoreEstimates, score_spread
-from blended.eval.metrics import correctness
+from blended.eval.evaluation import measure
+from blended.eval.evidence import Evidence
+from blended.eval.measures.blends import correctness
 from blended.eval.protocol import Protocol
 from blended.eval.run_record import RunRecord, rank
 
@@ -21,10 +21,17 @@ STATES = [
     *(Mixture.single(emotion) for emotion in EMOTIONS),
     *(Mixture({a: p, b: 100 - p}) for a, b in itertools.combinations(EMOTIONS, 2) for p in (30, 50, 70)),
 ]
+SPACE = LabelSpace(EMOTIONS, states=tuple(STATES))
 TRUTH = STATES * 10
 NUM = len(TRUTH)
 ACTORS = np.array([f"A{row * 10 // NUM}" for row in range(NUM)])
 FOLDS = np.array([row * 10 // NUM % 5 for row in range(NUM)], dtype=np.int64)
+
+
+def evidence_of(actors: np.ndarray, folds: np.ndarray) -> Evidence:
+    """Of clips whose scores do not matter."""
+    numbers = np.unique(actors, return_inverse=True)[1]
+    return Evidence(np.zeros((len(actors), 1, len(SPACE.emotions))), numbers, folds, SPACE)
 
 
 def make_run(
@@ -33,18 +40,15 @@ def make_run(
     """A run that is right with probability `skill` and otherwise says a random state."""
     rng = random.Random(f"{name} {seed}")
     decided = [true if rng.random() < skill else rng.choice(STATES) for true in TRUTH]
-    compared = correctness(TRUTH, decided)
-    numbers = np.unique(ACTORS, return_inverse=True)[1]
-    spread = score_spread(compared, numbers, FOLDS)
-    found = ScoreEstimates(*spread.estimates)
-    evaluation = Evaluation(Protocol("thresholds", tune=tune), decided, compared, [], found, spread.basis)
+    evidence = evidence_of(ACTORS, FOLDS)
+    evaluation = measure(evidence, TRUTH, decided, Protocol("thresholds", tune=tune))
     ids = tuple(f"clip_{row}" for row in range(NUM))
     return RunRecord(name, "linear", ("logmel",), modalities, TRUTH, ids, ACTORS, FOLDS, evaluation)
 
 
 def plain_scores(record: RunRecord) -> list[float]:
     """Of every actor, who has as many clips as any other, with loops."""
-    compared, scores = record.of_mixtures()[1].compared, []
+    compared, scores = correctness(*record.of_mixtures()), []
     for actor in sorted(set(ACTORS.tolist())):
         rows = [row for row in range(NUM) if ACTORS[row] == actor]
         presence = sum(bool(compared.presence[row]) for row in rows) / len(rows)

@@ -11,7 +11,7 @@ from blended.data import InputError, Mixture
 from blended.data.corpora.blemore import EMOTIONS, SPACE
 from blended.data.labels import set_name
 from blended.eval import detail, presence_accuracy, salience_accuracy
-from blended.eval.metrics import correctness
+from blended.eval.measures.blends import correctness
 
 SCORED = ("precision", "recall", "f1")
 

@@ -32,8 +32,8 @@ def test_the_ends_are_the_protocols_and_more_clips_are_better() -> None:
         ("none", ""), ("1", "any"), ("24", "any"), ("1", "few sets"), ("24", "few sets"), ("all", ""),
     ]  # fmt: skip
     none, one, many, *_, everything = points
-    assert none.score.value == evaluate(evidence, truth, Protocol("templates")).estimates.score.value
-    assert everything.score.value == evaluate(evidence, truth, protocol).estimates.score.value
+    assert none.score.value == evaluate(evidence, truth, Protocol("templates")).measured["score"].value
+    assert everything.score.value == evaluate(evidence, truth, protocol).measured["score"].value
     assert (none.gain.value, none.gain.low, none.gain.high) == (0, 0, 0)
     assert none.score.value < one.score.value < many.score.value
     assert many.gain.span[0] > 0 and many.gain.value == pytest.approx(many.score.value - none.score.value)
@@ -48,7 +48,7 @@ def test_the_mean_is_over_draws_and_the_seed_repeats_it() -> None:
     plain = [
         evaluate(evidence, truth, Protocol("templates", "actor", seed=seed, enrol_clips=8)) for seed in (4, 5)
     ]
-    expected = np.mean([one.estimates.score.value for one in plain])
+    expected = np.mean([one.measured["score"].value for one in plain])
     assert first[1].score.value == pytest.approx(expected)
 
 

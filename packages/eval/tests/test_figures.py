@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from blended.data import InputError, LabelSpace, Mixture
 from blended.data.corpora.blemore import SPACE
 from blended.eval.comparison import standings
-from blended.eval.evaluation import Evaluation
+from blended.eval.evaluation import measure
+from blended.eval.evidence import Evidence
 from blended.eval.figures import (
     NARROW_INCHES,
     WIDE_INCHES,
@@ -35,8 +36,7 @@ from blended.eval.figures import (
     two_readings,
 )
 from blended.eval.figures.ternary import HEIGHT, on_plane
-from blended.eval.intervals import ScoreEstimates, score_spread
-from blended.eval.metrics import correctness
+from blended.eval.measures.blends import correctness
 from blended.eval.protocol import Protocol
 from blended.eval.run_record import RunRecord
 
@@ -47,15 +47,16 @@ ACTORS = np.array([f"A{row // 36}" for row in range(NUM)])
 FOLDS = np.array([row // 36 % 5 for row in range(NUM)], dtype=np.int64)
 
 
+def evidence_of(actors: np.ndarray, folds: np.ndarray) -> Evidence:
+    """Of clips whose scores do not matter."""
+    numbers = np.unique(actors, return_inverse=True)[1]
+    return Evidence(np.zeros((len(actors), 1, len(SPACE.emotions))), numbers, folds, SPACE)
+
+
 def make_run(name: str, skill: float, modalities: tuple[str, ...] = ("audio",)) -> RunRecord:
     rng = random.Random(name)
     decided = [true if rng.random() < skill else rng.choice(STATES) for true in TRUTH]
-    compared = correctness(TRUTH, decided)
-    numbers = np.unique(ACTORS, return_inverse=True)[1]
-    spread = score_spread(compared, numbers, FOLDS)
-    evaluation = Evaluation(
-        Protocol("thresholds"), decided, compared, [], ScoreEstimates(*spread.estimates), spread.basis
-    )
+    evaluation = measure(evidence_of(ACTORS, FOLDS), TRUTH, decided, Protocol("thresholds"))
     ids = tuple(f"clip_{row}" for row in range(NUM))
     return RunRecord(name, "linear", ("logmel",), modalities, TRUTH, ids, ACTORS, FOLDS, evaluation)
 
@@ -75,7 +76,7 @@ def test_kinship_order_has_every_set_once_and_relatives_side_by_side() -> None:
 
 
 def test_confusion_rates_add_up_and_count_what_loops_count(run: RunRecord) -> None:
-    confusion = count_confusion(TRUTH, run.of_mixtures()[1].decided, SPACE)
+    confusion = count_confusion(TRUTH, run.of_mixtures()[1], SPACE)
     assert confusion.rates.sum(axis=1) == pytest.approx(np.ones(16))
     assert confusion.columns == confusion.rows
     for (row, true), (column, decided) in itertools.product(
@@ -115,20 +116,16 @@ def test_pairs_count_their_clips(run: RunRecord) -> None:
         assert pair.counts[:, :3].sum() == sum(TRUTH[row].emotions == decided[row].emotions for row in rows)
         # Folds are equally large here, so the mean over folds is the mean over clips.
         right = np.mean([TRUTH[row].emotions == decided[row].emotions for row in rows])
-        assert pair.estimates.presence.value == pytest.approx(right)
-        low, high = pair.estimates.salience.ends or (1, 1)
-        assert low <= pair.estimates.salience.value <= high
+        assert pair.presence.value == pytest.approx(right)
+        low, high = pair.salience.ends or (1, 1)
+        assert low <= pair.salience.value <= high
 
 
 def test_shares_off_the_grid_are_anything_else() -> None:
     truth = [Mixture({"ang": 70, "hap": 30}), Mixture({"ang": 50, "hap": 50})]
     decided = [Mixture({"ang": 60, "hap": 40}), Mixture({"ang": 50, "hap": 50})]
-    compared = correctness(truth, decided)
     actors, folds = np.array(["A1", "A2"]), np.array([0, 1])
-    spread = score_spread(compared, np.array([0, 1]), folds)
-    evaluation = Evaluation(
-        Protocol("thresholds"), decided, compared, [], ScoreEstimates(*spread.estimates), spread.basis
-    )
+    evaluation = measure(evidence_of(actors, folds), truth, decided, Protocol("thresholds"))
     record = RunRecord("two", "linear", (), ("audio",), truth, ("a", "b"), actors, folds, evaluation)
     (pair,) = pair_results(record, SPACE)
     assert pair.counts.tolist() == [[0, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1]]
@@ -138,7 +135,7 @@ def test_actors_are_all_there(run: RunRecord) -> None:
     results = actor_results(run)
     assert sorted(one.actor for one in results) == sorted(set(ACTORS.tolist()))
     for one in results:
-        right = run.of_mixtures()[1].compared.presence[one.actor == ACTORS]
+        right = correctness(*run.of_mixtures()).presence[one.actor == ACTORS]
         assert one.presence_accuracy == pytest.approx(right.mean())
         assert one.num_clips == 36
 
@@ -177,7 +174,7 @@ def test_bytes_are_the_same_each_time_and_settings_are_left_alone(run: RunRecord
 
 @pytest.mark.parametrize("width_inches", [WIDE_INCHES, NARROW_INCHES])
 def test_labels_of_the_matrices(run: RunRecord, width_inches: float) -> None:
-    confusion = count_confusion(TRUTH, run.of_mixtures()[1].decided, SPACE)
+    confusion = count_confusion(TRUTH, run.of_mixtures()[1], SPACE)
     axes = confusion_figure(confusion, width_inches=width_inches).axes[0]
     assert tuple(label.get_text() for label in axes.get_yticklabels()) == confusion.rows
     assert tuple(label.get_text() for label in axes.get_xticklabels()) == confusion.columns

@@ -9,13 +9,14 @@ from scipy.stats import pearsonr
 
 from blended.data import Clip, InputError, LabelSpace, Mixture
 from blended.data.labels import SoftLabel
-from blended.eval.agreement import concordance
-from blended.eval.evaluation import Evaluation
+from blended.eval.evaluation import evaluate
 from blended.eval.evidence import Evidence
-from blended.eval.intensities import evaluate_intensities, intensity_spread
+from blended.eval.measures import MEASURES, measures_of, spread_of
+from blended.eval.measures.agreement import agreement_by_emotion, concordance
 from blended.eval.protocol import Protocol
-from blended.eval.tasks import MEASURES, TASKS
+from blended.eval.tasks import TASKS
 
+AGREEMENT = measures_of("intensities")
 NAMES = ("awe", "joy", "dread")
 SPACE = LabelSpace(NAMES, "intensities")
 NUM = 120
@@ -37,24 +38,27 @@ def plain(p: np.ndarray, t: np.ndarray) -> tuple[float, float]:
 
 def test_means_over_folds_are_scipys() -> None:
     evidence, truth = toy()
-    found = evaluate_intensities(evidence, truth, Protocol("bayes", calibrate="vector"))
+    found = evaluate(evidence, truth, Protocol("bayes", calibrate="vector"))
     decided = np.clip(evidence.logits.mean(axis=1), 0, 1)
     np.testing.assert_array_equal(found.decided, decided)
     by_fold = [plain(decided[fold == FOLDS], truth[fold == FOLDS]) for fold in (0, 1)]
-    assert found.mean_pearson.value == pytest.approx(np.mean([one[0] for one in by_fold]))
-    assert found.mean_concordance.value == pytest.approx(np.mean([one[1] for one in by_fold]))
+    assert found.measured["mean_pearson"].value == pytest.approx(np.mean([one[0] for one in by_fold]))
+    assert found.measured["mean_concordance"].value == pytest.approx(np.mean([one[1] for one in by_fold]))
     assert [fold.numbers["mean_pearson"] for fold in found.folds] == pytest.approx([o[0] for o in by_fold])
     assert [one.clips for one in found.folds] == [60, 60]
-    low, high = found.mean_pearson.ends or (1, 1)
-    assert low < found.mean_pearson.value < high
-    averages = np.mean([[e.value for e in pair] for pair in found.per_emotion.values()], axis=0)
-    assert averages == pytest.approx([found.mean_pearson.value, found.mean_concordance.value])
-    assert list(found.per_emotion) == [*NAMES]
-    assert found.per_emotion["awe"][0].value > found.per_emotion["dread"][0].value
+    low, high = found.measured["mean_pearson"].ends or (1, 1)
+    assert low < found.measured["mean_pearson"].value < high
+    by_emotion = agreement_by_emotion(truth, decided, ACTORS, FOLDS, NAMES)
+    averages = np.mean([[e.value for e in pair] for pair in by_emotion.values()], axis=0)
+    assert averages == pytest.approx(
+        [found.measured["mean_pearson"].value, found.measured["mean_concordance"].value]
+    )
+    assert list(by_emotion) == [*NAMES]
+    assert by_emotion["awe"][0].value > by_emotion["dread"][0].value
 
 
 def test_no_decision_of_mixtures_is_claimed() -> None:
-    found = evaluate_intensities(*toy(), Protocol("set-ratio", presence_weight=0.7, features_per_actor=True))
+    found = evaluate(*toy(), Protocol("set-ratio", presence_weight=0.7, features_per_actor=True))
     assert found.protocol.label == "identity, cross-fold, features per actor, transductive"
 
 
@@ -64,7 +68,7 @@ def test_an_actors_part_is_what_counting_them_less_takes() -> None:
     keep = (np.arange(NUM) % 7 != 0) | (ACTORS > 2)
     decided = np.clip(evidence.logits.mean(axis=1), 0, 1)[keep]
     truth, actors, folds = truth[keep], ACTORS[keep], FOLDS[keep]
-    found = intensity_spread(truth, decided, actors, folds)
+    found = spread_of(AGREEMENT, truth, decided, actors, folds)
     values = {fold: np.array(plain(decided[folds == fold], truth[folds == fold])) for fold in (0, 1)}
     for actor in range(8):
         fold = actor % 2
@@ -84,14 +88,14 @@ def test_actors_who_are_read_alike_narrow_the_interval() -> None:
     actors = np.repeat(np.arange(8), 15)
     alike = np.clip(truth + np.tile(rng.normal(0, 0.2, (15, 3)), (8, 1)), 0, 1)
     unlike = np.clip(truth + rng.normal(0, 0.2, (120, 3)), 0, 1)
-    errors = [intensity_spread(truth, one, actors, actors % 2).errors[0] for one in (alike, unlike)]
+    errors = [spread_of(AGREEMENT, truth, one, actors, actors % 2).errors[0] for one in (alike, unlike)]
     assert errors[0] < 1e-12 < 1e-3 < errors[1]
 
 
 def test_what_does_not_vary_correlates_with_nothing() -> None:
     _, truth = toy()
     flat = np.full_like(truth, 0.3)
-    found = intensity_spread(truth, flat, ACTORS, FOLDS)
+    found = spread_of(AGREEMENT, truth, flat, ACTORS, FOLDS)
     assert found.values.tolist() == [0, 0]
     low, high = found.estimates[0].ends or (0, 0)
     assert low < 0 < high, "no width would be certainty"
@@ -100,14 +104,14 @@ def test_what_does_not_vary_correlates_with_nothing() -> None:
 def test_what_is_refused() -> None:
     evidence, truth = toy()
     with pytest.raises(InputError, match="got 119 labels for the scores of 120 clips"):
-        evaluate_intensities(evidence, truth[1:], Protocol("thresholds"))
+        evaluate(evidence, truth[1:], Protocol("thresholds"))
     with pytest.raises(
         InputError, match="normalise is 'actor', but scores standardised per actor are no int"
     ):
-        evaluate_intensities(evidence, truth, Protocol("thresholds", normalise="actor"))
+        evaluate(evidence, truth, Protocol("thresholds", normalise="actor"))
     with pytest.raises(InputError, match="the decision 'identity' is of intensities, not of mixtures"):
         single = Evidence(evidence.logits, ACTORS, FOLDS, LabelSpace(NAMES, "single"))
-        TASKS["single"].evaluate(single, [Mixture.single("awe")] * NUM, Protocol("identity"))
+        evaluate(single, [Mixture.single("awe")] * NUM, Protocol("identity"))
 
 
 def clip(mixture: Mixture | None = None, soft: SoftLabel | None = None) -> Clip:
@@ -135,9 +139,9 @@ def test_every_task_names_what_its_evaluation_measures(task: Any) -> None:
         truth = [states[row % len(states)] for row in range(NUM)]
     evidence = Evidence(rng.random((NUM, 1, 3)), ACTORS, FOLDS, space)
     row = TASKS[task]
-    found = row.evaluate(evidence, truth, Protocol("argmax"))
-    assert row.headline in row.measures and {one.key for one in row.measures} <= found.measured.keys()
+    found = evaluate(evidence, truth, Protocol("argmax"))
+    assert row.headline in row.measures and [one.key for one in row.measures] == [*found.measured]
     assert found.measured.keys() <= MEASURES.keys()
-    points = row.spread(truth, found.decided, ACTORS, FOLDS).values
+    points = spread_of(row.measures, truth, found.decided, ACTORS, FOLDS).values
     assert points == pytest.approx([found.measured[one.key].value for one in row.measures])
-    assert isinstance(found, Evaluation) is row.decides
+    assert isinstance(found.decided, list) is row.decides

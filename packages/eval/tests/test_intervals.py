@@ -12,12 +12,10 @@ from blended.eval.intervals import (
     mean_of,
     quantile,
     ratio,
-    score_estimates,
-    score_spread,
     spread,
     two_sided_p,
 )
-from blended.eval.metrics import Correctness
+from blended.eval.measures.blends import Correctness, score_spread
 
 
 def toy(seed: int, actors_per_fold: tuple[int, ...]) -> tuple[Correctness, ndarray, ndarray]:
@@ -113,10 +111,10 @@ def test_the_value_is_the_unweighted_mean_over_folds() -> None:
     salience = [
         compared.salience[folds == fold].sum() / compared.is_blend[folds == fold].sum() for fold in (0, 1)
     ]
-    estimates = score_estimates(compared, actors, folds)
-    assert estimates.presence.value == pytest.approx(np.mean(presence), abs=1e-12)
-    assert estimates.salience.value == pytest.approx(np.mean(salience), abs=1e-12)
-    assert estimates.score.value == pytest.approx((np.mean(presence) + np.mean(salience)) / 2, abs=1e-12)
+    of_presence, of_salience, score = score_spread(compared, actors, folds).estimates
+    assert of_presence.value == pytest.approx(np.mean(presence), abs=1e-12)
+    assert of_salience.value == pytest.approx(np.mean(salience), abs=1e-12)
+    assert score.value == pytest.approx((np.mean(presence) + np.mean(salience)) / 2, abs=1e-12)
 
 
 def test_a_fold_without_blends_counts_as_zero_salience() -> None:
@@ -174,9 +172,9 @@ def test_clips_of_one_actor_are_not_independent() -> None:
     copied = Correctness(
         *(np.tile(part, 10) for part in (compared.presence, compared.salience, compared.is_blend))
     )
-    once = score_estimates(compared, actors, folds)
-    tenfold = score_estimates(copied, np.tile(actors, 10), np.tile(folds, 10))
-    assert tenfold.score.ends == pytest.approx(once.score.ends, abs=1e-12)
+    once = score_spread(compared, actors, folds).estimates[2]
+    tenfold = score_spread(copied, np.tile(actors, 10), np.tile(folds, 10)).estimates[2]
+    assert tenfold.ends == pytest.approx(once.ends, abs=1e-12)
 
 
 @pytest.mark.parametrize("layout", [(10, 10, 9, 9, 9), (4,) * 5, (1,) * 12])

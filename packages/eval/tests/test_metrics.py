@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from blended.data import InputError, Mixture
 from blended.eval import challenge_score, presence_accuracy, salience_accuracy
-from blended.eval.metrics import correctness
+from blended.eval.measures.blends import correctness
 
 EMOTIONS = ("ang", "disg", "fea", "hap", "sad", "neu")
 SHARES = (50, 70, 30, 69.6, 30.4, 60, 40, 69.5, 70.5, 29.5, 50.5, 49.5, 0.7, 99.3)

@@ -5,6 +5,7 @@ import pytest
 
 from blended.data import LabelSpace
 from blended.eval.enrolment_curve import EnrolmentPoint
+from blended.eval.evaluation import evaluate
 from blended.eval.evidence import Evidence
 from blended.eval.figures import (
     NARROW_INCHES,
@@ -14,9 +15,10 @@ from blended.eval.figures import (
     importance_figure,
     png,
 )
-from blended.eval.intensities import evaluate_intensities
+from blended.eval.figures.agreement import agreement_of
 from blended.eval.intervals import Estimate
 from blended.eval.protocol import Protocol
+from blended.eval.run_record import RunRecord
 
 WIDTHS = pytest.mark.parametrize("width", [WIDE_INCHES, NARROW_INCHES])
 
@@ -101,8 +103,11 @@ def test_agreement_puts_the_best_emotion_on_top(width: float) -> None:
     truth = rng.random((60, 3))
     given = truth + rng.normal(size=truth.shape) * (0.9, 0.05, 0.3)
     space = LabelSpace(("awe", "joy", "dread"), "intensities")
-    found = evaluate_intensities(
-        Evidence(given[:, None], actors, actors % 2, space), truth, Protocol("thresholds")
+    evidence = Evidence(given[:, None], actors, actors % 2, space)
+    evaluation, ids = evaluate(evidence, truth, Protocol("thresholds")), tuple(map(str, range(60)))
+    found = agreement_of(
+        RunRecord("one", "linear", (), (), truth, ids, actors, actors % 2, evaluation, task="intensities"),
+        space,
     )
     figure = agreement_figure(found, width_inches=width)
     assert [tick.get_text() for tick in figure.axes[0].get_yticklabels()] == ["awe", "dread", "joy"]

@@ -7,7 +7,7 @@ from blended.data import InputError, LabelSpace
 from blended.eval.decisions import DECISIONS, FitOptions
 from blended.eval.decisions.identity import intensities
 from blended.eval.evidence import Evidence
-from blended.eval.recall import recalls
+from blended.eval.measures.recall import recalls
 
 NAMES = ("ang", "hap", "sad")
 

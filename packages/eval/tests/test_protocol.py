@@ -59,7 +59,7 @@ def test_labels_of_the_reported_fold_do_not_touch_its_decisions(decision: str, n
     protocol = rules(decision, normalise)
     honest = evaluate(evidence, truth, protocol)
     blind = evaluate(evidence, shuffled(truth, fold, 1), protocol)
-    assert [honest.decided[row] for row in fold] == [blind.decided[row] for row in fold]
+    assert [honest.mixtures[row] for row in fold] == [blind.mixtures[row] for row in fold]
     assert honest.folds[2].parameters == blind.folds[2].parameters
     assert (
         honest.folds[2].numbers["presence_accuracy"] > blind.folds[2].numbers["presence_accuracy"]
@@ -78,7 +78,7 @@ def test_labels_of_the_reported_fold_do_not_touch_its_calibration(
     protocol = Protocol(decision, normalise, calibrate=calibrate)
     honest = evaluate(evidence, truth, protocol)
     blind = evaluate(evidence, shuffled(truth, fold, 1), protocol)
-    assert [honest.decided[row] for row in fold] == [blind.decided[row] for row in fold]
+    assert [honest.mixtures[row] for row in fold] == [blind.mixtures[row] for row in fold]
     assert honest.folds[2].parameters == blind.folds[2].parameters
     # A shift and a scale per emotion is undone by the standardisation that bayes starts with.
     changes = decision == "thresholds" or calibrate == "isotonic"
@@ -97,7 +97,7 @@ def test_below_the_minimum_there_is_no_normalisation_and_many_clips_are_nearly_a
         )
     )
     assert few.decided == none.decided
-    assert many.estimates.score.value == pytest.approx(everything.estimates.score.value, abs=0.03)
+    assert many.measured["score"].value == pytest.approx(everything.measured["score"].value, abs=0.03)
 
 
 def test_few_clips_are_held_against_the_people_fitted_on() -> None:
@@ -110,8 +110,8 @@ def test_few_clips_are_held_against_the_people_fitted_on() -> None:
     before, after = (evaluate(one, truth, rules) for one in (evidence, changed))
     others = first & (evidence.actors != evidence.actors[first][0])
     assert others.any()
-    assert [before.decided[row] for row in np.flatnonzero(others)] == [
-        after.decided[row] for row in np.flatnonzero(others)
+    assert [before.mixtures[row] for row in np.flatnonzero(others)] == [
+        after.mixtures[row] for row in np.flatnonzero(others)
     ]
     known = [one.decisions[0].known for one in (before, after)]
     assert known[0] is not None and known[1] is not None
@@ -135,12 +135,12 @@ def test_with_permuted_labels_the_score_falls_to_chance(decision: str) -> None:
     evidence, truth = toy()
     nonsense = shuffled(truth, np.arange(len(truth)), 5)
     trivial = max(
-        evaluate(evidence, nonsense, Protocol(name)).estimates.score.value
+        evaluate(evidence, nonsense, Protocol(name)).measured["score"].value
         for name in ("most-frequent-single", "most-frequent-blend")
     )
-    learned = evaluate(evidence, truth, Protocol(decision)).estimates.score
+    learned = evaluate(evidence, truth, Protocol(decision)).measured["score"]
     assert learned.span[0] > 0.3
-    chance = evaluate(evidence, nonsense, Protocol(decision)).estimates.score
+    chance = evaluate(evidence, nonsense, Protocol(decision)).measured["score"]
     assert chance.value < trivial + 0.04
 
 
@@ -157,7 +157,7 @@ def test_what_is_judged_may_differ_from_what_is_fitted_on(decision: str) -> None
     )
     blind = evaluate(evidence, truth, Protocol(decision), judged=noise)
     assert [fold.parameters for fold in blind.folds] == [fold.parameters for fold in plain.folds]
-    assert blind.estimates.score.value < plain.estimates.score.value / 2
+    assert blind.measured["score"].value < plain.measured["score"].value / 2
 
 
 def test_in_fold_thresholds_are_never_below_cross_fold() -> None:
@@ -180,8 +180,8 @@ def test_folds_and_means_agree() -> None:
     assert sum(fold.clips for fold in result.folds) == len(truth)
     presence = [fold.numbers["presence_accuracy"] for fold in result.folds]
     salience = [fold.numbers["salience_accuracy"] for fold in result.folds]
-    assert result.estimates.presence.value == pytest.approx(np.mean(presence), abs=1e-12)
-    assert result.estimates.salience.value == pytest.approx(np.mean(salience), abs=1e-12)
+    assert result.measured["presence_accuracy"].value == pytest.approx(np.mean(presence), abs=1e-12)
+    assert result.measured["salience_accuracy"].value == pytest.approx(np.mean(salience), abs=1e-12)
 
 
 def test_decisions_follow_the_clips_in_any_order() -> None:
@@ -197,7 +197,7 @@ def test_two_runs_are_equal(decision: str) -> None:
     evidence, truth = toy(num_actors=6, num_folds=3)
     first, again = (evaluate(evidence, truth, rules(decision)) for _ in range(2))
     assert first.decided == again.decided
-    assert first.estimates == again.estimates
+    assert first.measured == again.measured
 
 
 @pytest.mark.parametrize("decision", LEARNED)
@@ -215,7 +215,8 @@ def test_folds_without_blends(decision: str, all_folds: bool) -> None:
     rows = np.flatnonzero(is_single | ((evidence.folds > 0) & (not all_folds)))
     result = evaluate(evidence.take(rows), [truth[row] for row in rows], Protocol(decision))
     assert result.folds[0].numbers["salience_accuracy"] == 0.0
-    assert all_folds is (result.estimates.salience.value == 0.0) or decision in (*NEVER_BLENDS, *OF_STATES)
+    none = result.measured["salience_accuracy"].value == 0.0
+    assert all_folds is none or decision in (*NEVER_BLENDS, *OF_STATES)
 
 
 def test_no_blend_anywhere_has_no_most_frequent_one() -> None:

@@ -12,9 +12,8 @@ import numpy as np
 import pytest
 
 from blended.data import Clip, Corpus, InputError, LabelSpace, Mixture
-from blended.eval.evaluation import Evaluation
-from blended.eval.intervals import ScoreEstimates, score_spread
-from blended.eval.metrics import correctness
+from blended.eval.evaluation import Evaluation, measure
+from blended.eval.evidence import Evidence
 from blended.eval.protocol import Protocol
 from blended.eval.report import (
     CorpusFacts,
@@ -50,14 +49,17 @@ NASTY = "<b>late</b>&co"
 ONE_PIXEL = b"\x89PNG\r\n\x1a\n"
 
 
+def evidence_of(actors: np.ndarray, folds: np.ndarray) -> Evidence:
+    """Of clips whose scores do not matter."""
+    numbers = np.unique(actors, return_inverse=True)[1]
+    return Evidence(np.zeros((len(actors), 1, len(SPACE.emotions))), numbers, folds, SPACE)
+
+
 def evaluation(name: str, skill: float, tune: str = "cross-fold") -> Evaluation:
     rng = random.Random(name)
     decided = [true if rng.random() < skill else rng.choice(SPACE.states) for true in TRUTH]
-    compared = correctness(TRUTH, decided)
-    numbers = np.unique(ACTORS, return_inverse=True)[1]
-    spread = score_spread(compared, numbers, FOLDS)
-    found = ScoreEstimates(*spread.estimates)
-    return Evaluation(Protocol("thresholds", tune=tune), decided, compared, [], found, spread.basis)
+    evidence = evidence_of(ACTORS, FOLDS)
+    return measure(evidence, TRUTH, decided, Protocol("thresholds", tune=tune))
 
 
 def make_run(name: str, skill: float, modalities: tuple[str, ...]) -> RunRecord:
@@ -67,7 +69,7 @@ def make_run(name: str, skill: float, modalities: tuple[str, ...]) -> RunRecord:
     if not modalities:
         return run
     inside = evaluation(name, skill + 0.05, "in-fold")
-    return replace(run, in_fold=inside, test=across.estimates, run_id=f"id-{name}")
+    return replace(run, in_fold=inside, test=across.measured, run_id=f"id-{name}")
 
 
 RUNS = (
@@ -239,12 +241,8 @@ def test_a_corpus_without_blends_and_a_single_run() -> None:
     single = LabelSpace(EMOTIONS, "single", tuple(map(Mixture.single, EMOTIONS)))
     rows = [row for row in range(NUM) if not TRUTH[row].is_blend]
     truth = [TRUTH[row] for row in rows]
-    compared = correctness(truth, truth)
     actors, folds = ACTORS[rows], FOLDS[rows]
-    numbers = np.unique(actors, return_inverse=True)[1]
-    spread = score_spread(compared, numbers, folds)
-    found = ScoreEstimates(*spread.estimates)
-    perfect = Evaluation(Protocol("thresholds"), truth, compared, [], found, spread.basis)
+    perfect = measure(evidence_of(actors, folds), truth, truth, Protocol("thresholds"))
     ids = tuple(f"clip_{row}" for row in rows)
     run = RunRecord("only", "linear", ("clip",), ("video",), truth, ids, actors, folds, perfect)
     bare = replace(REAL, space=single, records=(run,), ceilings={}, unreadable=())

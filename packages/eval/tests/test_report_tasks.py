@@ -49,7 +49,7 @@ def made(task: str) -> Report:
         given = targets + rng.normal(size=(NUM, 3)) * noise
         evidence = Evidence(given[:, None] * (1 if not states else 6), ACTORS, FOLDS, space)
         protocol = Protocol("argmax" if task == "single" else "templates")
-        found = TASKS[space.task].evaluate(evidence, truth, protocol)
+        found = evaluate(evidence, truth, protocol)
         ids = tuple(f"clip_{row}" for row in range(NUM))
         run = RunRecord(
             name, "linear", ("logmel",), modalities, truth, ids, ACTORS, FOLDS, found, task=space.task
@@ -118,10 +118,10 @@ def test_in_fold_is_called_optimistic_and_its_gap_is_that_of_thresholds() -> Non
     report = made("mixture")
     run = report.records[0]
     assert run.in_fold and run.thresholds
-    gap = run.in_fold.estimates.score.value - run.thresholds.estimates.score.value
-    assert run.gap == gap != run.in_fold.estimates.score.value - run.score
+    gap = run.in_fold.measured["score"].value - run.thresholds.measured["score"].value
+    assert run.gap == gap != run.in_fold.measured["score"].value - run.score
     row = rows_of(report, "runs")[0]
-    assert float(row["in_fold,_optimistic"]) == run.in_fold.estimates.score.value
+    assert float(row["in_fold,_optimistic"]) == run.in_fold.measured["score"].value
     assert float(row["gap"]) == gap
     page = render_html(report)
     assert "They are optimistic: here that adds" in page

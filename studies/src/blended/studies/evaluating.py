@@ -8,11 +8,11 @@ from jaxtyping import Float
 
 from blended.data import Clip, Corpus, Mixture
 from blended.eval.decisions.identity import intensities
-from blended.eval.evaluation import Evaluation
+from blended.eval.evaluation import Evaluation, evaluate
 from blended.eval.evidence import Evidence
 from blended.eval.predictions import Predictions
 from blended.eval.protocol import FittedDecision, Protocol, fit_decision, normalised, people_of
-from blended.eval.tasks import TASKS, AnyEvaluation
+from blended.eval.tasks import TASKS
 
 Values = Float[np.ndarray, "clip column"]
 
@@ -42,7 +42,7 @@ class PartScores:
 class Evaluated:
     """The numbers of a trial, and its answers."""
 
-    cross_fold: AnyEvaluation
+    cross_fold: Evaluation
     in_fold: Evaluation | None
     """Two thresholds tuned on the reported fold: optimistic, to compare with published numbers. None for
     tasks without blends, where there is nothing to tune."""
@@ -70,18 +70,18 @@ def evaluate_scores(
     truth = task.truth(train.clips, corpus.space)
     evidence = train.predictions().evidence(corpus.space)
     if not task.decides:
-        result = task.evaluate(evidence, truth, protocol)
+        result = evaluate(evidence, truth, protocol)
         return Evaluated(
             result, None, None, _with_intensities(train, corpus), test and _with_intensities(test, corpus)
         )
-    result = task.evaluate(evidence, truth, protocol, fitted_on=fitted_on)
+    result = evaluate(evidence, truth, protocol, fitted_on=fitted_on)
     known = people_of(evidence, protocol)
     decision = fit_decision(normalised(evidence, protocol, known), truth, protocol, known)
     return Evaluated(
         cross_fold=result,
-        in_fold=task.evaluate(evidence, truth, official) if corpus.space.task == "mixture" else None,
+        in_fold=evaluate(evidence, truth, official) if corpus.space.task == "mixture" else None,
         decision=decision,
-        train=_with_mixtures(train, result.decided),
+        train=_with_mixtures(train, result.mixtures),
         test=test and _with_mixtures(test, decide(decision, test, corpus, protocol)),
     )
 

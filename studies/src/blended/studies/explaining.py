@@ -16,11 +16,10 @@ from torch import Tensor
 from blended.data import Mixture
 from blended.data.labels import set_name
 from blended.encoders.device import one_thread
-from blended.eval.evaluation import Evaluation
 from blended.eval.evidence import Evidence
 from blended.eval.importance import ALL, Importance
-from blended.eval.intervals import Estimate, ratio, score_estimates, spread
-from blended.eval.metrics import Correctness, correctness
+from blended.eval.intervals import Estimate, ratio, spread
+from blended.eval.measures.blends import Correctness, correctness, score_spread
 from blended.eval.protocol import FittedDecision, normalised
 from blended.fusion.nested import Predicted
 from blended.fusion.sources import Change
@@ -75,7 +74,7 @@ def explained(result: TrialResult, predictors: Sequence[Predictor] = ()) -> Tria
     """
     with one_thread():
         extras = replace(result.extras, weights=weighed(result))
-        if not isinstance(result.cross_fold, Evaluation) or result.decision is None:
+        if result.decision is None:
             return replace(result, extras=extras)
         truth = [mixture for mixture in result.train.truth if mixture is not None]
         decide = _Decided(result, truth, result.cross_fold.decisions)
@@ -98,8 +97,7 @@ def _without(decide: _Decided) -> dict[str, tuple[Estimate, ...]]:
     evidence = decide.evidence({"emotions": result.fused.out_of_fold})
     for modality in result.modalities:
         compared = decide(Change(without=frozenset({modality})))
-        interval = score_estimates(compared, evidence.actors, evidence.folds)
-        found[modality] = (interval.presence, interval.salience, interval.score)
+        found[modality] = score_spread(compared, evidence.actors, evidence.folds).estimates
     return found
 
 

@@ -13,6 +13,7 @@ from blended.data.code_versions import Chosen, Sources, code_version
 from blended.data.index import Index
 from blended.data.labels import Task
 from blended.data.store import FeatureStore
+from blended.eval.measures import measures_of
 from blended.fusion.objective import losses_of_objective
 from blended.fusion.strategies import FUSIONS
 
@@ -151,6 +152,7 @@ def _chosen(config: "TrialConfig", task: Task) -> Chosen:
         "blended.eval.normalisation:NORMALISATIONS": {decision.normalise, "none"},
         "blended.eval.calibration:CALIBRATIONS": {decision.calibrate},
         "blended.eval.tasks:TASKS": {task},
+        "blended.eval.measures:MEASURES": {one.key for one in measures_of(task)},
     }
 
 

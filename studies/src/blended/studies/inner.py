@@ -13,11 +13,11 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from blended.data import Clip, Corpus, Mixture
-from blended.eval.agreement import mean_pearson
-from blended.eval.metrics import challenge_score, presence_accuracy, salience_accuracy
+from blended.eval.measures.agreement import mean_pearson
+from blended.eval.measures.blends import challenge_score, presence_accuracy, salience_accuracy
+from blended.eval.measures.recall import recalls
 from blended.eval.population import Populations
 from blended.eval.protocol import Protocol, fit_decision, normalised, people_of
-from blended.eval.recall import recalls
 from blended.eval.tasks import mixtures, true_intensities
 from blended.fusion.nested import inner_fold
 from blended.fusion.run import Epoch

@@ -11,8 +11,8 @@ from blended.data import InputError
 from blended.data.index import Index, read_index
 from blended.data.people import ENOUGH_FOR_SCORES
 from blended.encoders.table import encoder_config
-from blended.eval.agreement import mean_pearson
-from blended.eval.metrics import correctness
+from blended.eval.measures.agreement import mean_pearson
+from blended.eval.measures.blends import correctness
 from blended.eval.predictions import Predictions
 from blended.studies.corpus_params import with_name
 from blended.studies.enrolment import min_clips

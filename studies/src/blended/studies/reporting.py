@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -14,12 +13,13 @@ from jaxtyping import Float
 from blended.data import Clip, Corpus, InputError, Mixture
 from blended.data.corpora import ceiling, groups, held_out_truth
 from blended.data.index import Index, check_beside, read_index
-from blended.data.labels import EMOTION_NAMES
+from blended.data.labels import EMOTION_NAMES, Task
 from blended.data.media import read_frames
 from blended.eval.decisions import trivial_decisions
+from blended.eval.evaluation import Evaluation, evaluate
 from blended.eval.figures.picture import picture_png
-from blended.eval.intervals import ScoreEstimates, score_estimates
-from blended.eval.metrics import correctness
+from blended.eval.intervals import Estimate
+from blended.eval.measures import measures_of, spread_of
 from blended.eval.predictions import Predictions
 from blended.eval.protocol import Protocol
 from blended.eval.report import (
@@ -140,7 +140,7 @@ def _record(
         thresholds=_evaluate(train, corpus, replace(official, tune="cross-fold"))
         if mixture and protocol.decision != "thresholds"
         else None,
-        test=_test_estimates(run.test, truth_of_test),
+        test=_test_estimates(run.test, truth_of_test, corpus.space.task),
     )
 
 
@@ -165,18 +165,20 @@ def _kept(predictions: Predictions, kept: frozenset[str]) -> Predictions:
     return predictions.take([row for row, clip_id in enumerate(predictions.clip_ids) if clip_id in kept])
 
 
-def _evaluate(predictions: Predictions, corpus: Corpus, protocol: Protocol) -> Any:
-    task = TASKS[corpus.space.task]
-    return task.evaluate(predictions.evidence(corpus.space), truth_of(predictions), protocol)
+def _evaluate(predictions: Predictions, corpus: Corpus, protocol: Protocol) -> Evaluation:
+    return evaluate(predictions.evidence(corpus.space), truth_of(predictions), protocol)
 
 
-def _test_estimates(test: Predictions | None, truth: Mapping[str, Mixture]) -> ScoreEstimates | None:
+def _test_estimates(
+    test: Predictions | None, truth: Mapping[str, Mixture], task: Task
+) -> Mapping[str, Estimate] | None:
     """The held-out partition's score, where its truth is known."""
     if test is None or not truth:
         return None
-    compared = correctness([truth[clip_id] for clip_id in test.clip_ids], test.decided)
+    true, measures = [truth[clip_id] for clip_id in test.clip_ids], measures_of(task)
     actors = np.unique(np.array(test.actors), return_inverse=True)[1].astype(np.int64)
-    return score_estimates(compared, actors, np.zeros_like(actors))
+    found = spread_of(measures, true, [*test.decided], actors, np.zeros_like(actors)).estimates
+    return {one.key: estimate for one, estimate in zip(measures, found, strict=True)}
 
 
 def _facts(index: Index) -> CorpusFacts:

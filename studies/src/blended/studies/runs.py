@@ -12,8 +12,9 @@ from blended.data import InputError, LabelSpace
 from blended.data.atomic import replacing, write_text
 from blended.data.checksums import MANIFEST, write_tensors
 from blended.data.code_versions import library_versions
+from blended.eval.evaluation import Evaluation
+from blended.eval.measures import MEASURES
 from blended.eval.predictions import Predictions, read_predictions, write_predictions
-from blended.eval.tasks import MEASURES, AnyEvaluation
 from blended.studies.extras import Extras, read_extras, write_extras
 from blended.studies.identity import Versions
 from blended.studies.run_files import (
@@ -63,7 +64,7 @@ def metrics(result: TrialResult) -> dict[str, Any]:
     return {"cross_fold": _numbers(result.cross_fold), **optimistic}
 
 
-def _numbers(evaluation: AnyEvaluation) -> dict[str, Any]:
+def _numbers(evaluation: Evaluation) -> dict[str, Any]:
     values = {key: estimate.value for key, estimate in evaluation.measured.items()}
     bounds = {
         f"{MEASURES[key].short}_{side}": getattr(estimate, side)

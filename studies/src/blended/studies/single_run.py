@@ -1,20 +1,19 @@
 """One stored run as a record of the report's, and its figures."""
 
-from typing import Any
-
 import numpy as np
 
 from blended.data import Corpus, Mixture
 from blended.data.corpora import groups
-from blended.eval.evaluation import measure
+from blended.eval.evaluation import Evaluation, evaluate, measure
 from blended.eval.figures import footnote, run_figure
 from blended.eval.figures.saving import png
 from blended.eval.figures.style import WIDE_INCHES
+from blended.eval.measures import Labels
 from blended.eval.predictions import Predictions
 from blended.eval.protocol import Protocol
 from blended.eval.report.top_run import figures_of, take_apart
 from blended.eval.run_record import RunRecord
-from blended.eval.tasks import TASKS, Truth
+from blended.eval.tasks import TASKS
 from blended.studies.run_files import CONFUSION
 from blended.studies.runs import StoredRun
 
@@ -35,7 +34,7 @@ def drawn(run: StoredRun, corpus: Corpus) -> dict[str, bytes]:
     )
     figures = {name: draw(WIDE_INCHES) for name, draw in figures_of(taken).items()}
     noted = {n: footnote(f, "rendered clips") if corpus.synthetic else f for n, f in figures.items()}
-    matrix = run_figure(record.cross_fold, run.train.truth, corpus.space)
+    matrix = run_figure(record, corpus.space)
     return {name: png(figure) for name, figure in {**noted, CONFUSION: matrix}.items()}
 
 
@@ -44,7 +43,7 @@ def labelled(predictions: Predictions) -> list[Mixture]:
     return [mixture for mixture in predictions.truth if mixture is not None]
 
 
-def truth_of(predictions: Predictions) -> Truth:
+def truth_of(predictions: Predictions) -> Labels:
     """Mixtures, or true intensities."""
     return labelled(predictions) if predictions.true_intensities is None else predictions.true_intensities
 
@@ -67,10 +66,9 @@ def record_of(run: StoredRun, corpus: Corpus, train: Predictions | None = None) 
     )
 
 
-def as_decided(predictions: Predictions, corpus: Corpus, protocol: Protocol) -> Any:
+def as_decided(predictions: Predictions, corpus: Corpus, protocol: Protocol) -> Evaluation:
     """What was decided when the run was trained, measured on the given clips."""
-    task = TASKS[corpus.space.task]
     evidence = predictions.evidence(corpus.space)
-    if not task.decides:
-        return task.evaluate(evidence, truth_of(predictions), protocol)
+    if not TASKS[corpus.space.task].decides:
+        return evaluate(evidence, truth_of(predictions), protocol)
     return measure(evidence, labelled(predictions), [*predictions.decided], protocol)

@@ -29,7 +29,7 @@ from blended.eval.evidence import Evidence
 from blended.eval.intervals import Estimate
 from blended.eval.predictions import Predictions
 from blended.eval.protocol import FittedDecision, Protocol, few_people
-from blended.eval.tasks import TASKS, AnyEvaluation
+from blended.eval.tasks import TASKS
 from blended.fusion.pairs import Nesting
 from blended.fusion.run import Run
 from blended.fusion.strategies import FUSIONS, FusionConfig
@@ -144,7 +144,7 @@ class TrialResult:
     corpus_hash: str
     modalities: tuple[str, ...]
     """What the encoders look at and listen to, sorted."""
-    cross_fold: AnyEvaluation
+    cross_fold: Evaluation
     in_fold: Evaluation | None
     """Two thresholds tuned on the reported fold: optimistic, to compare with published numbers; None for
     tasks without blends."""
@@ -167,7 +167,7 @@ class TrialResult:
     @property
     def headline(self) -> Estimate:
         """What runs of this task are ranked by, such as the challenge score."""
-        return self.cross_fold.measured[TASKS[self.corpus.space.task].headline.key]
+        return self.cross_fold.headline
 
 
 def run(

@@ -8,7 +8,6 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from blended.data import LabelSpace, Mixture
-from blended.eval.agreement import earth_movers_distance, mean_pearson
 from blended.eval.detail import (
     EmotionScores,
     GroupScores,
@@ -19,7 +18,8 @@ from blended.eval.detail import (
     per_share,
     salience_given_presence,
 )
-from blended.eval.metrics import correctness
+from blended.eval.measures.agreement import earth_movers_distance, mean_pearson
+from blended.eval.measures.blends import correctness
 from blended.eval.reliability import classwise_error, confidence
 
 

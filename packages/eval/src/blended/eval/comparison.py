@@ -15,8 +15,9 @@ from numpy import ndarray
 from blended.data import InputError
 from blended.data.labels import Task
 from blended.eval.intervals import Basis, Estimate, Spread
+from blended.eval.measures import Labels, spread_of
 from blended.eval.run_record import RunRecord, rank
-from blended.eval.tasks import TASKS, Truth
+from blended.eval.tasks import TASKS
 
 SIGNIFICANCE = 0.05
 """A corrected p-value below it tells two runs apart."""
@@ -29,9 +30,9 @@ class Answers:
     name: str
     """Unique among those compared."""
     task: Task
-    truth: Truth
+    truth: Labels
     """One per clip."""
-    decided: Truth
+    decided: Labels
     """Likewise."""
     clip_ids: tuple[str, ...]
     actors: ndarray
@@ -181,7 +182,8 @@ def negated(estimate: Estimate) -> Estimate:
 
 def _spread(judged: Judged) -> Spread:
     numbers = np.unique(judged.actors, return_inverse=True)[1].astype(np.int64)
-    return TASKS[judged.task].spread(judged.truth, judged.decided, numbers, judged.folds)
+    measures = TASKS[judged.task].measures
+    return spread_of(measures, judged.truth, judged.decided, numbers, judged.folds)
 
 
 def _comparison(first: Judged, second: Judged, first_spread: Spread, second_spread: Spread) -> Comparison:
@@ -192,10 +194,10 @@ def _comparison(first: Judged, second: Judged, first_spread: Spread, second_spre
     return Comparison(first.name, second.name, first.task, gap.basis, differences, p=p, p_holm=p)
 
 
-def _alike(first: Truth, second: Truth) -> bool:
-    if isinstance(first, list) or isinstance(second, list):
-        return first == second
-    return np.array_equal(first, second, equal_nan=True)
+def _alike(first: Labels, second: Labels) -> bool:
+    if isinstance(first, ndarray) and isinstance(second, ndarray):
+        return np.array_equal(first, second, equal_nan=True)
+    return [*first] == [*second]
 
 
 def _check(records: Sequence[RunRecord]) -> None:

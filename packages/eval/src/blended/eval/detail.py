@@ -10,7 +10,7 @@ import numpy as np
 
 from blended.data import InputError, Mixture
 from blended.data.labels import set_name
-from blended.eval.metrics import Correctness, correctness
+from blended.eval.measures.blends import Correctness, correctness
 
 
 @dataclass(frozen=True, slots=True)

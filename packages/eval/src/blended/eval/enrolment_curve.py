@@ -17,6 +17,7 @@ from blended.data.labels import set_name
 from blended.eval.evaluation import Evaluation, evaluate
 from blended.eval.evidence import Evidence
 from blended.eval.intervals import Estimate, Spread, mean_of
+from blended.eval.measures import measures_of, spread_of
 from blended.eval.normalisation import MIN_ENROL_CLIPS
 from blended.eval.protocol import Protocol
 from blended.eval.tasks import TASKS
@@ -134,5 +135,5 @@ def _point(
 
 
 def _spread(evidence: Evidence, truth: Sequence[Mixture], results: Sequence[Evaluation]) -> Spread:
-    task, where = TASKS[evidence.space.task], (evidence.actors, evidence.folds)
-    return mean_of([task.spread(truth, one.decided, *where) for one in results])
+    measures, where = measures_of(evidence.space.task), (evidence.actors, evidence.folds)
+    return mean_of([spread_of(measures, truth, one.decided, *where) for one in results])

@@ -1,18 +1,23 @@
-"""Decisions made fold by fold under a protocol, and what they are worth."""
+"""Labels made fold by fold under a protocol, and what they are worth."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from importlib.metadata import version
 from itertools import compress
+from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
 from blended.data import InputError, Mixture
 from blended.data.labels import Task
+from blended.eval.decisions.identity import IDENTITY, intensities
 from blended.eval.evidence import Evidence
-from blended.eval.intervals import Basis, Estimate, ScoreEstimates, score_spread
-from blended.eval.metrics import Correctness, correctness, presence_accuracy, salience_accuracy
-from blended.eval.protocol import FittedDecision, Protocol, fit_decision, normalised, people_of
-from blended.eval.recall import RecallEstimates, recall_spread, recalls
+from blended.eval.intervals import Basis, Estimate
+from blended.eval.measures import MEASURES, Labels, measures_of, spread_of
+from blended.eval.normalisation import MIN_ENROL_CLIPS
+from blended.eval.protocol import EVEN, FittedDecision, Protocol, fit_decision, normalised, people_of
+from blended.eval.tasks import TASKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,123 +27,145 @@ class FoldResult:
     fold: int
     clips: int
     numbers: Mapping[str, float]
-    """Measures by key, in [0, 1]: presence and salience accuracy, or of single labels the recalls. A fold
-    without blends has a salience accuracy of 0, as the organisers have it."""
+    """Measures by key, such as presence accuracy. A fold without blends has a salience accuracy of 0, as the
+    organisers have it."""
     parameters: Mapping[str, float]
     """What the decision fitted, such as alpha and beta."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
-    """Decisions for all clips, and what they are worth."""
+    """Labels for all clips, and what they are worth."""
 
+    task: Task
     protocol: Protocol
-    decided: list[Mixture]
-    compared: Correctness
+    decided: Labels
+    """A mixture per clip; of intensities, the values themselves, in [0, 1]."""
     folds: list[FoldResult]
-    of_blends: ScoreEstimates | None
-    """Unweighted means over folds with 95 % intervals over actors; None for tasks without blends, which have
-    neither a salience nor a score."""
+    measured: Mapping[str, Estimate]
+    """Every measure of the task by its key, and no other: unweighted means over folds with 95 % intervals
+    over actors."""
     basis: Basis
     """What intervals are over."""
     decisions: Mapping[int, FittedDecision] = field(default_factory=dict[int, FittedDecision])
-    """Fold -> what decided its clips; empty for decisions that were only read."""
-    recalls: RecallEstimates | None = None
-    """Of single labels, likewise; None for tasks with blends."""
+    """Fold -> what decided its clips; empty for decisions that were only read, and for intensities."""
 
     @property
-    def estimates(self) -> ScoreEstimates:
-        """`of_blends` where there is one; raises TypeError elsewhere."""
-        if self.of_blends is None:
-            raise TypeError("single labels have no salience and no score: ask for what is `measured`")
-        return self.of_blends
+    def headline(self) -> Estimate:
+        """What runs of the task are ranked by, such as the challenge score."""
+        return self.measured[TASKS[self.task].headline.key]
 
     @property
-    def measured(self) -> dict[str, Estimate]:
-        """Every measure of the task by its key, and no other."""
-        if self.recalls is not None:
-            return {
-                "unweighted_recall": self.recalls.unweighted,
-                "weighted_recall": self.recalls.weighted,
-            }
-        found = self.estimates
+    def mixtures(self) -> list[Mixture]:
+        """What is decided, where it is mixtures; raises TypeError for intensities."""
+        if isinstance(self.decided, ndarray):
+            raise TypeError("intensities are taken as they are: there are no mixtures")
+        return [*self.decided]
+
+    def to_json(self) -> dict[str, Any]:
+        """The keys of `blended evaluate --json`: folds, means over folds, intervals and the protocol.
+
+        `enrol_clips`, `enrol_minimum` and `presence_weight` are there only where they are not the default.
+        Intervals are null where there are none; `intervals_over` says in words what they are over.
+        """
+        protocol, measured = self.protocol, self.measured.items()
+        usual = {"enrol_clips": None, "enrol_minimum": MIN_ENROL_CLIPS, "presence_weight": EVEN}
+        given = {name: getattr(protocol, name) for name in usual}
         return {
-            "presence_accuracy": found.presence,
-            "salience_accuracy": found.salience,
-            "score": found.score,
+            "folds": [
+                {"fold": one.fold, "clips": one.clips, **one.numbers, **one.parameters} for one in self.folds
+            ],
+            **{key: estimate.value for key, estimate in measured},
+            **{f"{MEASURES[key].short}_interval": e.ends and [*e.ends] for key, e in measured},
+            "intervals_over": str(self.basis),
+            "decision": protocol.decision,
+            "tune": protocol.tune,
+            "normalise": protocol.normalise,
+            "calibrate": protocol.calibrate,
+            "seed": protocol.seed,
+            "nesting": protocol.nesting,
+            **{name: value for name, value in given.items() if value != usual[name]},
+            "blended_version": version("blended-eval"),
         }
 
 
 def evaluate(
     evidence: Evidence,
-    truth: Sequence[Mixture],
+    truth: Labels,
     protocol: Protocol,
     *,
     judged: Evidence | None = None,
     fitted_on: Mapping[int, Evidence] | None = None,
     groups: Sequence[str] | None = None,
 ) -> Evaluation:
-    """Fits and decides fold by fold, and measures.
+    """Fits and decides fold by fold, and measures; intensities are taken as they are, and nothing is fitted.
 
     With `judged`, scores of the same clips, decisions are fitted on `evidence` and made on those: what a
     model still knows where something was taken from it. With `fitted_on`, the decision of a fold is fitted on
     what that says for it, scores of the same clips by models that saw no label of the fold. With `groups`, a
     name per clip, enrolment clips are drawn from as few groups as possible. Raises InputError if cross-fold
-    tuning is asked for with fewer than two folds, or if truth and evidence are not of as many clips.
+    tuning is asked for with fewer than two folds, if truth and evidence are not of as many clips, or if
+    intensities are to be normalised.
     """
     if len(truth) != len(evidence.folds):
         raise InputError(f"got {len(truth)} labels for the scores of {len(evidence.folds)} clips")
+    if isinstance(truth, ndarray):
+        protocol = of_intensities(protocol)
+        values = np.array([soft.values for soft in intensities(normalised(evidence, protocol))])
+        return measure(evidence, truth, values, protocol)
     names = np.unique(evidence.folds)
     if protocol.tune == "cross-fold" and len(names) < 2:
         raise InputError(
             f"cross-fold tuning needs scores of at least two folds, got only fold {names.tolist()}; "
             f"score all folds, or use --tune in-fold and call the result optimistic"
         )
-    decided: dict[int, Mixture] = {}
-    folds: list[FoldResult] = []
+    decided = [*truth]
     decisions: dict[int, FittedDecision] = {}
-    for fold in names:
+    for fold in names.tolist():
         held = evidence.folds == fold
         fit = held if protocol.tune == "in-fold" else ~held
-        given = evidence if fitted_on is None else fitted_on[int(fold)]
+        given = evidence if fitted_on is None else fitted_on[fold]
         known = people_of(given.take(fit), protocol)
         scores = normalised(given, protocol, known, groups)
         seen = normalised(judged or evidence, protocol, known, groups)
-        decision = fit_decision(scores.take(fit), list(compress(truth, fit)), protocol, known)
-        decisions[int(fold)] = decision
-        predicted = decision.decide(seen.take(held))
-        decided.update(zip(np.flatnonzero(held).tolist(), predicted, strict=True))
-        held_truth = list(compress(truth, held))
-        numbers = _numbers(held_truth, predicted, evidence.space.task)
-        folds.append(FoldResult(int(fold), len(held_truth), numbers, decision.parameters))
-    in_order = [decided[row] for row in range(len(truth))]
-    return replace(measure(evidence, truth, in_order, protocol, folds), decisions=decisions)
+        decisions[fold] = fit_decision(scores.take(fit), list(compress(truth, fit)), protocol, known)
+        predicted = decisions[fold].decide(seen.take(held))
+        for row, mixture in zip(np.flatnonzero(held).tolist(), predicted, strict=True):
+            decided[row] = mixture
+    return measure(evidence, truth, decided, protocol, decisions)
 
 
 def measure(
     evidence: Evidence,
-    truth: Sequence[Mixture],
-    decided: list[Mixture],
+    truth: Labels,
+    decided: Labels,
     protocol: Protocol,
-    folds: list[FoldResult] | None = None,
+    decisions: Mapping[int, FittedDecision] | None = None,
 ) -> Evaluation:
-    """What decisions are worth that were made under a protocol, be it now or when a run was trained."""
-    compared, where = correctness(truth, decided), (evidence.actors, evidence.folds)
-    if evidence.space.task == "single":
-        spread = recall_spread(truth, decided, *where)
-        of_singles = RecallEstimates(*spread.estimates)
-        return Evaluation(protocol, decided, compared, folds or [], None, spread.basis, recalls=of_singles)
-    spread = score_spread(compared, *where)
-    found = ScoreEstimates(*spread.estimates)
-    return Evaluation(protocol, decided, compared, folds or [], found, spread.basis)
+    """What answers are worth that were made under a protocol, be it now or when a run was trained."""
+    task = evidence.space.task
+    measures, folds = measures_of(task), list[FoldResult]()
+    for fold in np.unique(evidence.folds).tolist():
+        rows = np.flatnonzero(evidence.folds == fold)
+        true, said = _rows(truth, rows), _rows(decided, rows)
+        numbers = {one.key: one.function(true, said) for one in measures if one.by_fold}
+        parameters = decisions[fold].parameters if decisions else {}
+        folds.append(FoldResult(fold, len(rows), numbers, parameters))
+    spread = spread_of(measures, truth, decided, evidence.actors, evidence.folds)
+    measured = {one.key: found for one, found in zip(measures, spread.estimates, strict=True)}
+    return Evaluation(task, protocol, decided, folds, measured, spread.basis, decisions or {})
 
 
-def _numbers(truth: Sequence[Mixture], predicted: Sequence[Mixture], task: Task) -> dict[str, float]:
-    """The measures of a fold."""
-    if task == "single":
-        found = recalls(truth, predicted)
-        return {"unweighted_recall": found.unweighted, "weighted_recall": found.weighted}
-    return {
-        "presence_accuracy": presence_accuracy(truth, predicted),
-        "salience_accuracy": salience_accuracy(truth, predicted),
-    }
+def of_intensities(protocol: Protocol) -> Protocol:
+    """The protocol with the only decision that intensities have."""
+    if protocol.normalise != "none":
+        raise InputError(
+            f"normalise is {protocol.normalise!r}, but scores standardised per actor are no intensities: use "
+            f"normalise none; `standardise: actor` of a fusion standardises features instead"
+        )
+    return replace(protocol, decision=IDENTITY, calibrate="raw", presence_weight=EVEN)
+
+
+def _rows(labels: Any, rows: ndarray) -> Any:
+    """Not typed by shape: of both a part is returned."""
+    return labels[rows] if isinstance(labels, ndarray) else [labels[row] for row in rows.tolist()]

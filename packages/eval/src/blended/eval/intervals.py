@@ -23,7 +23,6 @@ from jaxtyping import Float, Int, Shaped
 from numpy import ndarray
 
 from blended.data.digits import small
-from blended.eval.metrics import Correctness
 
 MISSED = 0.05
 """Share of intervals that miss."""
@@ -58,15 +57,6 @@ class Estimate:
         if self.low is None or self.high is None:
             return f"{small(self.value)} (no interval)"
         return f"{small(self.value)} [{small(self.low)}, {small(self.high)}]"
-
-
-@dataclass(frozen=True, slots=True)
-class ScoreEstimates:
-    """Presence and salience accuracy and their mean, each with its interval."""
-
-    presence: Estimate
-    salience: Estimate
-    score: Estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +103,7 @@ class Spread:
     freedom: Float[ndarray, "measure"]
     """Degrees of freedom, 1 or more."""
     num_folds: int
-    lowest: float
+    lowest: Float[ndarray, "measure"]
     """That a measure can be; the highest is 1."""
     is_difference: bool = False
     """Of two systems: on either side of 0."""
@@ -130,51 +120,65 @@ class Spread:
         return np.sqrt((self.parts**2).sum(axis=0) + unknown**2)
 
     @property
-    def range(self) -> tuple[float, float]:
-        """The lowest and the highest that a value can be."""
-        width = 1 - self.lowest
-        return (-width, width) if self.is_difference else (self.lowest, 1.0)
+    def highest(self) -> Float[ndarray, "measure"]:
+        """The highest that a value can be; of a difference, the other way round the lowest."""
+        return 1 - self.lowest if self.is_difference else np.ones_like(self.lowest)
 
     @property
     def estimates(self) -> tuple[Estimate, ...]:
         """Every value with its 95 % interval; none where fewer than two actors count."""
-        return tuple(
-            Estimate(value, *(self._ends(value, error, freedom, count) if count > 1 else (None, None)))
-            for value, error, freedom, count in self._rows()
-        )
+        return tuple(Estimate(row.value, *(self._ends(row) or (None, None))) for row in self._rows())
 
     @property
     def p_values(self) -> tuple[float, ...]:
         """Two-sided, that a value is 0; 1 where fewer than two actors count."""
-        return tuple(self._p(*row) if row[3] > 1 else 1.0 for row in self._rows())
+        return tuple(_p(row) if row.count > 1 else 1.0 for row in self._rows())
 
     def minus(self, other: "Spread") -> "Spread":
         """The difference to another system's answers for the same clips."""
         values, parts = self.values - other.values, self.parts - other.parts
         return replace(self, values=values, parts=parts, is_difference=True)
 
-    def _rows(self) -> list[tuple[float, float, float, int]]:
-        columns = (self.values, self.errors, self.freedom, self.counts)
-        return list(zip(*(column.tolist() for column in columns), strict=True))
+    def _rows(self) -> list["_Row"]:
+        highest = self.highest
+        lowest = -highest if self.is_difference else self.lowest
+        columns = (self.values, self.errors, self.freedom, self.counts, lowest, highest)
+        return [_Row(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
 
-    def _ends(self, value: float, error: float, freedom: float, count: int) -> tuple[float, float]:
-        low, high = self.range
-        if error < ROUNDING:
+    def _ends(self, row: "_Row") -> tuple[float, float] | None:
+        value, low, high = row.value, row.low, row.high
+        if row.count < 2:
+            return None
+        if row.error < ROUNDING:
             # All alike, which says little of others: were more people than these unlike them, and be it as
             # far as can be, so many alike would be met in less than 5 of 100 samples.
-            unlike = 1 - MISSED ** (1 / count)
+            unlike = 1 - MISSED ** (1 / row.count)
             return value - unlike * (value - low), value + unlike * (high - value)
-        reach = quantile(freedom) * error
+        reach = quantile(row.freedom) * row.error
         if self.is_difference:
             return max(low, value - reach), min(high, value + reach)
         share = min(max((value - low) / (high - low), ROUNDING), 1 - ROUNDING)
         centre, reach = math.log(share / (1 - share)), reach / (high - low) / (share * (1 - share))
         return low + (high - low) * _logistic(centre - reach), low + (high - low) * _logistic(centre + reach)
 
-    def _p(self, value: float, error: float, freedom: float, count: int) -> float:
-        if error < ROUNDING:
-            return float((1 + abs(value) / self.range[1]) ** -count)
-        return two_sided_p(value / error, freedom)
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One measure."""
+
+    value: float
+    error: float
+    freedom: float
+    count: int
+    low: float
+    """That it can be; so for high."""
+    high: float
+
+
+def _p(row: _Row) -> float:
+    if row.error < ROUNDING:
+        return float((1 + abs(row.value) / row.high) ** -row.count)
+    return two_sided_p(row.value / row.error, row.freedom)
 
 
 def spread(
@@ -184,7 +188,7 @@ def spread(
     folds: Int[ndarray, "clip"],
     statistic: Callable[[ndarray], ndarray],
     combine: Callable[[ndarray], ndarray],
-    lowest: float = 0.0,
+    lowest: float | Float[ndarray, "measure"] = 0.0,
 ) -> Spread:
     """Measures that are weighted sums of components: a statistic of sums of `terms` over clips of a fold.
 
@@ -206,12 +210,13 @@ def spread(
         single = leverage > 1 - ROUNDING
         rest = np.sqrt(np.where(single, 1, 1 - leverage))
         residual = np.where(single, 0, (one.pulls + (one.values - middle) * one.shares) / rest)
-        for whole, found in ((parts, residual), (pulls, one.shares), (alone, single * (1 - lowest) / 2)):
+        for whole, found in ((parts, residual), (pulls, one.shares), (alone, single.astype(float))):
             whole[one.actors] += found @ one.weights / len(kept)
     values = np.mean([one.values @ one.weights for one in kept], axis=0)
-    unknown = np.sqrt((alone**2).sum(axis=0))
+    least = np.broadcast_to(np.asarray(lowest, dtype=np.float64), values.shape)
+    unknown = np.sqrt((alone**2).sum(axis=0)) * ((1 - least) / 2)
     counts = (pulls > 0).sum(axis=0)
-    return Spread(values, parts, unknown, counts, _freedom(pulls, counts), len(kept), lowest)
+    return Spread(values, parts, unknown, counts, _freedom(pulls, counts), len(kept), least)
 
 
 def ratio(sums: Float[ndarray, "*any component 2"]) -> Float[ndarray, "*any component"]:
@@ -220,19 +225,15 @@ def ratio(sums: Float[ndarray, "*any component 2"]) -> Float[ndarray, "*any comp
     return np.divide(right, count, out=np.zeros_like(right), where=count > 0)
 
 
-def score_spread(compared: Correctness, actors: Int[ndarray, "clip"], folds: Int[ndarray, "clip"]) -> Spread:
-    """Presence accuracy, salience accuracy and score; a fold without blends has salience 0."""
-    right = np.stack([compared.presence, compared.salience], axis=1).astype(np.float64)
-    counted = np.stack([np.ones_like(compared.is_blend), compared.is_blend], axis=1).astype(np.float64)
-    weights = np.array([[1, 0, 0.5], [0, 1, 0.5]])
-    return spread(np.stack([right, counted], axis=-1), counted, actors, folds, ratio, lambda _: weights)
-
-
-def score_estimates(
-    compared: Correctness, actors: Int[ndarray, "clip"], folds: Int[ndarray, "clip"]
-) -> ScoreEstimates:
-    """The same with their intervals."""
-    return ScoreEstimates(*score_spread(compared, actors, folds).estimates)
+def beside(spreads: Sequence[Spread], order: Sequence[int]) -> Spread:
+    """Measures of the same answers to the same clips as one, in the given order of all their columns."""
+    if len(spreads) == 1:
+        return spreads[0]
+    columns = ("values", "parts", "unknown", "counts", "freedom", "lowest")
+    joined = {name: np.concatenate([getattr(one, name) for one in spreads], axis=-1) for name in columns}
+    # In the memory order of one spread, or sums have other last digits.
+    ordered = {name: np.ascontiguousarray(values[..., order]) for name, values in joined.items()}
+    return replace(spreads[0], **ordered)
 
 
 def mean_of(spreads: Sequence[Spread]) -> Spread:

@@ -1,16 +1,18 @@
 """One run, with everything that is said about it: what reports compare and figures draw."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from jaxtyping import Int
 from numpy import ndarray
 
 from blended.data import InputError, Mixture
 from blended.data.labels import Task
 from blended.eval.evaluation import Evaluation
-from blended.eval.intervals import Basis, Estimate, ScoreEstimates
-from blended.eval.tasks import TASKS, AnyEvaluation, Truth
+from blended.eval.intervals import Basis, Estimate
+from blended.eval.measures import Labels
+from blended.eval.tasks import TASKS
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,21 +27,21 @@ class RunRecord:
     """Names of the encoders."""
     modalities: tuple[str, ...]
     """`audio`, `video`, or both; empty for a trivial baseline, which looks at nothing."""
-    truth: Truth
+    truth: Labels
     """One per clip: a mixture, or a row of intensities."""
     clip_ids: tuple[str, ...]
     actors: ndarray
     """[clip]: who is seen, a name or a number."""
     folds: Int[ndarray, "clip"]
-    cross_fold: AnyEvaluation
+    cross_fold: Evaluation
     """The headline: whatever decides was fitted on the other folds."""
     in_fold: Evaluation | None = None
     """Two thresholds tuned on the reported fold itself: optimistic, for comparison with published tables."""
     thresholds: Evaluation | None = None
     """The same two thresholds, cross-fold: what the optimistic number is to be held against. None where
     `cross_fold` is decided by them already."""
-    test: ScoreEstimates | None = None
-    """Held-out partition, by the final model refitted on all training clips."""
+    test: Mapping[str, Estimate] | None = None
+    """Measures by key on the held-out partition, by the final model refitted on all training clips."""
     run_id: str | None = None
     """Of the tracked run (MLflow)."""
     task: Task = "mixture"
@@ -62,6 +64,11 @@ class RunRecord:
                 )
 
     @property
+    def actor_numbers(self) -> Int[ndarray, "clip"]:
+        """A number per actor."""
+        return np.unique(self.actors, return_inverse=True)[1].astype(np.int64)
+
+    @property
     def modality(self) -> str:
         """`trivial`, the one modality, or `multimodal`."""
         if not self.modalities:
@@ -74,7 +81,7 @@ class RunRecord:
         return TASKS[self.task].decides
 
     @property
-    def decided(self) -> Truth:
+    def decided(self) -> Labels:
         """What it answers, cross-fold."""
         return self.cross_fold.decided
 
@@ -83,11 +90,11 @@ class RunRecord:
         """What its intervals are over."""
         return self.cross_fold.basis
 
-    def of_mixtures(self) -> tuple[list[Mixture], Evaluation]:
-        """Truth and cross-fold evaluation where it `decides`; raises TypeError elsewhere."""
-        if isinstance(self.truth, list) and isinstance(self.cross_fold, Evaluation):
-            return self.truth, self.cross_fold
-        raise TypeError(f"run {self.name!r} answers with intensities, not with mixtures")
+    def of_mixtures(self) -> tuple[list[Mixture], list[Mixture]]:
+        """Truth and decisions where it `decides`; raises TypeError elsewhere."""
+        if isinstance(self.truth, ndarray) or isinstance(self.decided, ndarray):
+            raise TypeError(f"run {self.name!r} answers with intensities, not with mixtures")
+        return [*self.truth], [*self.decided]
 
     @property
     def estimates(self) -> tuple[Estimate, ...]:
@@ -97,7 +104,7 @@ class RunRecord:
     @property
     def headline(self) -> Estimate:
         """The measure that runs are ranked by, such as the challenge score."""
-        return self.cross_fold.measured[TASKS[self.task].headline.key]
+        return self.cross_fold.headline
 
     @property
     def score(self) -> float:
@@ -109,8 +116,8 @@ class RunRecord:
         """In-fold minus cross-fold score of two thresholds: what tuning on the reported fold adds."""
         if self.in_fold is None:
             return None
-        honest = self.thresholds.estimates.score.value if self.thresholds else self.score
-        return self.in_fold.estimates.score.value - honest
+        honest = self.thresholds.measured["score"].value if self.thresholds else self.score
+        return self.in_fold.measured["score"].value - honest
 
 
 def rank(records: Sequence[RunRecord]) -> list[RunRecord]:

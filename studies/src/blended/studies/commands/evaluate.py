@@ -147,19 +147,18 @@ def _evaluated(given: _Given, rules: "Protocol", *, details: bool) -> dict[str, 
     from blended.eval import evaluation
     from blended.eval.calibration import reliability_change
     from blended.eval.protocol import few_people, normalised
-    from blended.eval.summary import summary
     from blended.studies.commands import evaluation_view as view
 
     evidence, truth = given.evidence, given.truth
     result = evaluation.evaluate(evidence, truth, rules)
     view.print_evaluation(result)
-    written = summary(result)
+    written = result.to_json()
     if few := few_people(rules, evidence.actors):
         written["few_clips"] = few
         view.print_note(few)
     if rules.tune == "in-fold" and len(result.folds) > 1:
         honest = evaluation.evaluate(evidence, truth, replace(rules, tune="cross-fold"))
-        written |= {"optimistic": True, "cross_fold_score": honest.estimates.score.value}
+        written |= {"optimistic": True, "cross_fold_score": honest.measured["score"].value}
         view.print_gap(result, honest)
     if rules.calibrate != "raw":
         change = reliability_change(rules.calibrate, normalised(evidence, rules), truth)
@@ -180,4 +179,4 @@ def _pooled(given: _Given, result: "Evaluation") -> "Breakdown":
     evidence, rules = given.evidence, result.protocol
     mapped = cross_fitted(rules.calibrate, normalised(evidence, rules), given.truth)
     groups = {"intensity level": given.levels}
-    return breakdown(given.truth, result.decided, mapped.mean_probabilities(), evidence.space, groups)
+    return breakdown(given.truth, result.mixtures, mapped.mean_probabilities(), evidence.space, groups)

@@ -12,8 +12,8 @@ from blended.eval.breakdown import OVERALL_WORDS, Breakdown
 from blended.eval.calibration import ReliabilityChange
 from blended.eval.detail import GroupScores
 from blended.eval.evaluation import Evaluation
+from blended.eval.measures import MEASURES
 from blended.eval.protocol import UNKNOWN_NESTING
-from blended.eval.tasks import MEASURES
 
 
 def print_evaluation(result: Evaluation) -> None:
@@ -46,7 +46,7 @@ def print_note(sentence: str) -> None:
 
 def print_gap(in_fold: Evaluation, cross_fold: Evaluation) -> None:
     """What tuning on the reported fold adds."""
-    optimistic, honest = in_fold.estimates.score, cross_fold.estimates.score
+    optimistic, honest = in_fold.measured["score"], cross_fold.measured["score"]
     Console().print(
         f"optimistic: tuned on the folds that are reported; the same thresholds cross-fold score {honest}, "
         f"{signed(optimistic.value - honest.value)} is the gap",

@@ -22,7 +22,6 @@ from blended.data.checksums import DamagedError, check_seal, write_tensors
 from blended.data.index import Index, read_index
 from blended.data.store import FeatureStore
 from blended.eval.detail import per_pair
-from blended.eval.evaluation import Evaluation
 from blended.fusion.strategies import Fused
 from blended.fusion.strategy import Memory
 from blended.studies import identity, tracking, trial
@@ -249,11 +248,11 @@ def _outcome(result: TrialResult, curves: Curves, seconds: float) -> Outcome:
 
 def _pairs(result: TrialResult) -> Mapping[str, float]:
     """Presence and salience accuracy of every pair of emotions."""
-    if not isinstance(result.cross_fold, Evaluation) or result.corpus.space.task != "mixture":
+    if result.corpus.space.task != "mixture":
         return {}
     truth = [mixture for mixture in result.train.truth if mixture is not None]
     values: dict[str, float] = {}
-    for pair, scores in per_pair(truth, result.cross_fold.decided).items():
+    for pair, scores in per_pair(truth, result.cross_fold.mixtures).items():
         values[f"pairs/{pair.replace('+', '-')}_presence"] = scores.presence
         if scores.salience is not None:
             values[f"pairs/{pair.replace('+', '-')}_salience"] = scores.salience

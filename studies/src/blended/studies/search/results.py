@@ -16,8 +16,9 @@ from blended.data import InputError, LabelSpace
 from blended.data.checksums import DamagedError, check_seal_if_any, read_sealed_json, write_sealed_json
 from blended.eval.comparison import Answers
 from blended.eval.intervals import Basis, Estimate, Spread
+from blended.eval.measures import Labels, Measure, spread_of
 from blended.eval.predictions import Predictions, read_predictions, write_predictions
-from blended.eval.tasks import TASKS, Measure, Truth
+from blended.eval.tasks import TASKS
 
 Curve = dict[int, float]
 """Epoch, from 1 -> value after it; epochs without a value are left out."""
@@ -219,7 +220,8 @@ def joined(parts: Sequence[tuple[int, Predictions]]) -> Predictions:
 
 
 def _spread(predictions: Predictions, space: LabelSpace) -> Spread:
-    return TASKS[space.task].spread(_truth(predictions), _decided(predictions), *_where(predictions))
+    truth, decided = _truth(predictions), _decided(predictions)
+    return spread_of(measures(space), truth, decided, *_where(predictions))
 
 
 def _where(predictions: Predictions) -> tuple[np.ndarray, np.ndarray]:
@@ -228,11 +230,11 @@ def _where(predictions: Predictions) -> tuple[np.ndarray, np.ndarray]:
     return actors, np.array([fold or 0 for fold in predictions.folds], dtype=np.int64)
 
 
-def _truth(predictions: Predictions) -> Truth:
+def _truth(predictions: Predictions) -> Labels:
     if predictions.true_intensities is not None:
         return predictions.true_intensities
     return [mixture for mixture in predictions.truth if mixture is not None]
 
 
-def _decided(predictions: Predictions) -> Truth:
+def _decided(predictions: Predictions) -> Labels:
     return [*predictions.decided] if predictions.decided else predictions.probabilities

@@ -7,7 +7,7 @@ from numpy import ndarray
 
 from blended.data import Mixture
 from blended.eval.evidence import Evidence
-from blended.eval.metrics import correctness
+from blended.eval.measures.blends import correctness
 
 MIN_FOLDS = 3
 

@@ -17,6 +17,7 @@ from blended.eval.figures.style import (
     new_figure,
     open_frame,
 )
+from blended.eval.measures.blends import correctness
 from blended.eval.run_record import RunRecord
 
 
@@ -34,7 +35,7 @@ class ActorResult:
 def actor_results(record: RunRecord) -> list[ActorResult]:
     """By fold, then by rising presence accuracy, then by name."""
     found: list[ActorResult] = []
-    compared = record.of_mixtures()[1].compared
+    compared = correctness(*record.of_mixtures())
     for actor in np.unique(record.actors):
         rows = record.actors == actor
         right = compared.presence[rows]

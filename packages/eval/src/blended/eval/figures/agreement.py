@@ -1,15 +1,32 @@
 """How far predicted intensities agree with true ones, emotion by emotion."""
 
+from collections.abc import Mapping
+
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from numpy import ndarray
 
+from blended.data import LabelSpace
 from blended.eval.figures.style import LOOKS, MUTED, SMALL, WIDE_INCHES, drawing, new_figure, open_frame
-from blended.eval.intensities import IntensityEvaluation
+from blended.eval.intervals import Estimate
+from blended.eval.measures.agreement import agreement_by_emotion
+from blended.eval.run_record import RunRecord
+
+Agreement = Mapping[str, tuple[Estimate, Estimate]]
+"""Emotion -> Pearson's correlation and concordance."""
 
 
-def agreement_figure(evaluation: IntensityEvaluation, *, width_inches: float = WIDE_INCHES) -> Figure:
+def agreement_of(record: RunRecord, space: LabelSpace) -> Agreement:
+    """Of a run that answers with intensities; raises TypeError for another."""
+    truth, decided = record.truth, record.decided
+    if isinstance(truth, ndarray) and isinstance(decided, ndarray):
+        return agreement_by_emotion(truth, decided, record.actor_numbers, record.folds, space.emotions)
+    raise TypeError(f"run {record.name!r} answers with mixtures, not with intensities")
+
+
+def agreement_figure(agreement: Agreement, *, width_inches: float = WIDE_INCHES) -> Figure:
     """Pearson's correlation and concordance of every emotion with their intervals, best correlated on top."""
-    rows = sorted(evaluation.per_emotion.items(), key=lambda item: item[1][0].value)
+    rows = sorted(agreement.items(), key=lambda item: item[1][0].value)
     looks = ((LOOKS["video"].colour, "o", "Pearson correlation", 0.14),)
     looks += ((LOOKS["audio"].colour, "D", "concordance correlation", -0.14),)
     with drawing():

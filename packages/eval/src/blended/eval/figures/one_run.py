@@ -1,19 +1,15 @@
 """The one picture that every run leaves behind."""
 
-from collections.abc import Sequence
-
 from matplotlib.figure import Figure
 
-from blended.data import LabelSpace, Mixture
-from blended.eval.figures.agreement import agreement_figure
+from blended.data import LabelSpace
+from blended.eval.figures.agreement import agreement_figure, agreement_of
 from blended.eval.figures.confusion import confusion_figure, count_confusion
-from blended.eval.intensities import IntensityEvaluation
-from blended.eval.tasks import AnyEvaluation
+from blended.eval.run_record import RunRecord
 
 
-def run_figure(evaluation: AnyEvaluation, truth: Sequence[Mixture | None], space: LabelSpace) -> Figure:
+def run_figure(record: RunRecord, space: LabelSpace) -> Figure:
     """What is taken for what; for intensities, how far every emotion agrees."""
-    if isinstance(evaluation, IntensityEvaluation):
-        return agreement_figure(evaluation)
-    labelled = [mixture for mixture in truth if mixture is not None]
-    return confusion_figure(count_confusion(labelled, evaluation.decided, space))
+    if not record.decides:
+        return agreement_figure(agreement_of(record, space))
+    return confusion_figure(count_confusion(*record.of_mixtures(), space))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
 from jaxtyping import Int
@@ -24,8 +25,9 @@ from blended.eval.figures.style import (
     new_figure,
     open_frame,
 )
-from blended.eval.intervals import ScoreEstimates, score_estimates
-from blended.eval.metrics import Correctness
+from blended.eval.intervals import Estimate
+from blended.eval.measures import spread_of
+from blended.eval.measures.blends import PRESENCE, SALIENCE
 from blended.eval.run_record import RunRecord
 
 ANYTHING_ELSE = "else"
@@ -40,8 +42,10 @@ class PairResult:
     second: str
     """In label order."""
     num_clips: int
-    estimates: ScoreEstimates
-    """Presence: the pair was found. Salience: with its shares. Intervals as for whole runs."""
+    presence: Estimate
+    """The pair was found; interval as for whole runs."""
+    salience: Estimate
+    """With its shares."""
     shares: tuple[int, ...]
     """True shares of `first` in percent, ascending: the rows of `counts`."""
     counts: Int[ndarray, "true decided"]
@@ -61,26 +65,25 @@ class PairResult:
 
 def pair_results(record: RunRecord, space: LabelSpace) -> list[PairResult]:
     """One result per pair that has clips, in kinship order."""
-    numbers = np.unique(record.actors, return_inverse=True)[1]
-    truth, evaluation = record.of_mixtures()
-    compared = evaluation.compared
+    truth, decided = record.of_mixtures()
     found: list[PairResult] = []
     for emotions in kinship_order(space):
         rows = np.array([mixture.emotions == emotions for mixture in truth], dtype=bool)
         if len(emotions) < 2 or not rows.any():
             continue
-        chosen = Correctness(compared.presence[rows], compared.salience[rows], compared.is_blend[rows])
-        estimates = score_estimates(chosen, numbers[rows], record.folds[rows])
+        own = (list(compress(truth, rows)), list(compress(decided, rows)))
+        where = (record.actor_numbers[rows], record.folds[rows])
+        found_it, with_shares = spread_of((PRESENCE, SALIENCE), *own, *where).estimates
         first, second = in_label_order(emotions, space)
         shares = _shares(space, emotions, first)
-        counts = _count_shares(truth, evaluation.decided, emotions, first, shares)
-        found.append(PairResult(first, second, int(rows.sum()), estimates, shares, counts))
+        counts = _count_shares(truth, decided, emotions, first, shares)
+        found.append(PairResult(first, second, int(rows.sum()), found_it, with_shares, shares, counts))
     return found
 
 
 def pairs_figure(pairs: Sequence[PairResult], *, width_inches: float = WIDE_INCHES) -> Figure:
     """Per pair, how often it was found, and how often with its shares, with 95 % intervals."""
-    ordered = sorted(pairs, key=lambda pair: (pair.estimates.salience.value, pair.name))
+    ordered = sorted(pairs, key=lambda pair: (pair.salience.value, pair.name))
     found, shared = LOOKS["video"].colour, LOOKS["audio"].colour
     with drawing():
         figure = new_figure(width_inches, 0.29 * len(ordered) + 0.8)
@@ -88,8 +91,8 @@ def pairs_figure(pairs: Sequence[PairResult], *, width_inches: float = WIDE_INCH
         open_frame(axes)
         for row, pair in enumerate(ordered):
             for value, colour, marker, offset in (
-                (pair.estimates.presence, found, "o", 0.15),
-                (pair.estimates.salience, shared, "D", -0.15),
+                (pair.presence, found, "o", 0.15),
+                (pair.salience, shared, "D", -0.15),
             ):
                 axes.plot(value.span, [row + offset] * 2, color=colour, linewidth=1.3, alpha=0.55)
                 axes.plot(value.value, row + offset, marker, color=colour, markersize=4.5)

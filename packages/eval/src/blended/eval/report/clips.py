@@ -34,7 +34,7 @@ def clip_results(
 ) -> list[ClipResult]:
     """One per clip, in the order of the record; raises InputError for a wrong number of rows."""
     check_probabilities(record, probabilities, space)
-    truth, evaluation = record.of_mixtures()
+    truth, decided = record.of_mixtures()
     targets = target_shares(truth, space)
     overlaps = np.minimum(probabilities, targets).sum(axis=1)
     masses = np.where(targets > 0, probabilities, 0.0).sum(axis=1)
@@ -43,7 +43,7 @@ def clip_results(
             record.clip_ids[row],
             str(record.actors[row]),
             truth[row],
-            evaluation.decided[row],
+            decided[row],
             float(masses[row]),
             float(overlaps[row]),
         )

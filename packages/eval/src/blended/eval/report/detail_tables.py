@@ -6,11 +6,11 @@ from dataclasses import asdict
 from blended.eval.breakdown import Breakdown, Overall
 from blended.eval.detail import GroupScores
 from blended.eval.enrolment_curve import EnrolmentPoint
+from blended.eval.figures.agreement import Agreement
 from blended.eval.figures.importance import pairs_in
 from blended.eval.importance import Importance
-from blended.eval.intensities import IntensityEvaluation
+from blended.eval.measures import Measure
 from blended.eval.report.formats import Cell, Column, Table
-from blended.eval.tasks import Measure
 
 HEADS = {
     "macro_presence": "Macro",
@@ -67,9 +67,9 @@ def breakdown_tables(name: str, found: Breakdown) -> list[Table]:
     return tables
 
 
-def intensities_table(name: str, found: IntensityEvaluation) -> Table:
+def intensities_table(name: str, found: Agreement) -> Table:
     """Per emotion, correlation and concordance of intensities."""
-    rows = tuple((emotion, *estimates) for emotion, estimates in found.per_emotion.items())
+    rows = tuple((emotion, *estimates) for emotion, estimates in found.items())
     return Table("emotions", f"Every emotion, {name}.", _columns(("Emotion", "Pearson", "CCC")), rows)
 
 

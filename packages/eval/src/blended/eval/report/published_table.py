@@ -1,6 +1,7 @@
 """Published numbers beside ours, each with the protocol that it came from."""
 
 from blended.eval.comparison import Standings
+from blended.eval.measures.blends import OF_BLENDS
 from blended.eval.published import CORPUS, PUBLISHED, PublishedPair, PublishedRow
 from blended.eval.report.formats import Cell, Column, Table
 from blended.eval.report.records import Report
@@ -43,12 +44,12 @@ def our_runs(standings: Standings) -> list[RunRecord]:
 
 def _own_rows(run: RunRecord) -> list[tuple[Cell, ...]]:
     test = run.test
-    tested = (test.presence, test.salience, test.score) if test else (None, None, None)
+    tested = [test[one.key] for one in OF_BLENDS] if test else [None] * len(OF_BLENDS)
     note = OURS + (", transductive" if run.cross_fold.protocol.transductive else "")
     rows: list[tuple[Cell, ...]] = [(run.name, *run.estimates, *tested, note, "this report")]
     if run.in_fold is not None:
-        inside = run.in_fold.estimates
-        values = (inside.presence, inside.salience, inside.score, None, None, None)
+        inside = [run.in_fold.measured[one.key] for one in OF_BLENDS]
+        values = (*inside, *[None] * len(OF_BLENDS))
         rows.append((f"{run.name}, thresholds", *values, OURS_IN_FOLD, "this report"))
     return rows
 

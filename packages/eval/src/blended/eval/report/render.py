@@ -8,13 +8,11 @@ from dataclasses import dataclass, replace
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
-from blended.data import Mixture
 from blended.eval.breakdown import breakdown
 from blended.eval.comparison import Standings, standings
 from blended.eval.enrolment_curve import EnrolmentPoint
 from blended.eval.figures import NARROW_INCHES, WIDE_INCHES, footnote, forest_figure, svg
 from blended.eval.figures.style import look_of
-from blended.eval.intensities import IntensityEvaluation
 from blended.eval.report import detail_tables, sentences, tables
 from blended.eval.report.formats import (
     Column,
@@ -37,7 +35,6 @@ from blended.eval.report.importance import (
 from blended.eval.report.published_table import is_comparable, published_table
 from blended.eval.report.records import Report
 from blended.eval.report.top_run import Draw, TopRun, figures_of, take_apart
-from blended.eval.run_record import RunRecord
 from blended.eval.tasks import TASKS
 
 PACKAGE = "blended.eval.report"
@@ -188,10 +185,10 @@ def _tables(made: Contents) -> dict[str, Table]:
 def _detail_tables(made: Contents) -> list[Table]:
     report, top = made.report, made.top
     found: list[Table] = []
-    if isinstance(top.record.cross_fold, IntensityEvaluation):
-        found.append(detail_tables.intensities_table(top.record.name, top.record.cross_fold))
+    if top.agreement is not None:
+        found.append(detail_tables.intensities_table(top.record.name, top.agreement))
     overall = {
-        run.name: breakdown(*_mixtures_of(run), report.probabilities[run.name], report.space).overall
+        run.name: breakdown(*run.of_mixtures(), report.probabilities[run.name], report.space).overall
         for run in made.standings.runs
         if run.decides and run.name in report.probabilities
     }
@@ -210,11 +207,6 @@ def _detail_tables(made: Contents) -> list[Table]:
     if report.without:
         found.append(detail_tables.without_table(report.without))
     return found
-
-
-def _mixtures_of(run: RunRecord) -> tuple[list[Mixture], list[Mixture]]:
-    truth, evaluation = run.of_mixtures()
-    return truth, evaluation.decided
 
 
 def _first(curves: Mapping[str, Sequence[EnrolmentPoint]], table: Standings) -> Sequence[EnrolmentPoint]:

@@ -19,6 +19,8 @@ OF_BLENDS = (
     Column("Gap", signed=True),
 )
 """Columns of the runs table that other tasks have no use for."""
+TESTED = ("score", "presence_accuracy", "salience_accuracy")
+"""What the first of them show."""
 
 
 def measure_columns(standings: Standings, *, signed: bool = False) -> tuple[Column, ...]:
@@ -90,8 +92,8 @@ def _run_row(corpus: str, standings: Standings, record: RunRecord) -> tuple[Cell
         against.p_holm if against else None,
         *(
             (
-                *((test.score, test.presence, test.salience) if test else (None, None, None)),
-                inside.estimates.score.value if inside else None,
+                *((test[key] for key in TESTED) if test else (None,) * len(TESTED)),
+                inside.headline.value if inside else None,
                 record.gap,
             )
             if record.task == "mixture"
@@ -160,9 +162,7 @@ def confusion_table(confusion: Confusion) -> Table:
 def pairs_table(pairs: list[PairResult]) -> Table:
     """Per pair, found and found with its shares."""
     columns = (Column("Pair"), Column("Clips"), Column("Pair found"), Column("With its shares"))
-    rows = tuple(
-        (pair.name, pair.num_clips, pair.estimates.presence, pair.estimates.salience) for pair in pairs
-    )
+    rows = tuple((pair.name, pair.num_clips, pair.presence, pair.salience) for pair in pairs)
     return Table("pairs", "Per pair of emotions.", columns, rows)
 
 

@@ -28,9 +28,9 @@ from blended.eval.figures import (
     ternary_figure,
     two_readings,
 )
+from blended.eval.figures.agreement import Agreement, agreement_of
 from blended.eval.figures.importance import largest
 from blended.eval.importance import Importance, Weights
-from blended.eval.intensities import IntensityEvaluation
 from blended.eval.report.clips import ClipResult, check_probabilities, clip_results, worst_and_best
 from blended.eval.report.importance import Draw, weight_figures
 from blended.eval.run_record import RunRecord
@@ -64,6 +64,8 @@ class TopRun:
     predictors: Importance | None = None
     """Of named predictors."""
     weights: Weights | None = None
+    agreement: Agreement | None = None
+    """Of intensities."""
 
 
 def take_apart(
@@ -80,12 +82,17 @@ def take_apart(
     """Counts and measures; `groups` name a group per clip. Raises InputError for wrong probabilities."""
     if not record.decides:
         return TopRun(
-            record, enrolment=enrolment, importance=importance, predictors=predictors, weights=weights
+            record,
+            enrolment=enrolment,
+            importance=importance,
+            predictors=predictors,
+            weights=weights,
+            agreement=agreement_of(record, space),
         )
-    truth, evaluation = record.of_mixtures()
+    truth, decided = record.of_mixtures()
     return TopRun(
         record,
-        count_confusion(truth, evaluation.decided, space),
+        count_confusion(truth, decided, space),
         pair_results(record, space),
         None if probabilities is None else _probabilities(record, probabilities, space, groups or {}),
         enrolment,
@@ -98,8 +105,8 @@ def take_apart(
 def figures_of(run: TopRun) -> dict[str, Draw]:
     """Name -> a function of the width; those of pairs only where the corpus has pairs, and so on."""
     found: dict[str, Draw] = {}
-    if isinstance(evaluation := run.record.cross_fold, IntensityEvaluation):
-        found["agreement"] = lambda width: agreement_figure(evaluation, width_inches=width)
+    if (agreement := run.agreement) is not None:
+        found["agreement"] = lambda width: agreement_figure(agreement, width_inches=width)
     if (confusion := run.confusion) is not None:
         found["confusion"] = lambda width: confusion_figure(confusion, width_inches=width)
         found["actors"] = lambda width: actors_figure(run.record, width_inches=width)
@@ -128,12 +135,12 @@ def _probabilities(
     groups: Mapping[str, Sequence[str]],
 ) -> Probabilities:
     check_probabilities(record, values, space)
-    truth, evaluation = record.of_mixtures()
+    truth, decided = record.of_mixtures()
     worst, best = worst_and_best(clip_results(record, values, space))
     return Probabilities(
         two_readings(truth, values, space),
         pair_points(truth, values, space),
         worst,
         best,
-        breakdown(truth, evaluation.decided, values, space, groups),
+        breakdown(truth, decided, values, space, groups),
     )

@@ -1,4 +1,4 @@
-"""Recall of single labels, unweighted (UAR) and weighted (WAR), with intervals.
+"""Recall of single labels, unweighted (UAR) and weighted (WAR).
 
 A single label is a mixture of one emotion; a decided blend is wrong.
 """
@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from blended.data import InputError, Mixture
-from blended.eval.intervals import Estimate, Spread, ratio, spread
+from blended.eval.measures.measure import Measure, Terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +22,6 @@ class Recalls:
     """UAR: the mean recall over the emotions that occur, in [0, 1]."""
     weighted: float
     """WAR: the share of clips that are right (accuracy), in [0, 1]."""
-
-
-@dataclass(frozen=True, slots=True)
-class RecallEstimates:
-    """UAR and WAR, unweighted means over folds with 95 % intervals over actors."""
-
-    unweighted: Estimate
-    weighted: Estimate
 
 
 def recalls(truth: Sequence[Mixture], decided: Sequence[Mixture]) -> Recalls:
@@ -46,34 +38,32 @@ def recalls(truth: Sequence[Mixture], decided: Sequence[Mixture]) -> Recalls:
     return Recalls(float((np.bincount(labels, weights=right) / totals).mean()), float(right.mean()))
 
 
-def recall_spread(
-    truth: Sequence[Mixture],
-    decided: Sequence[Mixture],
-    actors: Int[ndarray, "clip"],
-    folds: Int[ndarray, "clip"],
-) -> Spread:
-    """UAR and WAR, means over folds, and every actor's part; UAR is over the emotions that a fold has."""
+def unweighted_recall(truth: Sequence[Mixture], decided: Sequence[Mixture]) -> float:
+    """UAR: see `recalls`."""
+    return recalls(truth, decided).unweighted
+
+
+def weighted_recall(truth: Sequence[Mixture], decided: Sequence[Mixture]) -> float:
+    """WAR: see `recalls`."""
+    return recalls(truth, decided).weighted
+
+
+def _terms(truth: Sequence[Mixture], decided: Sequence[Mixture]) -> Terms:
+    """A component per emotion that occurs, and one of all clips."""
     labels, right = _labels(truth, decided)
     num_emotions = int(labels.max()) + 1
     shown = np.concatenate([np.eye(num_emotions)[labels], np.ones((len(labels), 1))], axis=1)
-    terms = np.stack([shown * right[:, None], shown], axis=-1)
-    return spread(terms, shown, actors, folds, ratio, _unweighted_and_weighted)
+    return Terms(np.stack([shown * right[:, None], shown], axis=-1), shown)
 
 
-def recall_estimates(
-    truth: Sequence[Mixture],
-    decided: Sequence[Mixture],
-    actors: Int[ndarray, "clip"],
-    folds: Int[ndarray, "clip"],
-) -> RecallEstimates:
-    """UAR and WAR with their intervals."""
-    return RecallEstimates(*recall_spread(truth, decided, actors, folds).estimates)
-
-
-def _unweighted_and_weighted(occurs: Bool[ndarray, "component"]) -> Float[ndarray, "component 2"]:
-    """Of the recalls of emotions, of which a fold has some, and of all clips."""
+def _of_emotions(occurs: Bool[ndarray, "component"]) -> Float[ndarray, "component"]:
+    """The mean over the emotions that a fold has."""
     emotions = np.append(occurs[:-1], False)
-    return np.stack([emotions / emotions.sum(), np.append(np.zeros(len(occurs) - 1), 1)], axis=1)
+    return emotions / emotions.sum()
+
+
+def _of_all(occurs: Bool[ndarray, "component"]) -> Float[ndarray, "component"]:
+    return np.append(np.zeros(len(occurs) - 1), 1)
 
 
 def _labels(
@@ -92,3 +82,25 @@ def _labels(
     names = [mixture.name for mixture in truth]
     numbers = np.unique(names, return_inverse=True)[1].astype(np.int64)
     return numbers, np.array([t == d for t, d in zip(truth, decided, strict=True)], dtype=np.float64)
+
+
+UNWEIGHTED_RECALL = Measure(
+    "unweighted_recall",
+    "unweighted_recall",
+    "UAR",
+    "unweighted recall",
+    ("single",),
+    unweighted_recall,
+    _terms,
+    _of_emotions,
+)
+WEIGHTED_RECALL = Measure(
+    "weighted_recall",
+    "weighted_recall",
+    "WAR",
+    "weighted recall",
+    ("single",),
+    weighted_recall,
+    _terms,
+    _of_all,
+)

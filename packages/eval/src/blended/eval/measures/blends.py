@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from blended.data import InputError, Mixture
+from blended.eval.intervals import Spread, ratio, spread
+from blended.eval.measures.measure import Measure, Terms
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,3 +80,64 @@ def challenge_score(truth: Sequence[Mixture], predicted: Sequence[Mixture]) -> f
     0.5
     """
     return (presence_accuracy(truth, predicted) + salience_accuracy(truth, predicted)) / 2
+
+
+def score_spread(compared: Correctness, actors: Int[ndarray, "clip"], folds: Int[ndarray, "clip"]) -> Spread:
+    """Presence accuracy, salience accuracy and score, from what is right; a fold without blends has
+    salience 0."""
+    terms, weights = _terms_of(compared), np.stack([one.weights(_BOTH) for one in OF_BLENDS], axis=1)
+    return spread(terms.values, terms.counted, actors, folds, ratio, lambda _: weights)
+
+
+def _terms(truth: Sequence[Mixture], predicted: Sequence[Mixture]) -> Terms:
+    return _terms_of(correctness(truth, predicted))
+
+
+def _terms_of(compared: Correctness) -> Terms:
+    """Two components, presence over all clips and salience over blends."""
+    right = np.stack([compared.presence, compared.salience], axis=1).astype(np.float64)
+    counted = np.stack([np.ones_like(compared.is_blend), compared.is_blend], axis=1).astype(np.float64)
+    return Terms(np.stack([right, counted], axis=-1), counted)
+
+
+def _of_presence(occurs: Bool[ndarray, "component"]) -> Float[ndarray, "component"]:
+    del occurs
+    return np.array([1.0, 0.0])
+
+
+def _of_salience(occurs: Bool[ndarray, "component"]) -> Float[ndarray, "component"]:
+    del occurs
+    return np.array([0.0, 1.0])
+
+
+def _of_score(occurs: Bool[ndarray, "component"]) -> Float[ndarray, "component"]:
+    del occurs
+    return np.array([0.5, 0.5])
+
+
+_BOTH = np.array([True, True])
+
+PRESENCE = Measure(
+    "presence_accuracy",
+    "presence",
+    "Presence",
+    "presence accuracy",
+    ("mixture",),
+    presence_accuracy,
+    _terms,
+    _of_presence,
+)
+SALIENCE = Measure(
+    "salience_accuracy",
+    "salience",
+    "Salience",
+    "salience accuracy",
+    ("mixture",),
+    salience_accuracy,
+    _terms,
+    _of_salience,
+)
+SCORE = Measure(
+    "score", "score", "Score", "score", ("mixture",), challenge_score, _terms, _of_score, by_fold=False
+)
+OF_BLENDS = (PRESENCE, SALIENCE, SCORE)

@@ -1,0 +1,168 @@
+"""How far numbers agree with numbers: correlation, concordance, distance of shares and intensities."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from numpy import ndarray
+
+from blended.data import InputError
+from blended.eval.intervals import Estimate, spread
+from blended.eval.measures.measure import Measure, Terms
+
+TINY = 1e-12
+"""A variance below it is rounding: such a column says nothing and correlates with nothing."""
+
+
+def pearson(
+    predicted: Float[ndarray, "clip emotion"], true: Float[ndarray, "clip emotion"]
+) -> Float[ndarray, "emotion"]:
+    """Pearson's correlation over clips of every emotion, in [-1, 1].
+
+    0 where either does not vary: a constant says nothing. Raises InputError for fewer than two clips.
+
+    >>> pearson(np.array([[0.0, 0.5], [0.2, 0.5]]), np.array([[0.1, 0.0], [0.9, 1.0]])).round(6)
+    array([1., 0.])
+    """
+    p, t = _centred(predicted), _centred(true)
+    scale = np.sqrt((p**2).mean(axis=0) * (t**2).mean(axis=0))
+    return np.divide((p * t).mean(axis=0), scale, out=np.zeros_like(scale), where=scale > 0).clip(-1, 1)
+
+
+def mean_pearson(predicted: Float[ndarray, "clip emotion"], true: Float[ndarray, "clip emotion"]) -> float:
+    """The mean over emotions of Pearson's correlation, in [-1, 1]; how intensities are ranked.
+
+    >>> mean_pearson(np.array([[0.0], [0.2]]), np.array([[0.9], [0.1]]))
+    -1.0
+    """
+    return float(pearson(predicted, true).mean())
+
+
+def concordance(
+    predicted: Float[ndarray, "clip emotion"], true: Float[ndarray, "clip emotion"]
+) -> Float[ndarray, "emotion"]:
+    """Lin's concordance correlation coefficient (Biometrics 1989) of every emotion, in [-1, 1].
+
+    Unlike Pearson's it falls with a difference of means or of scales. 0 where either does not vary.
+
+    >>> concordance(np.array([[0.0], [0.2]]), np.array([[0.0], [0.2]]))
+    array([1.])
+    """
+    p, t = _centred(predicted), _centred(true)
+    spread = (p**2).mean(axis=0) + (t**2).mean(axis=0)
+    scale = spread + (predicted.mean(axis=0) - true.mean(axis=0)) ** 2
+    return np.divide(2 * (p * t).mean(axis=0), scale, out=np.zeros_like(scale), where=spread > 0)
+
+
+def mean_concordance(
+    predicted: Float[ndarray, "clip emotion"], true: Float[ndarray, "clip emotion"]
+) -> float:
+    """The mean over emotions of the concordance correlation coefficient, in [-1, 1].
+
+    >>> mean_concordance(np.array([[0.0], [0.2]]), np.array([[0.0], [0.2]]))
+    1.0
+    """
+    return float(concordance(predicted, true).mean())
+
+
+def earth_movers_distance(
+    predicted: Float[ndarray, "clip emotion"], true: Float[ndarray, "clip emotion"]
+) -> float:
+    """The mean over clips of the share that must move to make one distribution the other, in [0, 1].
+
+    Emotions have no order, so any move costs its share: half the sum of absolute differences.
+    Raises InputError for no clips.
+
+    >>> earth_movers_distance(np.array([[0.7, 0.3]]), np.array([[0.5, 0.5]]))
+    0.2
+    """
+    if not len(true):
+        raise InputError("earth mover's distance of no clips is undefined")
+    return float((np.abs(predicted - true).sum(axis=1) / 2).mean().round(12))
+
+
+def agreement_by_emotion(
+    truth: Float[ndarray, "clip emotion"],
+    predicted: Float[ndarray, "clip emotion"],
+    actors: Int[ndarray, "clip"],
+    folds: Int[ndarray, "clip"],
+    emotions: Sequence[str],
+) -> dict[str, tuple[Estimate, Estimate]]:
+    """Pearson's correlation and concordance of every emotion: means over folds with intervals over actors."""
+    terms = _terms(truth, predicted)
+    every = lambda occurs: np.eye(len(occurs))  # noqa: E731 - every component is a measure here
+    own = spread(terms.values, terms.counted, actors, folds, _agreement, every, lowest=-1.0).estimates
+    return {name: (own[k], own[k + len(emotions)]) for k, name in enumerate(emotions)}
+
+
+def _mean_pearson(truth: Float[ndarray, "clip emotion"], predicted: Float[ndarray, "clip emotion"]) -> float:
+    return mean_pearson(predicted, truth)
+
+
+def _mean_concordance(
+    truth: Float[ndarray, "clip emotion"], predicted: Float[ndarray, "clip emotion"]
+) -> float:
+    return mean_concordance(predicted, truth)
+
+
+def _terms(truth: Float[ndarray, "clip emotion"], predicted: Float[ndarray, "clip emotion"]) -> Terms:
+    """Sums of products, of which correlation and concordance of every emotion are made."""
+    # Around a middle value, against rounding; neither is moved by it.
+    middle = predicted.mean(axis=0)
+    p, t = predicted - middle, truth - middle
+    products = np.stack([np.ones_like(p), p, t, p * p, t * t, p * t], axis=-1)
+    return Terms(products, np.ones((len(p), 2 * p.shape[1])), _agreement)
+
+
+def _agreement(sums: Float[ndarray, "*any emotion 6"]) -> Float[ndarray, "*any agreement"]:
+    """Pearson of every emotion, then concordance, from sums; 0 where either does not vary."""
+    count, p, t, pp, tt, pt = np.moveaxis(sums, -1, 0)
+    p, t = p / count, t / count
+    var_p, var_t = np.maximum(pp / count - p * p, 0), np.maximum(tt / count - t * t, 0)
+    covariance = pt / count - p * t
+    varies = (var_p > TINY) & (var_t > TINY)
+    scale = np.sqrt(var_p * var_t)
+    correlation = np.divide(covariance, scale, out=np.zeros_like(scale), where=varies).clip(-1, 1)
+    distance = var_p + var_t + (p - t) ** 2
+    agreed = np.divide(2 * covariance, distance, out=np.zeros_like(scale), where=varies)
+    return np.concatenate([correlation, agreed], axis=-1)
+
+
+def _of_pearsons(occurs: Bool[ndarray, "agreement"]) -> Float[ndarray, "agreement"]:
+    return np.repeat([1.0, 0.0], len(occurs) // 2) / (len(occurs) // 2)
+
+
+def _of_concordances(occurs: Bool[ndarray, "agreement"]) -> Float[ndarray, "agreement"]:
+    return np.repeat([0.0, 1.0], len(occurs) // 2) / (len(occurs) // 2)
+
+
+def _centred(values: Float[ndarray, "clip emotion"]) -> Float[ndarray, "clip emotion"]:
+    """Minus the mean; exactly 0 where a column is constant, whose mean may be rounded."""
+    if len(values) < 2:
+        raise InputError(f"a correlation needs at least two clips, got {len(values)}")
+    varies = values.max(axis=0) > values.min(axis=0)
+    return np.where(varies, values - values.mean(axis=0), 0.0)
+
+
+MEAN_PEARSON = Measure(
+    "mean_pearson",
+    "mean_pearson",
+    "Pearson",
+    "mean Pearson correlation",
+    ("intensities",),
+    _mean_pearson,
+    _terms,
+    _of_pearsons,
+    lowest=-1.0,
+)
+MEAN_CONCORDANCE = Measure(
+    "mean_concordance",
+    "mean_concordance",
+    "CCC",
+    "mean concordance correlation",
+    ("intensities",),
+    _mean_concordance,
+    _terms,
+    _of_concordances,
+    lowest=-1.0,
+)
