@@ -58,7 +58,9 @@ def tuned(knobs: Sequence[float], fit: FitKnob) -> Fit:
 
     def fit_tuned(evidence: Evidence, truth: Sequence[Mixture], options: FitOptions) -> Fitted:
         del options
-        best, totals = choose(knobs, lambda k, e, t, held: fit(k, e, t).decide(held), evidence, truth)
+        best, totals = choose(
+            knobs, lambda e, t: lambda knob, held: fit(knob, e, t).decide(held), evidence, truth
+        )
         inner = max(totals) / len(np.unique(evidence.folds))
         return Fitted(fit(best, evidence, truth).decide, {"knob": best, "inner": inner})
 

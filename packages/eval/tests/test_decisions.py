@@ -220,12 +220,12 @@ def test_choose_takes_the_best_knob_and_the_first_of_equals() -> None:
     clips, truth = noisy()
     position = {tuple(row): number for number, row in enumerate(clips.logits[:, 0].tolist())}
 
-    def decide(knob: float, fit: Evidence, fit_truth: object, held: Evidence) -> list[Mixture]:
+    def decide(knob: float, held: Evidence) -> list[Mixture]:
         """Right for knobs 2 and 3, wrong for 1."""
         right = [truth[position[tuple(row)]] for row in held.logits[:, 0].tolist()]
         return right if knob > 1 else [Mixture.single("neu")] * len(right)
 
-    best, totals = choose((1.0, 2.0, 3.0), decide, clips, truth)
+    best, totals = choose((1.0, 2.0, 3.0), lambda *_: decide, clips, truth)
     assert best == 2.0
     assert totals[1] == totals[2] == pytest.approx(3.0)
     assert totals[0] < 0.2
@@ -233,7 +233,7 @@ def test_choose_takes_the_best_knob_and_the_first_of_equals() -> None:
 
 def test_with_one_actor_the_first_knob_is_taken() -> None:
     clips = evidence(np.zeros((4, 1, 6)))
-    best, _ = choose((0.5, 1.0), lambda *_: [], clips, [Mixture.single("ang")] * 4)
+    best, _ = choose((0.5, 1.0), lambda *_: lambda *_: [], clips, [Mixture.single("ang")] * 4)
     assert best == 0.5
 
 

@@ -1,6 +1,6 @@
 """A regularised multinomial model over the label states, decoded for the expected challenge score."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +10,8 @@ from numpy import ndarray
 from blended.data import Mixture
 from blended.eval.decisions.decider import FitOptions
 from blended.eval.decisions.expected_score import maximise_expected_score, state_numbers
-from blended.eval.decisions.inner import choose
-from blended.eval.decisions.multinomial import INVERSE_PENALTIES, Multinomial, fit_multinomial
+from blended.eval.decisions.inner import Decide, choose
+from blended.eval.decisions.multinomial import INVERSE_PENALTIES, Multinomial, multinomials_of
 from blended.eval.evidence import Evidence
 
 
@@ -45,25 +45,31 @@ class Bayes:
         )
 
 
+def bayes_of(
+    evidence: Evidence, truth: Sequence[Mixture], presence_weight: float = 0.5
+) -> Callable[[float], Bayes]:
+    """Inverse penalty -> the model fitted with it; what all of them share is computed once."""
+    model_of = multinomials_of(evidence.inputs(), state_numbers(truth, evidence.space))
+    blend_share = float(np.mean([mixture.is_blend for mixture in truth]))
+    return lambda inverse_penalty: Bayes(
+        model_of(inverse_penalty), inverse_penalty, blend_share, presence_weight
+    )
+
+
 def fit_once(
     inverse_penalty: float, evidence: Evidence, truth: Sequence[Mixture], presence_weight: float = 0.5
 ) -> Bayes:
     """Fits with a given penalty."""
-    model = fit_multinomial(
-        evidence.inputs(), state_numbers(truth, evidence.space), inverse_penalty=inverse_penalty
-    )
-    blend_share = float(np.mean([mixture.is_blend for mixture in truth]))
-    return Bayes(model, inverse_penalty, blend_share, presence_weight)
+    return bayes_of(evidence, truth, presence_weight)(inverse_penalty)
 
 
 def fit_bayes(evidence: Evidence, truth: Sequence[Mixture], options: FitOptions) -> Bayes:
     """Fits with the penalty that inner cross-validation prefers; the seed changes nothing."""
+
+    def deciding(evidence: Evidence, truth: Sequence[Mixture]) -> Decide:
+        fit = bayes_of(evidence, truth, options.presence_weight)
+        return lambda inverse_penalty, held: fit(inverse_penalty).decide(held)
+
     weight = options.presence_weight
-    best, _ = choose(
-        INVERSE_PENALTIES,
-        lambda knob, fit, fit_truth, held: fit_once(knob, fit, fit_truth, weight).decide(held),
-        evidence,
-        truth,
-        presence_weight=weight,
-    )
+    best, _ = choose(INVERSE_PENALTIES, deciding, evidence, truth, presence_weight=weight)
     return fit_once(best, evidence, truth, weight)

@@ -16,8 +16,8 @@ def state_numbers(truth: Sequence[Mixture], space: LabelSpace) -> Int[ndarray, "
 
     Raises InputError for a mixture that is none of them.
     """
-    position = {state: number for number, state in enumerate(space.states)}
-    numbers = np.array([position.get(mixture, -1) for mixture in truth], dtype=np.int64)
+    position = {state.shares: number for number, state in enumerate(space.states)}
+    numbers = np.array([position.get(mixture.shares, -1) for mixture in truth], dtype=np.int64)
     if (numbers < 0).any():
         raise InputError(
             f"{truth[int(numbers.argmin())].name} is none of the {len(position)} label states of the corpus: "

@@ -11,6 +11,9 @@ from blended.eval.measures.blends import correctness
 
 MIN_FOLDS = 3
 
+Decide = Callable[[float, Evidence], list[Mixture]]
+"""(knob, clips) -> what is decided of them."""
+
 
 def inner_splits(evidence: Evidence) -> Iterator[tuple[ndarray, ndarray]]:
     """(fit, hold) row numbers: one published fold held at a time, or groups of actors if too few folds.
@@ -31,7 +34,7 @@ def inner_splits(evidence: Evidence) -> Iterator[tuple[ndarray, ndarray]]:
 
 def choose(
     knobs: Sequence[float],
-    decide: Callable[[float, Evidence, Sequence[Mixture], Evidence], list[Mixture]],
+    deciding: Callable[[Evidence, Sequence[Mixture]], Decide],
     evidence: Evidence,
     truth: Sequence[Mixture],
     *,
@@ -42,16 +45,16 @@ def choose(
     The score is the challenge's for a `presence_weight` of 0.5, in general presence and salience accuracy
     weighted by it and the rest.
 
-    `decide(knob, fit evidence, fit truth, held evidence)` fits and decides. The first best wins, so
-    list knobs from the most regularised; so does the first where nothing can be held.
+    `deciding(evidence, truth)` prepares once what all knobs are fitted on; what it returns is called with a
+    knob and the held evidence, and fits and decides. The first best wins, so list knobs from the most
+    regularised; so does the first where nothing can be held.
     """
     totals = np.zeros(len(knobs))
     for fit, hold in inner_splits(evidence):
         fit_truth, held_truth = [truth[row] for row in fit], [truth[row] for row in hold]
-        seen, held = evidence.take(fit), evidence.take(hold)
+        decide, held = deciding(evidence.take(fit), fit_truth), evidence.take(hold)
         for number, knob in enumerate(knobs):
-            decided = decide(knob, seen, fit_truth, held)
-            right = correctness(held_truth, decided)
+            right = correctness(held_truth, decide(knob, held))
             blends = int(right.is_blend.sum())
             salience = float(right.salience.sum() / blends) if blends else 0.0
             totals[number] += presence_weight * right.presence.mean() + (1 - presence_weight) * salience

@@ -6,7 +6,7 @@ than all the fits of an evaluation. A model is plain arrays, and what it says of
 in a fixed order: the same bits whatever the memory order, the BLAS library's kernel or the number of threads.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -60,16 +60,28 @@ def fit_multinomial(
     inputs: Float[ndarray, "clip feature"], targets: Int[ndarray, "clip"], *, inverse_penalty: float
 ) -> Multinomial:
     """Fits on inputs bounded by and standardised over the clips given; needs at least one clip."""
+    return multinomials_of(inputs, targets)(inverse_penalty)
+
+
+def multinomials_of(
+    inputs: Float[ndarray, "clip feature"], targets: Int[ndarray, "clip"]
+) -> Callable[[float], Multinomial]:
+    """Inverse penalty -> `fit_multinomial`; what all of them share is computed once."""
     classes, numbers = np.unique(targets, return_inverse=True)
     low, high = np.percentile(inputs, PERCENTILES, axis=0)
     bounded = np.clip(np.ascontiguousarray(inputs), low, high)
     mean, scale = bounded.mean(axis=0), _spread(bounded)
-    weights = np.zeros((inputs.shape[1] + 1, len(classes)))
-    if len(classes) > 1:
-        # The matrices are tiny: several BLAS threads wait for each other far longer than they compute.
-        with _libraries().limit(limits=1, user_api="blas"):
-            weights = _optimum((bounded - mean) / scale, numbers, len(classes), inverse_penalty)
-    return Multinomial(classes, low, high, mean, scale, weights[:-1].copy(), weights[-1].copy())
+    standardised = (bounded - mean) / scale
+
+    def fit(inverse_penalty: float) -> Multinomial:
+        weights = np.zeros((inputs.shape[1] + 1, len(classes)))
+        if len(classes) > 1:
+            # The matrices are tiny: several BLAS threads wait for each other far longer than they compute.
+            with _libraries().limit(limits=1, user_api="blas"):
+                weights = _optimum(standardised, numbers, len(classes), inverse_penalty)
+        return Multinomial(classes, low, high, mean, scale, weights[:-1].copy(), weights[-1].copy())
+
+    return fit
 
 
 def _spread(values: Float[ndarray, "clip feature"]) -> Float[ndarray, "feature"]:
@@ -110,7 +122,8 @@ def _optimum(
         total_N = p_KN.sum(axis=0)
         p_KN /= total_N
         shrink_GK = ridge_G1 * w_GK
-        slope_GK = x_GN @ (p_KN - right_KN).T / num_clips + shrink_GK
+        p_KN -= right_KN
+        slope_GK = x_GN @ p_KN.T / num_clips + shrink_GK
         value = (np.log(total_N) - of_right).sum() / num_clips + (shrink_GK * w_GK).sum() / 2
         return float(value), slope_GK[:, first:].ravel()
 

@@ -5,7 +5,7 @@ pairs: a multinomial over the shares of the first emotion of the pair (in the or
 on the differences of the two emotions' scores and an indicator of the pair.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -16,8 +16,8 @@ from numpy import ndarray
 from blended.data import LabelSpace, Mixture
 from blended.eval.decisions.decider import FitOptions
 from blended.eval.decisions.expected_score import maximise_expected_score, set_of_state, state_numbers
-from blended.eval.decisions.inner import choose
-from blended.eval.decisions.multinomial import INVERSE_PENALTIES, Multinomial, fit_multinomial
+from blended.eval.decisions.inner import Decide, choose
+from blended.eval.decisions.multinomial import INVERSE_PENALTIES, Multinomial, multinomials_of
 from blended.eval.evidence import Evidence
 
 # The ratio model's classes are whole percent, 0 to 100.
@@ -83,13 +83,14 @@ class SetRatio:
         sets = set_of_state(space)
         full = self.sets.posterior(evidence.inputs(), len(space.emotion_sets))[:, sets]
         pairs = pairs_of(space)
-        for number, pair in enumerate(pairs):
-            states = list(pair.states.values())
-            if self.ratios is None:
-                full[:, states] = 0
-                continue
-            ratio = self.ratios.posterior(ratio_inputs(evidence, pair, number, len(pairs)), NUM_SHARES)
-            full[:, states] *= ratio[:, list(pair.states)]
+        if self.ratios is None or not pairs:
+            full[:, [state for pair in pairs for state in pair.states.values()]] = 0
+            return full
+        # All pairs below each other in one table: what is said of a row does not depend on the others.
+        rows = [ratio_inputs(evidence, pair, number, len(pairs)) for number, pair in enumerate(pairs)]
+        ratios = self.ratios.posterior(np.concatenate(rows), NUM_SHARES)
+        for pair, ratio in zip(pairs, np.split(ratios, len(pairs)), strict=True):
+            full[:, list(pair.states.values())] *= ratio[:, list(pair.states)]
         return full
 
     def decide(self, evidence: Evidence) -> list[Mixture]:
@@ -102,13 +103,13 @@ class SetRatio:
         )
 
 
-def fit_once(
-    inverse_penalty: float, evidence: Evidence, truth: Sequence[Mixture], presence_weight: float = 0.5
-) -> SetRatio:
-    """Fits both models with a given penalty."""
+def set_ratios_of(
+    evidence: Evidence, truth: Sequence[Mixture], presence_weight: float = 0.5
+) -> Callable[[float], SetRatio]:
+    """Inverse penalty -> both models fitted with it; what all of them share is computed once."""
     space = evidence.space
     numbers = state_numbers(truth, space)
-    sets = fit_multinomial(evidence.inputs(), set_of_state(space)[numbers], inverse_penalty=inverse_penalty)
+    sets_of = multinomials_of(evidence.inputs(), set_of_state(space)[numbers])
     rows: list[ndarray] = []
     shares: list[int] = []
     pairs = pairs_of(space)
@@ -117,23 +118,30 @@ def fit_once(
         chosen = np.isin(numbers, list(share_of_state))
         rows.append(ratio_inputs(evidence.take(chosen), pair, number, len(pairs)))
         shares.extend(share_of_state[int(state)] for state in numbers[chosen])
-    ratios = (
-        fit_multinomial(np.concatenate(rows), np.array(shares), inverse_penalty=inverse_penalty)
-        if shares
-        else None
-    )
+    ratios_of = multinomials_of(np.concatenate(rows), np.array(shares)) if shares else None
     blend_share = float(np.mean([mixture.is_blend for mixture in truth]))
-    return SetRatio(sets, ratios, inverse_penalty, blend_share, presence_weight)
+
+    def fit(inverse_penalty: float) -> SetRatio:
+        ratios = None if ratios_of is None else ratios_of(inverse_penalty)
+        return SetRatio(sets_of(inverse_penalty), ratios, inverse_penalty, blend_share, presence_weight)
+
+    return fit
+
+
+def fit_once(
+    inverse_penalty: float, evidence: Evidence, truth: Sequence[Mixture], presence_weight: float = 0.5
+) -> SetRatio:
+    """Fits both models with a given penalty."""
+    return set_ratios_of(evidence, truth, presence_weight)(inverse_penalty)
 
 
 def fit_set_ratio(evidence: Evidence, truth: Sequence[Mixture], options: FitOptions) -> SetRatio:
     """Fits with the penalty that inner cross-validation prefers; the seed changes nothing."""
+
+    def deciding(evidence: Evidence, truth: Sequence[Mixture]) -> Decide:
+        fit = set_ratios_of(evidence, truth, options.presence_weight)
+        return lambda inverse_penalty, held: fit(inverse_penalty).decide(held)
+
     weight = options.presence_weight
-    best, _ = choose(
-        INVERSE_PENALTIES,
-        lambda knob, fit, fit_truth, held: fit_once(knob, fit, fit_truth, weight).decide(held),
-        evidence,
-        truth,
-        presence_weight=weight,
-    )
+    best, _ = choose(INVERSE_PENALTIES, deciding, evidence, truth, presence_weight=weight)
     return fit_once(best, evidence, truth, weight)

@@ -5,6 +5,7 @@ Pure functions of two equally long sequences of mixtures: what is true and what 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -35,12 +36,27 @@ def correctness(truth: Sequence[Mixture], predicted: Sequence[Mixture]) -> Corre
     """
     if len(truth) != len(predicted):
         raise InputError(f"got {len(truth)} true and {len(predicted)} predicted mixtures: lengths must agree")
-    pairs = list(zip(truth, predicted, strict=True))
+    pairs = [(_names_and_percent(t), _names_and_percent(p)) for t, p in zip(truth, predicted, strict=True)]
+    is_blend = np.array([len(names) == 2 for (names, _), _ in pairs], dtype=bool)
     return Correctness(
-        presence=np.array([t.emotions == p.emotions for t, p in pairs], dtype=bool),
-        salience=np.array([t.is_blend and t.rounded() == p.rounded() for t, p in pairs], dtype=bool),
-        is_blend=np.array([t.is_blend for t, _ in pairs], dtype=bool),
+        presence=np.array([names == found for (names, _), (found, _) in pairs], dtype=bool),
+        salience=is_blend & np.array([t == p for t, p in pairs], dtype=bool),
+        is_blend=is_blend,
     )
+
+
+def _names_and_percent(mixture: Mixture) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    return _of_shares(mixture.shares)
+
+
+@lru_cache(maxsize=4096)
+def _of_shares(shares: tuple[tuple[str, float], ...]) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """Emotions in the order of their names, which is that of a mixture, and whole percent.
+
+    Kept, since a choice of decisions compares the same few dozen states a million times.
+    """
+    rounded = Mixture(dict(shares)).rounded()
+    return tuple(rounded), tuple(rounded.values())
 
 
 def presence_accuracy(truth: Sequence[Mixture], predicted: Sequence[Mixture]) -> float:
