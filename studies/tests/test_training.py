@@ -7,8 +7,8 @@ import pytest
 
 from blended.data import InputError
 from blended.studies import kept
-from blended.studies.code_notes import code_notes, stale_runs
 from blended.studies.folders import Folders
+from blended.studies.plans import code_notes, stale_runs
 from blended.studies.runs import versions_of
 
 PARAMS = """\

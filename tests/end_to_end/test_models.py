@@ -29,7 +29,7 @@ print(json.dumps(found.to_dict("records")))
 @pytest.fixture(scope="module")
 def registered(finished_project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy with an MLflow store of its own, in which one run is registered."""
-    from blended.studies.commands.register import register
+    from blended.studies.commands.results import register
     from blended.studies.commands.train import train
 
     root = Path(shutil.copytree(finished_project, tmp_path_factory.mktemp("registered") / "project"))

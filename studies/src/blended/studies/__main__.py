@@ -8,23 +8,7 @@ import sys
 
 import typer
 
-from blended.studies.commands import (
-    compare,
-    data,
-    encoders,
-    evaluate,
-    features,
-    plan,
-    predict,
-    pretrain,
-    register,
-    runs,
-    study,
-    submit,
-    train,
-    ui,
-    verify,
-)
+from blended.studies.commands import data, encoders, evaluate, features, predict, results, study, train
 
 app = typer.Typer(
     name="blended",
@@ -37,17 +21,17 @@ app.add_typer(data.app, name="data")
 app.add_typer(encoders.app, name="encoders")
 app.add_typer(features.app, name="features")
 app.add_typer(study.app, name="study")
-app.add_typer(pretrain.app, name="pretrain")
-app.add_typer(plan.app, name="plan")
+app.add_typer(train.pretraining, name="pretrain")
+app.add_typer(train.plans, name="plan")
 app.command("train")(train.train)
-app.command("compare")(compare.compare)
+app.command("compare")(results.compare)
 app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
-app.command("submit")(submit.submit)
-app.command("register")(register.register)
-app.command("runs")(runs.runs)
-app.command("verify")(verify.verify)
-app.command("ui")(ui.ui)
+app.command("submit")(results.submit)
+app.command("register")(results.register)
+app.command("runs")(results.runs)
+app.command("verify")(results.verify)
+app.command("ui")(results.ui)
 
 
 def main() -> None:

@@ -30,7 +30,7 @@ from blended.eval.decisions.frozen import freeze, thaw
 from blended.eval.intervals import Estimate
 from blended.eval.protocol import FittedDecision, normalised
 from blended.studies.corpus_params import with_name
-from blended.studies.provenance import Commit
+from blended.studies.identity import Commit
 from blended.studies.run_files import DECISION, MODEL, PIPELINE, RECORD, is_checked
 from blended.studies.trial import TrialConfig, TrialResult
 

@@ -170,8 +170,8 @@ class Project:
         folder of clips of the same person, for runs that standardise per actor. Raises InputError for a file
         that cannot be decided.
         """
-        from blended.studies.locating import pipeline_folder
         from blended.studies.media_files import media_files
+        from blended.studies.models import pipeline_folder
         from blended.studies.prediction import open_predictor
         from blended.studies.prediction_table import Predicted, enrolled
         from blended.studies.progress import clips_progress

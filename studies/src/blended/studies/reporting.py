@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from blended.data import Clip, Corpus, InputError, Mixture
+from blended.data.atomic import replacing, write_text
 from blended.data.corpora import ceiling, groups, held_out_truth
 from blended.data.index import Index, check_beside, read_index
 from blended.data.labels import EMOTION_NAMES, Task
@@ -18,6 +19,7 @@ from blended.data.media import read_frames
 from blended.eval.decisions import trivial_decisions
 from blended.eval.evaluation import Evaluation, evaluate
 from blended.eval.figures.picture import picture_png
+from blended.eval.figures.saving import png
 from blended.eval.intervals import Estimate
 from blended.eval.measures import measures_of, spread_of
 from blended.eval.predictions import Predictions
@@ -30,14 +32,20 @@ from blended.eval.report import (
     UnreadableClip,
     clip_results,
     corpus_facts,
+    render_html,
+    render_markdown,
+    report_figures,
+    report_tables,
+    to_csv,
+    to_latex,
     worst_and_best,
 )
 from blended.eval.run_record import RunRecord, rank
 from blended.eval.tasks import TASKS
-from blended.studies.code_notes import code_notes, read_records
 from blended.studies.folders import Folders
+from blended.studies.identity import git_commit
 from blended.studies.params import Params
-from blended.studies.provenance import git_commit
+from blended.studies.plans import code_notes, read_records, stale_runs
 from blended.studies.run_files import unchecked_runs
 from blended.studies.runs import StoredRun, read_run
 from blended.studies.single_run import record_of, truth_of
@@ -104,6 +112,40 @@ def gather_report(
         without={run.recipe: run.extras.without for run in runs if run.extras.without},
         emotion_names={name: EMOTION_NAMES.get(name, name) for name in index.corpus.space.emotions},
     )
+
+
+def write_report(report: Report, folder: Path) -> Path:
+    """Writes the page, its tables (Markdown, CSV, LaTeX) and figures (PNG); returns the page."""
+    write_text(folder / "table.md", render_markdown(report))
+    for name, table in report_tables(report).items():
+        write_text(folder / "tables" / f"{name}.csv", to_csv(table))
+        write_text(folder / "tables" / f"{name}.tex", to_latex(table))
+    for name, figure in report_figures(report).items():
+        with replacing(folder / "figures" / f"{name}.png") as temporary:
+            temporary.write_bytes(png(figure))
+    page = folder / "index.html"
+    write_text(page, render_html(report))
+    return page
+
+
+def mark_stale_runs(report: Report, params: Params, folders: Folders) -> list[str]:
+    """Tags tracked runs that are stale and takes the tag from those that are not any more.
+
+    Which have it is noted beside the caches, so that nobody waits for MLflow where nothing has changed.
+    Returns the runs that MLflow does not know.
+    """
+    corpus = params.corpus
+    names = stale_runs(read_records([*params.recipes], corpus, folders), folders, corpus)
+    stale = {run.run_id for run in report.records if run.name in names and run.run_id}
+    noted = folders.cache / "stale" / f"{corpus}.json"
+    before = set[str](json.loads(noted.read_text(encoding="utf-8"))) if noted.is_file() else set[str]()
+    if stale == before:
+        return []
+    from blended.studies.tracking import default_uri, mark_stale
+
+    unknown = mark_stale(stale, before - stale, default_uri(folders.root))
+    write_text(noted, json.dumps(sorted(stale)))
+    return list(unknown)
 
 
 def _stored(params: Params, folders: Folders, index: Index) -> list[StoredRun]:

@@ -16,8 +16,7 @@ from blended.eval.evaluation import Evaluation
 from blended.eval.intervals import Estimate
 from blended.eval.tasks import TASKS
 from blended.studies import saved_view
-from blended.studies.identity import Versions
-from blended.studies.provenance import Commit
+from blended.studies.identity import Commit, Versions
 from blended.studies.run_files import CONFUSION
 from blended.studies.trial import TrialResult
 

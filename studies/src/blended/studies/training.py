@@ -28,11 +28,11 @@ from blended.eval.evaluation import Evaluation, evaluate
 from blended.eval.protocol import Protocol
 from blended.eval.tasks import TASKS
 from blended.fusion.strategies import FUSIONS, FusionConfig
-from blended.studies import kept, models, pipeline, provenance, runs, tracking, trial
+from blended.studies import kept, models, pipeline, runs, tracking, trial
 from blended.studies.explaining import explained
 from blended.studies.extras import extras_files
 from blended.studies.folders import Folders
-from blended.studies.identity import Versions, versions
+from blended.studies.identity import Versions, dvc_hash, git_commit, versions
 from blended.studies.params import Params, read_params
 from blended.studies.predictors import named_predictors
 from blended.studies.run_files import (
@@ -199,7 +199,7 @@ def _keep(result: TrialResult, planned: Planned, device: str, seconds: float) ->
     folder, folders = planned.folder, planned.folders
     run = runs.stored(result, planned.name, planned.versions)
     runs.write_run(folder, planned.name, result)
-    commit = provenance.git_commit(folders.root)
+    commit = git_commit(folders.root)
     made = {name: store.identity for name, store in planned.stores.items()}
     record = pipeline.pipeline_record(result, planned.name, planned.index, commit, made)
     files = pipeline.write_pipeline(folder / ARTIFACTS, record, result.decision)
@@ -220,7 +220,7 @@ def _keep(result: TrialResult, planned: Planned, device: str, seconds: float) ->
         figures=pictures,
         baselines=_baselines(result),
         commit=commit,
-        data_hash=provenance.dvc_hash(folders.root, folders.corpus(result.config.corpus)),
+        data_hash=dvc_hash(folders.root, folders.corpus(result.config.corpus)),
         device=device,
         seconds=seconds,
     )

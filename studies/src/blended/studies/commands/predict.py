@@ -68,7 +68,7 @@ def predict(
 def _folder(run: str, model: Path | None, root: Path) -> Path:
     from blended.data.errors import InputError
     from blended.studies.folders import Folders
-    from blended.studies.locating import pipeline_folder
+    from blended.studies.models import pipeline_folder
 
     if bool(run) == (model is not None):
         raise InputError("say which model decides: either --run RECIPE (or a run id) or --model FOLDER")

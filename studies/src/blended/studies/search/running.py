@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from blended.data import InputError
 from blended.data.index import read_index
 from blended.eval.tasks import TASKS
-from blended.studies import provenance, tracking
+from blended.studies import tracking
 from blended.studies.folders import Folders
+from blended.studies.identity import dvc_hash, git_commit
 from blended.studies.search import progress, report, space
 from blended.studies.search.evaluation import check_features, evaluator_of
 from blended.studies.search.mlflow_runs import StudyRuns
@@ -105,12 +106,12 @@ def study_runs(plan: Plan, place: Place, log: Log) -> StudyRuns:
     """The runs of this study in MLflow, written from this working folder."""
     folders = Folders(place.root)
     corpus = plan.params.corpus
-    commit = provenance.git_commit(place.root)
+    commit = git_commit(place.root)
     index = read_index(folders.index(corpus))
     tags = {
         "corpus": corpus,
         "synthetic": str(index.corpus.synthetic).lower(),
-        "dvc_hash": provenance.dvc_hash(place.root, folders.corpus(corpus)),
+        "dvc_hash": dvc_hash(place.root, folders.corpus(corpus)),
         "git_commit": commit.sha,
         "git_dirty": str(commit.dirty).lower(),
     }
@@ -159,7 +160,7 @@ def _line(trial: "FrozenTrial") -> str:
 
 
 def _where(root: Path, device: str) -> dict[str, str]:
-    commit = provenance.git_commit(root)
+    commit = git_commit(root)
     return {
         "device": device,
         "host": socket.gethostname(),
