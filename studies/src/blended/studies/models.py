@@ -207,14 +207,13 @@ def _of_recipe(run: str, params: Params, folders: Folders) -> Path:
 
 def pipeline_folder(run: str, folders: Folders) -> Path:
     """Where the pipeline of a run lies; `models:/NAME@ALIAS` and ids of runs elsewhere are fetched."""
-    from blended.studies import models
 
     uri = default_uri(folders.root)
     if run.startswith(("models:/", "runs:/")):
-        return models.download(run, uri)
+        return download(run, uri)
     try:
         return artifacts_of(run, folders)
     except InputError:
         if not RUN_ID.fullmatch(run):
             raise
-    return models.download(f"models:/{models.model_of_run(run, uri)}", uri)
+    return download(f"models:/{model_of_run(run, uri)}", uri)
