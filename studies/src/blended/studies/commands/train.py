@@ -101,8 +101,8 @@ def hicmae(
     from blended.data.errors import InputError, unknown_name
     from blended.encoders.networks.hicmae.config import BACKBONES
     from blended.fusion.config import TrainingConfig
-    from blended.fusion.parallel import joined_processes
     from blended.fusion.hicmae.pretraining import PretrainingConfig
+    from blended.fusion.parallel import joined_processes
     from blended.studies.folders import Folders
     from blended.studies.pretraining import pretrain_corpus
 
