@@ -1,13 +1,13 @@
 """The same study on Ray: the same configurations, through the death of a node and of the driver."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from blended.data import InputError
 from blended.studies.search import progress, ray_engine
 from blended.studies.search.objective import FAILURE, SEED
 from blended.studies.search.ray_engine import RayOptions
+from blended.studies.search.storage import Place
 from toys.trials import FAULTY_HIDDEN, ToyEvaluator, make_toy
 
 # One cluster at a time: two of them on one machine end each other's processes.
@@ -108,18 +109,19 @@ def test_both_engines_evaluate_the_same_grid(bench: MakeBench) -> None:
 
 
 @pytest.mark.usefixtures("cluster")
-def test_both_engines_prune_by_the_same_rule(bench: MakeBench) -> None:
+def test_both_engines_prune_by_the_same_rule(bench: MakeBench, tmp_path: Path) -> None:
     """One trial at a time, with the same draws: the same trials are given up, after the same values."""
     for number, pruner in enumerate(PRUNERS):
         text = SEARCH.replace("pruner: none", f"sampler: random\npruner: {pruner}")
+        # Under one name, from which hyperband draws, in two folders.
+        given = bench(text, f"pruned{number}")
         found: list[Any] = []
         for name in ("worker", "ray"):
-            toy = bench(text, f"{name}{number}")
+            toy = replace(given, place=Place(tmp_path / name, given.place.name))
             toy.start()
             if name == "worker":
-                toy.worker(ToyEvaluator(toy.root), again=True).work()
+                toy.worker(ToyEvaluator(toy.root)).work()
             else:
-                shutil.rmtree(toy.store.folder)  # So that Ray must compute.
                 run(toy, cpus_per_trial=2.0)
             found.append([(t.params, t.state, t.value, t.intermediate_values) for t in toy.trials()])
         assert found[0] == found[1], pruner
