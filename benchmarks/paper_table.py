@@ -31,7 +31,7 @@ from blended.fusion.strategies import FUSIONS, FusionConfig, fit
 from blended.studies.params import read_params
 from blended.studies.search.plan import Plan
 from blended.studies.search.space import all_points
-from blended.studies.search.study_file import StudyFile
+from blended.studies.search.study_file import Study
 
 ROOT = Path(__file__).parents[1]
 STATISTICS = 7
@@ -82,7 +82,7 @@ class Measured:
 
 def cells() -> list[Cell]:
     """All of the study file."""
-    study = StudyFile.model_validate(yaml.safe_load((ROOT / "studies" / "paper_table.yaml").read_text()))
+    study = Study.model_validate(yaml.safe_load((ROOT / "studies" / "paper_table.yaml").read_text()))
     plan = Plan(name="paper_table", study=study, params=read_params(ROOT / "params.yaml"))
     adapter: TypeAdapter[Any] = TypeAdapter(FusionConfig)
     made: list[Cell] = []

@@ -5,13 +5,15 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from studies.tests.search.conftest import MakeBench
+from studies.tests.search.conftest import Bench, MakeBench
 
 from blended.data import InputError
 from blended.studies.params import Params, read_params
+from blended.studies.search.opening import start
 from blended.studies.search.plan import Plan
 from blended.studies.search.reading import read_study
 from blended.studies.search.space import Dimension, all_points, from_params, label, probes, to_params
+from blended.studies.search.storage import Place, open_storage
 from toys.trials import ToyEvaluator
 
 FULL = """\
@@ -153,6 +155,68 @@ def test_a_mistake_is_answered_with_its_line(
 def test_a_missing_file_is_named(tmp_path: Path, params: Params) -> None:
     with pytest.raises(InputError, match=r"none.yaml does not exist: name a study file"):
         read_study(tmp_path / "none.yaml", params)
+
+
+PYTHON = """\
+from blended.studies.search.study_file import Study
+
+RATES = [10.0**-exponent for exponent in (2, 3)]
+study = Study(
+    base="both",
+    grid={"fusion.name": ["early", "late"], "fusion.training.learning_rate": RATES},
+    budget={"epochs": 7},
+)
+"""
+
+
+def read_python(folder: Path, params: Params, text: str) -> Plan:
+    path = folder / "coded.py"
+    path.write_text(text)
+    return read_study(path, params)
+
+
+def test_a_study_in_python_is_one_in_yaml(tmp_path: Path, params: Params, bench: MakeBench) -> None:
+    rates = "{fusion.name: [early, late], fusion.training.learning_rate: [0.01, 0.001]}"
+    written = bench(f"base: both\ngrid: {rates}\nbudget: {{epochs: 7}}\n", "written").plan
+    plan = read_python(tmp_path, params, PYTHON)
+    assert (plan.name, plan.study) == ("coded", written.study)
+    as_dictionary = PYTHON.replace("Study(", "dict(")
+    assert read_python(tmp_path, params, as_dictionary).study == written.study
+    toy = Bench(Place(tmp_path, "coded"), plan)
+    toy.start()
+    toy.worker(ToyEvaluator(toy.root)).work()
+    assert len(toy.evaluated()) == 4
+
+
+def test_the_code_of_a_study_is_a_part_of_it(tmp_path: Path, params: Params) -> None:
+    place = Place(tmp_path, "coded")
+
+    def started(text: str) -> None:
+        start(place, read_python(tmp_path, params, text), open_storage(place))
+
+    started(PYTHON)
+    started("# A word on it.\n" + PYTHON.replace("budget={", 'question="Which?", budget={"trials": 3, '))
+    with pytest.raises(InputError, match=r"'coded' exists and was started with the code of its file = "):
+        started(PYTHON.replace("10.0**-exponent", "1 * 10.0**-exponent"))
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (('base="both"', 'base="bath"'), r"coded.py:5: base: unknown recipe 'bath': did you mean 'both'\?"),
+        (("budget=", "buget="), r"coded.py:7: buget: unknown setting: did you mean 'budget'\?"),
+        (('"late"]', '"latte"]'), r"coded.py:6: grid.fusion.name: 'latte': .* did you mean 'late'\?"),
+        (("10.0**", "10.0//(exponent-2) + "), r"coded.py:3: ZeroDivisionError: "),
+        (("study = Study(", "other = Study("), r"coded.py:1: expected study = Study\(...\), or a dictionary"),
+        (("RATES = [", "RATES = [["), r"coded.py:\d+: not valid Python: "),
+    ],
+)
+def test_mistakes_in_python_are_said_as_those_in_yaml(
+    tmp_path: Path, params: Params, change: tuple[str, str], sentence: str
+) -> None:
+    assert change[0] in PYTHON
+    with pytest.raises(InputError, match=sentence):
+        read_python(tmp_path, params, PYTHON.replace(*change))
 
 
 SHIPPED = Path(__file__).parents[2]

@@ -24,7 +24,7 @@ Storage = Annotated[
         help="postgresql://user@host/database for many workers; default: a SQLite file beside the study.",
     ),
 ]
-Name = Annotated[str, typer.Argument(help="The study: its file's name without .yaml.")]
+Name = Annotated[str, typer.Argument(help="The study: its file's name without .yaml or .py.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")]
 
 
@@ -45,7 +45,7 @@ class Format(StrEnum):
 
 @app.command()
 def run(
-    file: Annotated[Path, typer.Argument(help="A study file, such as studies/demo.yaml.")],
+    file: Annotated[Path, typer.Argument(help="A study file: studies/demo.yaml, or Python.")],
     root: Root = Path(),
     device: Device = "cpu",
     workers: Annotated[
@@ -210,7 +210,7 @@ def _joined(name: str, root: Path, storage: str | None) -> "tuple[optuna.Study, 
     from blended.studies.search.opening import join
     from blended.studies.search.storage import Place, open_storage
 
-    place = Place(root, name.removesuffix(".yaml"))
+    place = Place(root, name.removesuffix(".yaml").removesuffix(".py"))
     if not storage and not place.database.is_file():
         raise InputError(
             f"there is no study {name!r} below {root.resolve()}: start it with `blended study run`"

@@ -1,5 +1,7 @@
 """Starting a study, joining it, and opening one that is there, with the sampler and pruner of its file."""
 
+import ast
+import hashlib
 import json
 import warnings
 from collections.abc import Callable, Generator
@@ -275,5 +277,19 @@ def _settings(plan: Plan) -> dict[str, str]:
     features = plan.used_features().items()
     fixed |= {f"the settings of {name}": json.dumps(value, sort_keys=True) for name, value in features}
     fixed["the base recipe"] = json.dumps(plan.base, sort_keys=True)
+    fixed["the code of its file"] = _code_of(plan.source)
     fixed["budget.epochs"] = json.dumps(plan.study.budget.epochs)
     return fixed
+
+
+def _code_of(source: str) -> str:
+    """A version of a study in Python: of its syntax tree, without what may change."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            node.keywords = [one for one in node.keywords if one.arg not in MAY_CHANGE]
+        elif isinstance(node, ast.Dict):
+            pairs = zip(node.keys, node.values, strict=True)
+            kept = [pair for pair in pairs if getattr(pair[0], "value", None) not in MAY_CHANGE]
+            node.keys, node.values = [key for key, _ in kept], [value for _, value in kept]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:12] if source else ""

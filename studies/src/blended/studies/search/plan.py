@@ -18,7 +18,7 @@ from blended.data import InputError
 from blended.data.atomic import replacing
 from blended.studies.params import Params, Recipe
 from blended.studies.search.space import Choices, probes
-from blended.studies.search.study_file import RECIPE, StudyFile
+from blended.studies.search.study_file import RECIPE, Study
 from blended.studies.trial import TrialConfig, trial_config
 
 MAX_EPOCHS = "fusion.training.max_epochs"
@@ -32,9 +32,11 @@ class Plan(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
-    study: StudyFile
+    study: Study
     params: Params
     """As params.yaml was; its corpus is the study's."""
+    source: str = ""
+    """Of a study that was written in Python."""
     corpus_hash: str = ""
     """The version of the corpus, labels and folds included, that every trial is of; empty for studies that
     were started before it was written down."""

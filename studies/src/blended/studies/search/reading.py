@@ -1,7 +1,12 @@
-"""Reading a study file: every mistake with its line and the nearest right name."""
+"""Reading a study file, YAML or Python: every mistake with its line and the nearest right name."""
 
+import ast
 import difflib
-from collections.abc import Iterable, Iterator, Sequence
+import runpy
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -12,41 +17,91 @@ from blended.data.errors import InputError, unknown_name
 from blended.studies.params import Params, Recipe
 from blended.studies.search import space
 from blended.studies.search.plan import Plan
-from blended.studies.search.study_file import RECIPE, StudyFile
+from blended.studies.search.study_file import RECIPE, Study
+
+Keys = Sequence[int | str]
+"""Of nested settings, from the outermost."""
 
 
+@dataclass(frozen=True)
 class Lines:
-    """A YAML file and the line of everything in it."""
+    """A study file: what it says, and in which line."""
 
-    def __init__(self, path: Path) -> None:
-        """Raises InputError for a missing file, with the line for one that is not YAML."""
-        if not path.is_file():
-            raise InputError(f"{path} does not exist: name a study file such as studies/demo.yaml")
-        self.path = path
-        try:
-            self.values: object = YAML(typ="safe").load(path)
-            self._marked: Any = YAML(typ="rt").load(path)
-        except YAMLError as error:
-            mark = getattr(error, "problem_mark", None)
-            where = f"{path}:{mark.line + 1}" if mark is not None else f"{path}"
-            problem = getattr(error, "problem", None) or error
-            raise InputError(f"{where}: not valid YAML: {problem}") from error
+    path: Path
+    values: object
+    line: Callable[[Keys], int]
+    """The line, from 1, of the innermost of nested keys that is in the file."""
+    source: str = ""
+    """Of a study in Python."""
 
-    def line(self, keys: Sequence[int | str]) -> int:
-        """The line, from 1, of the innermost of nested keys that is in the file."""
-        inside: Any = self._marked
-        line = 1
-        for key in keys:
-            try:
-                position = inside.lc.item(key) if isinstance(key, int) else inside.lc.key(key)
-                line, inside = position[0] + 1, inside[key]
-            except (AttributeError, KeyError, IndexError, TypeError):
-                continue
-        return line
-
-    def error(self, keys: Sequence[int | str], problem: str) -> str:
+    def error(self, keys: Keys, problem: str) -> str:
         """`studies/demo.yaml:7: budget.trials: PROBLEM`."""
         return f"{self.path}:{self.line(keys)}: {'.'.join(map(str, keys))}: {problem}"
+
+
+def read_lines(path: Path) -> Lines:
+    """Raises InputError for a missing file, with the line for one that is not YAML, or fails as Python."""
+    if not path.is_file():
+        raise InputError(f"{path} does not exist: name a study file such as studies/demo.yaml")
+    return _run_python(path) if path.suffix == ".py" else _load_yaml(path)
+
+
+def _load_yaml(path: Path) -> Lines:
+    try:
+        values: object = YAML(typ="safe").load(path)
+        return Lines(path, values, partial(_yaml_line, YAML(typ="rt").load(path)))
+    except YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark is not None else f"{path}"
+        problem = getattr(error, "problem", None) or error
+        raise InputError(f"{where}: not valid YAML: {problem}") from error
+
+
+def _yaml_line(marked: Any, keys: Keys) -> int:
+    inside, line = marked, 1
+    for key in keys:
+        try:
+            position = inside.lc.item(key) if isinstance(key, int) else inside.lc.key(key)
+            line, inside = position[0] + 1, inside[key]
+        except (AttributeError, KeyError, IndexError, TypeError):
+            continue
+    return line
+
+
+def _run_python(path: Path) -> Lines:
+    """Runs a file and takes its `study`, a `Study` or a dictionary of what one has."""
+    source = path.read_text(encoding="utf-8")
+    try:
+        tree = ast.parse(source)
+    except SyntaxError as error:
+        raise InputError(f"{path}:{error.lineno}: not valid Python: {error.msg}") from error
+    lines = Lines(path, None, partial(_python_line, tree), source)
+    try:
+        made: Any = runpy.run_path(str(path)).get("study")
+    except ValidationError as error:
+        raise InputError("\n".join(_file_problems(lines, error))) from error
+    except Exception as error:
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+        line = frames[-1].lineno if frames else 1
+        raise InputError(f"{path}:{line}: {type(error).__name__}: {error}") from error
+    if not isinstance(made, Study | dict):
+        raise InputError(f"{path}:1: expected study = Study(...), or a dictionary called study, got {made!r}")
+    if isinstance(made, Study):
+        made = made.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    return replace(lines, values=made)
+
+
+def _python_line(tree: ast.Module, keys: Keys) -> int:
+    """Of the first argument, or text, that is called as the innermost key; of `study` where none is."""
+    named: dict[object, int] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.keyword) and node.arg:
+            named.setdefault(node.arg, node.value.lineno)
+        elif isinstance(node, ast.Constant):
+            named.setdefault(node.value, node.lineno)
+        elif isinstance(node, ast.Name):
+            named.setdefault(node.id, node.lineno)
+    return next((named[key] for key in reversed([*keys]) if key in named), named.get("study", 1))
 
 
 UNION_PROBLEMS = {"union_tag_invalid", "union_tag_not_found"}
@@ -58,11 +113,11 @@ def read_study(path: Path, params: Params) -> Plan:
     Raises InputError with one line per mistake: unknown settings, values out of range, conditions that can
     never hold, and choices that do not make a valid recipe.
     """
-    lines = Lines(path)
+    lines = read_lines(path)
     if not isinstance(lines.values, dict):
         raise InputError(f"{path}:1: expected settings such as space: and budget:, got {lines.values!r}")
     try:
-        study = StudyFile.model_validate(lines.values)
+        study = Study.model_validate(lines.values)
     except ValidationError as error:
         raise InputError("\n".join(_file_problems(lines, error))) from error
     _check_corpus(lines, study, params)
@@ -70,6 +125,7 @@ def read_study(path: Path, params: Params) -> Plan:
         name=path.stem,
         study=study,
         params=params.model_copy(update={"corpus": study.corpus or params.corpus}),
+        source=lines.source,
     )
     _check_base(lines, plan)
     _check_space(lines, plan)
@@ -79,7 +135,7 @@ def read_study(path: Path, params: Params) -> Plan:
     return plan
 
 
-def _check_corpus(lines: Lines, study: StudyFile, params: Params) -> None:
+def _check_corpus(lines: Lines, study: Study, params: Params) -> None:
     corpus = study.corpus
     if corpus is None or corpus == params.corpus or corpus == "demo" or params.corpora.source(corpus):
         return
@@ -120,7 +176,7 @@ def _check_seeds(lines: Lines, plan: Plan) -> None:
     raise InputError(lines.error(["reevaluate", "seeds"], message))
 
 
-def _keys(study: StudyFile, path: str) -> list[int | str]:
+def _keys(study: Study, path: str) -> list[int | str]:
     """Where in the file a setting's values stand."""
     if path == RECIPE:
         return ["recipes"]
@@ -162,7 +218,7 @@ def _file_problems(lines: Lines, error: ValidationError) -> Iterable[str]:
     for problem in error.errors():
         keys = [part for part in problem["loc"] if not str(part).startswith("function-")]
         where = lines.error(keys, "") if keys else f"{lines.path}: "
-        yield where + _sentence(problem, StudyFile)
+        yield where + _sentence(problem, Study)
 
 
 def _sentences(error: ValidationError, model: type[BaseModel]) -> Iterable[str]:

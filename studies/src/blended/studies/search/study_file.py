@@ -75,8 +75,8 @@ class Reevaluate(BaseModel):
     """Fresh ones."""
 
 
-class StudyFile(BaseModel):
-    """All of studies/NAME.yaml."""
+class Study(BaseModel):
+    """All of studies/NAME.yaml, or of `study` in studies/NAME.py."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -102,7 +102,7 @@ class StudyFile(BaseModel):
     reevaluate: Reevaluate | None = None
 
     @model_validator(mode="after")
-    def _check(self) -> "StudyFile":
+    def _check(self) -> "Study":
         if bool(self.space) == bool(self.grid or self.recipes):
             raise ValueError(
                 "expected either space: (settings to search) or grid: and recipes: (settings to try all)"
