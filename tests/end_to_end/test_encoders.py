@@ -9,7 +9,7 @@ import pytest
 
 from blended.data.errors import InputError
 from blended.data.store import FeatureStore
-from blended.encoders import forbid_random, wavlm
+from blended.encoders import forbid_random, speech
 from blended.encoders.speech import Architecture
 from toys.clips import toy_corpus
 
@@ -83,8 +83,8 @@ def test_missing_weights_are_told_before_anything_is_read(
 def test_an_untrained_network_is_asked_for_and_stamped(
     blended: Callable[..., Any], weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    tiny = replace(wavlm.MODELS["wavlm-base"], architecture=Architecture("WavLM", 3, 16, True, 0, TINY))
-    monkeypatch.setitem(wavlm.MODELS, "wavlm-base", tiny)
+    tiny = replace(speech.MODELS["wavlm-base"], architecture=Architecture("WavLM", 3, 16, True, 0, TINY))
+    monkeypatch.setitem(speech.MODELS, "wavlm-base", tiny)
     (tmp_path / "params.yaml").write_text(PARAMS)
     toy_corpus(tmp_path / "data/corpora/demo", num_folds=2, test_actors=0)
     indexed = blended("data", "index", "--root", tmp_path, "--workers", "1")

@@ -36,8 +36,12 @@ def _versions(folder: Path) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("edited", "line", "concerned"),
     [
-        ("blended.encoders/speech.py", "def build_speech(", SPEECH),
-        ("blended.encoders/speech_norm.py", "class MaskedGroupNorm", SPEECH),  # Imported within a function.
+        ("blended.encoders/networks/speech.py", "def build_speech(", SPEECH),
+        (
+            "blended.encoders/networks/speech.py",
+            "class MaskedGroupNorm",
+            SPEECH,
+        ),  # Imported within a function.
         # Sound shares the network of pictures, and so its file.
         ("blended.encoders/pictures.py", "def encode_pictures(", {*PICTURES}),
         ("blended.encoders/faces/detecting.py", "def find_faces(", {"clip+faces"}),

@@ -15,21 +15,19 @@ from torchaudio.models.wav2vec2.utils import import_huggingface_model
 
 from blended.data import InputError
 from blended.data.media import Waveform
-from blended.encoders import encoder_config, hubert, wav2vec2, wavlm
+from blended.encoders import encoder_config
 from blended.encoders.device import num_parameters
-from blended.encoders.encoder import RANDOM
-from blended.encoders.speech import (
-    LARGE,
-    Architecture,
+from blended.encoders.encoder import RANDOM, Output
+from blended.encoders.networks.speech import (
     SpeechRun,
     build_speech,
     encode_speech,
     prepared,
     speech_network,
 )
+from blended.encoders.speech import LARGE, MODELS, Architecture
 from blended.encoders.weights import Pretrained
 
-MODELS = {**wavlm.MODELS, **hubert.MODELS, **wav2vec2.MODELS}
 PUBLISHED = {name: model.architecture for name, model in MODELS.items()}
 FACTORIES: dict[str, Callable[[], nn.Module]] = {
     "wavlm-base": torchaudio.models.wavlm_base,
@@ -171,8 +169,9 @@ def test_quiet_clips_can_always_be_normalised():
     loud = [Waveform(sounds()[0].values * 100, 16000, 0.0)]
 
     def encoded(clip: list[Waveform], normalise: Any) -> np.ndarray:
+        output = Output(16, 50.0, ("3",))
         encoder = build_speech(
-            architecture, ("3",), normalise=normalise, precision="float32", device="cpu", weights=RANDOM
+            architecture, output, normalise=normalise, precision="float32", device="cpu", weights=RANDOM
         )
         return encoder.encode(clip)[0]["3"].values
 

@@ -62,7 +62,7 @@ class CLIPConfig(FramesConfig, frozen=True):
         """The vision tower with its projection; raises InputError for weights of another network."""
         from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
-        from blended.encoders.hub_models import built
+        from blended.encoders.networks.checkpoint import built
 
         config = CLIPVisionConfig(**FIELDS[self.model])
         network: Any = built(CLIPVisionModelWithProjection, config, weights)

@@ -62,7 +62,7 @@ class DINOv2Config(FramesConfig, frozen=True):
         """The network; raises InputError for weights of another."""
         from transformers import Dinov2Config, Dinov2Model
 
-        from blended.encoders.hub_models import built
+        from blended.encoders.networks.checkpoint import built
 
         config = Dinov2Config(image_size=TRAINED_SIZE, patch_size=14, **FIELDS[self.size])
         network: Any = built(Dinov2Model, config, weights)

@@ -24,8 +24,8 @@ from blended.encoders.encoder import (
     Output,
 )
 from blended.encoders.faces import FaceCrop
-from blended.encoders.hub_models import check_complete, quiet
 from blended.encoders.names import layer_range
+from blended.encoders.networks.checkpoint import check_complete, quiet
 from blended.encoders.pictures import cut_windows, picture_stream
 
 EMBEDDERS = {

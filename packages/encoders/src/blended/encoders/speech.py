@@ -1,48 +1,27 @@
-"""What WavLM, HuBERT and wav2vec 2.0 have in common: sound in, layers out.
+"""Speech encoders: WavLM, HuBERT and wav2vec 2.0, all layers of 50 steps per second.
 
-The networks are those of transformers. Clips of different lengths are encoded together with masks, so that
-each gets the features that it gets alone: in the attention, in the positional convolution, and (which
-transformers leaves out) in the group norm of the base networks, whose statistics run over time.
-
-B batch, N sample, C channel, T time step, D width.
+WavLM: Chen et al. (2022), "WavLM: large-scale self-supervised pre-training for full stack speech processing",
+arXiv 2110.13900. HuBERT large (on Libri-Light, ll60k): Hsu et al. (2021), "HuBERT: self-supervised speech
+representation learning by masked prediction of hidden units", arXiv 2106.07447. wav2vec 2.0 base: Baevski et
+al. (2020), "wav2vec 2.0: a framework for self-supervised learning of speech representations", arXiv
+2006.11477.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, ClassVar, Literal
 
-import numpy as np
-from jaxtyping import Float32
-from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, model_validator
 
-from blended.data.errors import InputError
+from blended.data.errors import unknown_name
 from blended.data.media import Waveform
-from blended.encoders.device import Precision, ready, running
-from blended.encoders.encoder import AudioStream, NetworkEncoder, Output
-from blended.encoders.sound import at_least
-from blended.encoders.weights import Source
+from blended.encoders.device import Precision
+from blended.encoders.encoder import Modality, NetworkEncoder, Output
+from blended.encoders.names import canonical, layer_range
+from blended.encoders.weights import Source, check_weights, hub_file
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-RATE_HZ = 16000
 STEPS_PER_SECOND = 50.0
-
-# What the seven convolutions need for one time step.
-SHORTEST_SAMPLES = 400
-
-BATCH_SIZE = 32
-"""Clips handed over at once; they are sorted by length and computed in groups of about the same length."""
-
-SECONDS_AT_ONCE = {"cpu": 1.0}
-"""Sound, with its padding, that is computed together, by kind of device. On a CPU one clip alone is fastest:
-no mask, no padding, and more of it in the caches."""
-SECONDS_AT_ONCE_ELSEWHERE = 320.0
-
-NORM_EPS = 1e-7
-"""Added to the variance of a normalised waveform, as transformers does."""
 
 Normalise = Literal["as-trained", "always"]
 """Whether waveforms are scaled to zero mean and unit variance: as the network was trained, or always, which
@@ -79,10 +58,11 @@ class Architecture:
 
 @dataclass(frozen=True, slots=True)
 class SpeechModel:
-    """A network and where its weights come from."""
+    """A published network."""
 
     architecture: Architecture
     source: Source
+    """Where its weights come from."""
 
 
 LARGE: Mapping[str, Any] = {
@@ -94,143 +74,92 @@ LARGE: Mapping[str, Any] = {
     "do_stable_layer_norm": True,
 }
 
-
-def speech_output(layers: Sequence[str], architecture: Architecture) -> Output:
-    """Layers of [time, dim], 50 steps per second."""
-    return Output(architecture.dim, STEPS_PER_SECOND, tuple(layers))
-
-
-def build_speech(
-    architecture: Architecture,
-    layers: Sequence[str],
-    *,
-    normalise: Normalise,
-    precision: Precision,
-    device: str,
-    weights: Path,
-) -> NetworkEncoder[Waveform]:
-    """An encoder of sound at 16 kHz; raises InputError for weights of another network."""
-    network = ready(speech_network(architecture, weights), device)
-    function = partial(
-        encode_speech,
-        run=SpeechRun(network, tuple(layers), device, precision),
-        normalise=architecture.normalise or normalise == "always",
-    )
-    output = speech_output(layers, architecture)
-    return NetworkEncoder(AudioStream(RATE_HZ), output, BATCH_SIZE, function, network)
+MODELS: dict[str, SpeechModel] = {
+    "wavlm-base": SpeechModel(
+        Architecture("WavLM", 12, 768, False, 94_381_168),
+        hub_file("microsoft/wavlm-base", "pytorch_model.bin"),
+    ),
+    "wavlm-large": SpeechModel(
+        Architecture("WavLM", 24, 1024, True, 315_452_096, LARGE),
+        hub_file("microsoft/wavlm-large", "pytorch_model.bin"),
+    ),
+    "hubert-large": SpeechModel(
+        Architecture("Hubert", 24, 1024, True, 315_434_112, LARGE),
+        hub_file("facebook/hubert-large-ll60k", "pytorch_model.bin"),
+    ),
+    "wav2vec2": SpeechModel(
+        Architecture("Wav2Vec2", 12, 768, True, 94_370_944),
+        hub_file("facebook/wav2vec2-base", "pytorch_model.bin"),
+    ),
+}
+"""By name."""
 
 
-def speech_network(architecture: Architecture, weights: Path) -> Any:
-    """The network, its group norm exchanged for one that knows the clips' lengths."""
-    from blended.encoders.encoder import RANDOM
-    from blended.encoders.hub_models import built, filled
-    from blended.encoders.networks.checkpoint import read_state
+class SpeechConfig(BaseModel):
+    """Layers of 50 steps per second from sound at 16 kHz."""
 
-    if weights == RANDOM:
-        network = built(architecture.model(), architecture.config(), weights)
-    else:
-        state = read_state(weights)
-        # Publications differ in this bias; the file knows.
-        conv_bias = any(name.endswith("feature_extractor.conv_layers.0.conv.bias") for name in state)
-        config = architecture.config(conv_bias=conv_bias)
-        network = filled(architecture.model(), config, state, str(weights))
-    return with_masked_group_norm(network)
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    modality: ClassVar[Modality] = "audio"
+    weighted: ClassVar[bool] = True
+    licence: ClassVar[str] = "Apache-2.0"
 
+    name: str
+    layers: str = "last"
+    """Which layers are stored: one (9), a range (6-12), last or all; 0 is the input of the first block."""
+    normalise: Normalise = "as-trained"
+    """`always` scales every clip to unit variance, for recordings that are very quiet."""
+    precision: Precision = "as-device"
+    """Of the matrix products."""
 
-def with_masked_group_norm(network: Any) -> Any:
-    """The network itself, changed in place; one without a group norm stays as it is."""
-    from torch import nn
+    @model_validator(mode="before")
+    @classmethod
+    def _canonical(cls, given: Any) -> Any:
+        """Equal choices of layers are written in one way; raises InputError for layers that are not there."""
+        if not isinstance(given, dict):
+            return given
+        name = str(given.get("name"))
+        if name not in MODELS:
+            raise unknown_name("network of this kind", name, MODELS)
+        layers = layer_range(given.get("layers", "last"), MODELS[name].architecture.num_layers)
+        return {**given, "layers": canonical(layers)}
 
-    from blended.encoders.speech_norm import MaskedGroupNorm
+    @property
+    def model(self) -> SpeechModel:
+        """What was published under the name."""
+        return MODELS[self.name]
 
-    first = network.feature_extractor.conv_layers[0]
-    if isinstance(getattr(first, "layer_norm", None), nn.GroupNorm):
-        first.layer_norm = MaskedGroupNorm(first.layer_norm)
-    return network
+    @property
+    def source(self) -> Source:
+        """Where the weights come from."""
+        return self.model.source
 
+    @property
+    def output(self) -> Output:
+        """What the features look like."""
+        architecture = self.model.architecture
+        layers = layer_range(self.layers, architecture.num_layers)
+        return Output(architecture.dim, STEPS_PER_SECOND, layers)
 
-@dataclass(frozen=True, slots=True)
-class SpeechRun:
-    """A network and how it is run."""
+    @property
+    def num_parameters(self) -> int:
+        """Of the network."""
+        return self.model.architecture.num_parameters
 
-    network: Any
-    layers: tuple[str, ...]
-    device: str
-    precision: Precision
+    def build(self, *, device: str = "cpu", weights: Path | None = None) -> NetworkEncoder[Waveform]:
+        """An encoder of sound; raises InputError without weights and for those of another network."""
+        from blended.encoders.networks.speech import build_speech
 
-    def __call__(self, samples: "Sequence[Tensor]") -> list[dict[str, NDArray[np.float32]]]:
-        """Layers of several waveforms, computed as one padded batch."""
-        import torch
-
-        from blended.encoders.speech_norm import MaskedGroupNorm
-
-        lengths = torch.tensor([len(item) for item in samples])
-        padded_BN = torch.nn.utils.rnn.pad_sequence([*samples], batch_first=True).to(self.device)
-        mask_BN = (torch.arange(padded_BN.shape[1]) < lengths[:, None]).to(self.device)
-        first = self.network.feature_extractor.conv_layers[0]
-        if isinstance(getattr(first, "layer_norm", None), MaskedGroupNorm):
-            first.layer_norm.num_steps = [conv_steps(first.conv, int(length)) for length in lengths]
-        # One clip needs no mask, and attention without one is faster.
-        mask = mask_BN.long() if bool((lengths < padded_BN.shape[1]).any()) else None
-        with running(self.device, self.precision):
-            result = self.network(padded_BN, attention_mask=mask, output_hidden_states=True)
-        steps = [int(self.network._get_feat_extract_output_lengths(int(length))) for length in lengths]
-        # The last layer is the output, which large networks normalise; so it is in the papers' numbers.
-        states = (*result.hidden_states[:-1], result.last_hidden_state)
-        kept = {layer: states[int(layer)].float().cpu().numpy() for layer in self.layers}
-        return [
-            {layer: values[row, :count].copy() for layer, values in kept.items()}
-            for row, count in enumerate(steps)
-        ]
-
-
-def conv_steps(conv: Any, num_samples: int) -> int:
-    """Outputs of a convolution without padding."""
-    return (num_samples - conv.kernel_size[0]) // conv.stride[0] + 1
+        return build_speech(
+            self.model.architecture,
+            self.output,
+            normalise=self.normalise,
+            precision=self.precision,
+            device=device,
+            weights=check_weights(self, weights),
+        )
 
 
-def encode_speech(
-    inputs: Sequence[Waveform],
-    run: Callable[["Sequence[Tensor]"], Sequence[Mapping[str, NDArray[np.float32]]]],
-    *,
-    normalise: bool,
-    seconds_at_once: float | None = None,
-) -> list[Mapping[str, NDArray[np.floating]]]:
-    """Layers of every clip, in order; clips of about the same length are computed together."""
-    import torch
+class WavLMConfig(SpeechConfig):
+    """The same of WavLM, which has another licence."""
 
-    device = getattr(run, "device", "cpu")
-    limit = seconds_at_once or SECONDS_AT_ONCE.get(device, SECONDS_AT_ONCE_ELSEWHERE)
-    samples = [prepared(item.values, normalise=normalise) for item in inputs]
-    encoded: list[Mapping[str, NDArray[np.floating]]] = [{}] * len(inputs)
-    for group in groups([len(item) for item in samples], round(limit * RATE_HZ)):
-        results = run([torch.from_numpy(samples[place]) for place in group])
-        for place, result in zip(group, results, strict=True):
-            encoded[place] = result
-    return encoded
-
-
-def prepared(values: Float32[np.ndarray, "sample"], *, normalise: bool) -> Float32[np.ndarray, "padded"]:
-    """A waveform as the network wants it; one too short for a time step is followed by silence."""
-    samples = values
-    if not len(samples):
-        raise InputError("a sound without a sample cannot be encoded")
-    if normalise:
-        samples = (samples - samples.mean()) / np.sqrt(samples.var() + NORM_EPS)
-    return np.ascontiguousarray(at_least(samples.astype(np.float32, copy=False), SHORTEST_SAMPLES))
-
-
-def groups(lengths: Sequence[int], limit: int) -> list[list[int]]:
-    """Places of clips to be computed together: longest first, at most `limit` samples with their padding.
-
-    >>> groups([10, 30, 11, 29], 60)
-    [[1, 3], [2, 0]]
-    """
-    ordered = sorted(range(len(lengths)), key=lambda place: -lengths[place])
-    made: list[list[int]] = []
-    for place in ordered:
-        if made and lengths[made[-1][0]] * (len(made[-1]) + 1) <= limit:
-            made[-1].append(place)
-        else:
-            made.append([place])
-    return made
+    licence: ClassVar[str] = "CC-BY-SA-3.0 (microsoft/UniSpeech)"

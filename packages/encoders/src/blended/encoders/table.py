@@ -14,18 +14,16 @@ from blended.encoders.encoder import EncoderConfig, Output
 from blended.encoders.face import FaceConfig
 from blended.encoders.hicmae import HiCMAEConfig
 from blended.encoders.hub import KINDS, kind_of
-from blended.encoders.hubert import HubertConfig
 from blended.encoders.imagebind import ImageBindAudioConfig, ImageBindVisionConfig
 from blended.encoders.logmel import LogMelConfig
 from blended.encoders.motion import MotionConfig
 from blended.encoders.names import spoken_name
 from blended.encoders.prosody import ProsodyConfig
+from blended.encoders.speech import SpeechConfig, WavLMConfig
 from blended.encoders.timm_frames import TimmConfig
 from blended.encoders.videomae import VideoMAEEncoderConfig
 from blended.encoders.videomae2 import VideoMAEv2EncoderConfig
 from blended.encoders.videoswin import VideoSwinConfig
-from blended.encoders.wav2vec2 import Wav2Vec2Config
-from blended.encoders.wavlm import WavLMConfig
 from blended.encoders.weights import Pretrained
 
 BYTES = {"float16": 2, "float32": 4}
@@ -79,8 +77,8 @@ ENCODERS: dict[str, type[EncoderConfig]] = {
     "face": FaceConfig,
     "wavlm-base": WavLMConfig,
     "wavlm-large": WavLMConfig,
-    "hubert-large": HubertConfig,
-    "wav2vec2": Wav2Vec2Config,
+    "hubert-large": SpeechConfig,
+    "wav2vec2": SpeechConfig,
     "clip": CLIPConfig,
     "dinov2": DINOv2Config,
     "imagebind-vision": ImageBindVisionConfig,

@@ -55,7 +55,7 @@ class VideoMAEEncoderConfig(WindowsConfig, frozen=True):
         from torch import nn
         from transformers import VideoMAEConfig, VideoMAEForVideoClassification
 
-        from blended.encoders.hub_models import built
+        from blended.encoders.networks.checkpoint import built
 
         fields: dict[str, Any] = {"num_labels": NUM_CLASSES}
         network: Any = built(VideoMAEForVideoClassification, VideoMAEConfig(**fields), weights)

@@ -1,10 +1,12 @@
 """Reading checkpoints without running code from them, and loading them without gaps.
 
-A checkpoint is a safetensors file, or an official `.pth` read with `torch.load(weights_only=True)`.
+A checkpoint is a safetensors file, or an official `.pth` read with `torch.load(weights_only=True)`. It is
+loaded into a network of ours, or into one of the transformers library, without the hub.
 """
 
 import argparse
 import pickle
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,8 @@ from torch import Tensor, nn
 
 from blended.data.checksums import check_seal_if_any
 from blended.data.errors import InputError, some
+from blended.encoders.device import seeded
+from blended.encoders.encoder import RANDOM
 
 STATE_KEYS = ("model", "module", "state_dict")
 """Where the official training scripts put the parameters, in this order; else they lie at the top level."""
@@ -108,6 +112,55 @@ def load_state(
     kept = {name: own[name] for name in absent}
     network.load_state_dict({name: state[name] for name in own if name in state} | kept, strict=True)
     return Loaded(new=absent, ignored=unused)
+
+
+def built(model: Any, config: Any, weights: Path) -> nn.Module:
+    """A network of class `model`, untrained or with every parameter from a checkpoint.
+
+    Parameters of the file that the network lacks (heads, the text side, ...) are left out. Raises InputError
+    for a file that is damaged, needs unpickling, or lacks a parameter.
+    """
+    quiet()
+    if weights == RANDOM:
+        with seeded():
+            return model(config)
+    return filled(model, config, read_state(weights), str(weights))
+
+
+def filled(model: Any, config: Any, state: dict[str, Tensor], source: str) -> nn.Module:
+    """A network of class `model` from parameters by any name that transformers knows; raises InputError."""
+    quiet()
+    network, report = model.from_pretrained(
+        None, config=config, state_dict=state, output_loading_info=True, ignore_mismatched_sizes=True
+    )
+    check_complete(report, type(network).__name__, source)
+    return network.float()
+
+
+def check_complete(report: Any, kind: str, source: str) -> None:
+    """Raises InputError for what transformers would silently fill with random numbers."""
+    missing = sorted(report["missing_keys"])
+    wrong = sorted(str(key[0] if isinstance(key, tuple) else key) for key in report["mismatched_keys"])
+    if missing or wrong or report["error_msgs"]:
+        parts = [
+            f"{len(names)} {what} ({', '.join(names[:_NUM_LISTED])}{', ...' * (len(names) > _NUM_LISTED)})"
+            for names, what in ((missing, "missing"), (wrong, "of another shape"))
+            if names
+        ]
+        raise InputError(
+            f"{source}: parameters {' and '.join(parts) or report['error_msgs'][0]} for a {kind}; take the "
+            f"checkpoint of the same network"
+        )
+
+
+def quiet() -> None:
+    """Switches off transformers' own progress bars and reports: gaps are errors here, the rest is noise."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    # WavLM gives torch a mask of one type and a bias of another, which torch converts.
+    warnings.filterwarnings("ignore", message="Support for mismatched key_padding_mask")
 
 
 def _read_torch(path: Path) -> object:
