@@ -18,6 +18,7 @@ from blended.encoders.weights import Source, hub_file, place
 
 CONTENT = bytes(range(256)) * 12000  # About 3 MB.
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
+WEIGHTS = b"w" * 600_000
 
 
 @dataclass
@@ -91,7 +92,7 @@ def server() -> Iterator[tuple[str, Behaviour]]:
             """As much of the hub as its own library asks for."""
             files = {
                 "config.json": b'{"model_type": "x"}',
-                "model.safetensors": b"w" * 1000,
+                "model.safetensors": WEIGHTS,
                 "extra.bin": b"no",
             }
             if self.path.startswith("/api/models/owner/gone"):
@@ -108,9 +109,11 @@ def server() -> Iterator[tuple[str, Behaviour]]:
                 self.answer(200, json.dumps(entry).encode(), {"Content-Type": "application/json"})
             else:
                 content = files[self.path.rpartition("/")[2].partition("?")[0]]
-                headers = {"ETag": f'"{hashlib.sha256(content).hexdigest()}"', "X-Repo-Commit": "c" * 40}
-                behaviour.ranges.append(self.path.rpartition("/")[2])
-                self.answer(200, content, headers)
+                start = int(re.findall(r"\d+", self.headers.get("Range", "bytes=0-"))[0])
+                limit = behaviour.break_after.pop(0) if len(content) > 100 and behaviour.break_after else None
+                stated = {"X-Linked-ETag": f'"{behaviour.states_checksum}"'} if len(content) > 100 else {}
+                behaviour.ranges.append(f"{self.path.rpartition('/')[2]} from {start}")
+                self.answer(206 if start else 200, content[start:], {"ETag": '"one"', **stated}, limit)
 
     running = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     running.daemon_threads = True
@@ -260,10 +263,30 @@ def test_a_repository_comes_whole(server: tuple[str, Behaviour], tmp_path: Path)
     url, behaviour = server
     source = Source("https://example.org", "owner--model", repository="owner/model")
     path = Told().get(source, tmp_path, hub=Hub(url))
-    assert (path / "model.safetensors").read_bytes() == b"w" * 1000
+    assert (path / "model.safetensors").read_bytes() == WEIGHTS
     assert (path / "config.json").is_file() and not (path / "extra.bin").exists()
     asked = len(behaviour.ranges)
     Told().get(source, tmp_path, hub=Hub(url))
     assert len(behaviour.ranges) == asked
     with pytest.raises(InputError, match=r"repository owner/gone cannot be fetched"):
         Told().get(Source("https://example.org", "gone", repository="owner/gone"), tmp_path, hub=Hub(url))
+
+
+def test_a_file_of_a_repository_is_continued_and_checked(server: tuple[str, Behaviour], tmp_path: Path):
+    url, behaviour = server
+    source = Source("https://example.org", "owner--model", repository="owner/model")
+    behaviour.break_after = [70_000] * ATTEMPTS
+    behaviour.states_checksum = hashlib.sha256(WEIGHTS).hexdigest()
+    told = Told()
+    with pytest.raises(InputError, match=r"model.safetensors failed 6 times"):
+        told.get(source, tmp_path, hub=Hub(url))
+    assert not place(source, tmp_path).exists()
+    behaviour.ranges.clear()
+    path = told.get(source, tmp_path, hub=Hub(url))
+    assert (path / "model.safetensors").read_bytes() == WEIGHTS
+    assert not any("states no checksum" in line for line in told.lines)
+    (first,) = behaviour.ranges  # Neither the config again, nor what had come of the weights.
+    assert first.startswith("model.safetensors from ") and not first.endswith(" 0")
+    behaviour.states_checksum = "f" * 64
+    with pytest.raises(InputError, match="expected ffffffff"):
+        Told().get(source, tmp_path / "other", hub=Hub(url))

@@ -1,4 +1,4 @@
-"""Features of a file that belongs to no corpus: the same numbers that a feature store would give."""
+"""One file through several encoders: what of it is decoded, and the numbers that a store would hold."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,11 +11,13 @@ from jaxtyping import Float32
 from blended.data.errors import InputError
 from blended.data.features import Features
 from blended.data.media import Frames, MediaInfo, Waveform, probe
+from blended.data.store.shard import as_stored
 from blended.encoders.device import encoding_on
 from blended.encoders.encoder import (
     AudioStream,
     AudioVisual,
     AudioVisualStream,
+    Encoded,
     Encoder,
     EncoderConfig,
     Modality,
@@ -24,7 +26,6 @@ from blended.encoders.encoder import (
 )
 from blended.encoders.faces import FaceStream
 from blended.encoders.pooling import pool
-from blended.encoders.shards import notes_of
 
 T = TypeVar("T", Waveform, Frames)
 
@@ -213,16 +214,25 @@ def encode_steps(
     steps: dict[str, list[Features]] = {}
     for name in pieces[0].inputs:
         encoder = encoders[name][1]
-        inputs = [piece.inputs[name] for piece in pieces]
-        batches = range(0, len(inputs), encoder.batch_size)
-        with encoding_on(device):
-            encoded = [one for at in batches for one in encoder.encode(inputs[at : at + encoder.batch_size])]
-        steps[name] = [_as_stored(one[encoder.layers[-1]], encoder, name) for one in encoded]
+        encoded = encode_batches(encoder, [piece.inputs[name] for piece in pieces], device)
+        kept = [one[encoder.layers[-1]] for one in encoded]
+        stored = [as_stored(one, encoder.dtype, name).astype(np.float32) for one in kept]
+        steps[name] = [replace(one, values=values) for one, values in zip(kept, stored, strict=True)]
     return steps
 
 
-def _as_stored(features: Features, encoder: Encoder[Any], name: str) -> Features:
-    peak, largest = float(np.abs(features.values).max()), float(np.finfo(encoder.dtype).max)
-    if peak > largest:
-        raise InputError(f"{name} gives {peak:.6g}, beyond the range of {encoder.dtype}: check the recording")
-    return replace(features, values=features.values.astype(encoder.dtype).astype(np.float32))
+def encode_batches(encoder: Encoder[Any], inputs: Sequence[Any], device: str) -> list[Encoded]:
+    """Every layer of every input, in order, `batch_size` of them at once: for a shard as for a file.
+
+    Raises InputError for an input that cannot be encoded, DeviceMemoryError for batches that do not fit.
+    """
+    encoded: list[Encoded] = []
+    for at in range(0, len(inputs), encoder.batch_size):
+        with encoding_on(device):
+            encoded += encoder.encode(inputs[at : at + encoder.batch_size])
+    return encoded
+
+
+def notes_of(item: Any) -> Mapping[str, int]:
+    """What an input says about how it was decoded, such as pictures without a face; mostly nothing."""
+    return getattr(getattr(item, "frames", item), "notes", {})

@@ -14,8 +14,9 @@ from blended.data.clip import Clip
 from blended.data.errors import InputError
 from blended.data.media.probing import glance
 from blended.data.store import Identity, write_shard
-from blended.encoders.device import compile_network, encoding_on, one_thread
+from blended.encoders.device import compile_network, one_thread
 from blended.encoders.encoder import Encoded, Encoder, EncoderConfig, Stream
+from blended.encoders.one_file import encode_batches, notes_of
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -119,8 +120,7 @@ class _Progress:
                 self.encode()
 
     def _encode(self, batch: Sequence[tuple[str, Any]]) -> None:
-        with encoding_on(self.device):
-            encoded = self.encoder.encode([item for _, item in batch])
+        encoded = encode_batches(self.encoder, [item for _, item in batch], self.device)
         for (clip_id, item), layers in zip(batch, encoded, strict=True):
             self.encoded[clip_id] = layers
             if notes := notes_of(item):
@@ -131,11 +131,6 @@ class _Progress:
         ids = [clip.id for clip in clips]
         task, dtype = self.task, self.encoder.dtype
         write_shard(task.path, task.identity, ids, self.encoded, self.failures, dtype, self.notes)
-
-
-def notes_of(item: Any) -> Mapping[str, int]:
-    """What an input says about how it was decoded, such as pictures without a face; mostly nothing."""
-    return getattr(getattr(item, "frames", item), "notes", {})
 
 
 def run_job(job: Job) -> int:

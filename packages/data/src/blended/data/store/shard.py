@@ -150,7 +150,7 @@ def write_shard(
     rows: list[Row] = []
     for clip in clips:
         for layer, features in encoded.get(clip, {}).items():
-            values = _stored(features, dtype, f"{identity.encoder_name}, clip {clip!r}, layer {layer!r}")
+            values = as_stored(features, dtype, f"{identity.encoder_name}, clip {clip!r}, layer {layer!r}")
             num_frames, dim = values.shape
             row = Row(clip, layer, path.name, num_frames, dim, features.rate_hz, dtype, checksum(values))
             tensors[row.tensor] = values
@@ -166,8 +166,11 @@ def write_shard(
     write_tensors(path, tensors, {METADATA_KEY: json.dumps(record)})
 
 
-def _stored(features: Features, dtype: DType, what: str) -> NDArray[np.floating]:
-    """The values in their type on disk; a silent infinity would surface as NaN in a loss, much later."""
+def as_stored(features: Features, dtype: DType, what: str) -> NDArray[np.floating]:
+    """The values in their type on disk; raises InputError for those beyond its range.
+
+    `what` names them in the message. A silent infinity would surface as NaN in a loss, much later.
+    """
     largest = float(np.finfo(dtype).max)
     peak = float(np.abs(features.values).max())
     if peak > largest:
