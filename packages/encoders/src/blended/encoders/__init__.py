@@ -1,9 +1,9 @@
 """Encoders: audio and video into features, pooling, and the loop that fills the feature stores.
 
 Read `encoder.py`, then any encoder without a network (`logmel.py`, `prosody.py`, `egemaps.py`, `motion.py`,
-`face.py`) and one with (`wavlm.py` and `speech.py`, `clip.py` and `frames_network.py`, `videomae2.py` and
-`windows_network.py`, `hicmae.py`, `hub.py`), `weights.py` for where trained weights lie, then `shards.py` and
-`extract.py`. Importing this package loads no network library.
+`face.py`) and one with (`speech.py`, `clip.py` and `pictures.py`, `videomae2.py`, `hicmae.py`, `hub.py`),
+`weights.py` for where trained weights lie, then `one_file.py`, `shards.py` and `extract.py`. Importing this
+package loads no network library.
 """
 
 from blended.encoders.encoder import (

@@ -6,6 +6,7 @@
     hicmae/         HiCMAE: masked autoencoder and classifier
     imagebind.py    ImageBind: the vision and audio trunks
     videomae2.py    VideoMAEv2
+    speech.py       running transformers' speech networks on clips of several lengths
 
 Importing this package does nothing; import the module you need.
 """
