@@ -14,12 +14,23 @@ DOTS_PER_INCH = 160
 
 def png(figure: Figure, *, dots_per_inch: int = DOTS_PER_INCH) -> bytes:
     """A PNG without date or program name."""
-    return _saved(figure, "png", dots_per_inch, {"Software": None})
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    buffer, before = io.BytesIO(), figure.dpi
+    with drawing():
+        # Figure.savefig draws twice, once for the layout alone, and the canvas makes the layout anyway.
+        figure.set_dpi(dots_per_inch)
+        FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
+        figure.set_dpi(before)
+    return buffer.getvalue()
 
 
 def svg(figure: Figure) -> bytes:
     """An SVG with letters as outlines, so that it looks the same everywhere."""
-    return _saved(figure, "svg", 72, {"Date": None, "Creator": None})
+    buffer = io.BytesIO()
+    with drawing():
+        figure.savefig(buffer, format="svg", dpi=72, metadata={"Date": None, "Creator": None})
+    return buffer.getvalue()
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -29,10 +40,3 @@ def save(figure: Figure, path: Path) -> None:
         raise InputError(f"cannot write a figure as {path.name!r}: name it .png or .svg")
     with replacing(path) as temporary:
         temporary.write_bytes(writers[path.suffix](figure))
-
-
-def _saved(figure: Figure, kind: str, dots_per_inch: int, metadata: dict[str, None]) -> bytes:
-    buffer = io.BytesIO()
-    with drawing():
-        figure.savefig(buffer, format=kind, dpi=dots_per_inch, metadata=metadata)
-    return buffer.getvalue()
