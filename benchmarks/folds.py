@@ -13,10 +13,9 @@ from torch.utils.data import DataLoader, TensorDataset
 from blended.data import LabelSpace
 from blended.fusion.config import TrainingConfig
 from blended.fusion.inputs import Inputs
-from blended.fusion.modules.concatenation import Concatenation
 from blended.fusion.plan import Job
 from blended.fusion.run import Run
-from blended.fusion.strategies.pooled import pooled_problem
+from blended.fusion.strategies.pooled import Concatenation, pooled_problem
 from blended.fusion.training import Problem, train
 
 NUM_CLIPS, NUM_FOLDS, EPOCHS = 1080, 5, 10

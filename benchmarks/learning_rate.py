@@ -16,11 +16,10 @@ from blended.data.store import FeatureStore
 from blended.fusion.config import TrainingConfig
 from blended.fusion.inputs import Inputs
 from blended.fusion.losses import kl_to_soft_labels
-from blended.fusion.modules.concatenation import Concatenation
 from blended.fusion.nested import train_nested
 from blended.fusion.reading import gather_vectors
 from blended.fusion.run import Run
-from blended.fusion.strategies.pooled import pooled_problem
+from blended.fusion.strategies.pooled import Concatenation, pooled_problem
 from blended.fusion.strategy import Gathering
 from blended.studies.folders import Folders
 from blended.studies.params import read_params

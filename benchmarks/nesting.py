@@ -34,10 +34,9 @@ from blended.eval.measures.blends import challenge_score
 from blended.eval.protocol import Protocol, fit_decision
 from blended.fusion.config import TrainingConfig
 from blended.fusion.inputs import Inputs
-from blended.fusion.modules.concatenation import Concatenation
 from blended.fusion.nested import Nested, train_nested
 from blended.fusion.run import Run
-from blended.fusion.strategies.pooled import pooled_problem
+from blended.fusion.strategies.pooled import Concatenation, pooled_problem
 from blended.fusion.strategy import Memory
 from blended.studies import trial
 from blended.studies.evaluating import PartScores

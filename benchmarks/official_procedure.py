@@ -31,13 +31,12 @@ from blended.eval.decisions.thresholds import GRID
 from blended.eval.evaluation import Evaluation
 from blended.fusion.config import TrainingConfig
 from blended.fusion.inputs import Inputs
-from blended.fusion.modules.concatenation import Concatenation
 from blended.fusion.plan import Job
 from blended.fusion.preprocessing import PCAConfig
 from blended.fusion.run import Run
 from blended.fusion.sources import Source
 from blended.fusion.strategies import EarlyConfig, fit
-from blended.fusion.strategies.pooled import pooled_problem
+from blended.fusion.strategies.pooled import Concatenation, pooled_problem
 from blended.fusion.training import train
 
 FOLDS, EPOCHS, TIMED_EPOCHS = 5, 200, 5

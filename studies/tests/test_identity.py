@@ -39,18 +39,24 @@ SEQUENCES = {"joint", "bidirectional"}
 CODES = {"trained": code_of_training, "decided": code_of_decision, "explained": code_of_explanation}
 NOTHING: dict[str, set[str]] = {}
 LOSSES, DECISIONS = "fusion/losses", "eval/decisions"
+DISTRIBUTIONS = f"{LOSSES}/distributions.py"
 
 EDITS: dict[str, tuple[str, str, str, dict[str, set[str]]]] = {
-    "a comment in a loss": (f"{LOSSES}/soft_labels.py", "    return", "    # why\n    return", NOTHING),
+    "a comment in a loss": (DISTRIBUTIONS, "    return (", "    # why\n    return (", NOTHING),
     "the loss of most": (
-        f"{LOSSES}/soft_labels.py",
-        "    return",
-        "    return 0 *",
+        DISTRIBUTIONS,
+        "    return (torch.xlogy",
+        "    return 0 * (torch.xlogy",
         {"trained": ALL - {"ep-ce"}},
     ),
-    "another loss": (f"{LOSSES}/polarity.py", "def ep_ce(", "@edited\ndef ep_ce(", {"trained": {"ep-ce"}}),
+    "another loss": (
+        DISTRIBUTIONS,
+        "def ep_ce(",
+        "@edited\ndef ep_ce(",
+        {"trained": {"ep-ce"}},
+    ),
     "an unused loss": (
-        f"{LOSSES}/correlation.py",
+        f"{LOSSES}/relations.py",
         "def one_minus_ccc(",
         "@edited\ndef one_minus_ccc(",
         NOTHING,
@@ -63,7 +69,7 @@ EDITS: dict[str, tuple[str, str, str, dict[str, set[str]]]] = {
         {"trained": {"late"}},
     ),
     "one kind of attention": (
-        "fusion/modules/joint.py",
+        "fusion/modules/published.py",
         "class JointStream(",
         "@edited\nclass JointStream(",
         {"trained": {"joint"}},

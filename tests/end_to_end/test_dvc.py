@@ -146,17 +146,16 @@ def test_a_second_repro_runs_nothing(checkout: Path) -> None:
     assert "Data and pipelines are up to date." in output
 
 
-LOSS = "packages/fusion/src/blended/fusion/losses/soft_labels.py"
-POLARITY = "packages/fusion/src/blended/fusion/losses/polarity.py"
+LOSSES = "packages/fusion/src/blended/fusion/losses/distributions.py"
 BAYES = "packages/eval/src/blended/eval/decisions/bayes.py"
 FIGURE = "packages/eval/src/blended/eval/figures/confusion.py"
 REPORT = "packages/eval/src/blended/eval/report/sentences.py"
 ENCODER = "packages/encoders/src/blended/encoders/logmel.py"
 
 WALK: Mapping[str, tuple[str, str, str, set[str], Mapping[str, str]]] = {
-    "a comment in a loss": (LOSS, "    return", "    # why\n    return", {"code", "plan"}, {}),
+    "a comment in a loss": (LOSSES, "    return (", "    # why\n    return (", {"code", "plan"}, {}),
     "a loss": (
-        POLARITY,
+        LOSSES,
         "\ndef ep_ce(",
         "\ndef ep_ce(logits_BE, targets_BE, polarity_E):\n"
         "    return 0 * logits_BE.sum(-1)\n\n\ndef former_ep_ce(",

@@ -10,11 +10,10 @@ from jaxtyping import Bool, Float
 from blended.data import LabelSpace, Mixture
 from blended.fusion.config import TrainingConfig
 from blended.fusion.inputs import Inputs
-from blended.fusion.modules.concatenation import Concatenation
 from blended.fusion.run import Run
 from blended.fusion.sequences import Sequences, pack
 from blended.fusion.strategies import FUSIONS
-from blended.fusion.strategies.pooled import pooled_problem
+from blended.fusion.strategies.pooled import Concatenation, pooled_problem
 from blended.fusion.training import Problem
 
 OF_FEATURES = [name for name, strategy in FUSIONS.items() if strategy.reads.name != "media"]

@@ -6,12 +6,11 @@ import torch
 
 from blended.data import InputError
 from blended.fusion.config import TrainingConfig
-from blended.fusion.modules.concatenation import Concatenation
 from blended.fusion.network import Batch, Outputs
 from blended.fusion.objective import LossConfig
 from blended.fusion.plan import Job
 from blended.fusion.run import Run
-from blended.fusion.strategies.pooled import pooled_problem
+from blended.fusion.strategies.pooled import Concatenation, pooled_problem
 from blended.fusion.training import Problem, Trained, train
 from toys.problems import QUIET, toy_inputs
 

@@ -8,7 +8,7 @@ import torch
 
 from blended.data import InputError
 from blended.data.people import ENOUGH_FOR_FEATURES
-from blended.fusion.per_actor import standardise_per_actor
+from blended.fusion.preprocessing import standardise_per_actor
 
 MANY = [*["a"] * 20, *["b"] * 30, *["c"] * 8]
 

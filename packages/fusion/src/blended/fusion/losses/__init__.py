@@ -7,15 +7,30 @@ not there: padding, or a clip that the loss must ignore.
 Compute them in float32: under automatic mixed precision, hand over `logits.float()`.
 """
 
-from blended.fusion.losses.consistency import symmetric_kl
-from blended.fusion.losses.contrastive import pairwise_contrastive
-from blended.fusion.losses.correlation import one_minus_ccc, one_minus_pearson
-from blended.fusion.losses.polarity import POLARITY, ep_ce, polarity_of, polarity_weights
-from blended.fusion.losses.ranking import salience_ranking
-from blended.fusion.losses.set_ratio import emotion_shares, set_ratio_nll, state_log_probabilities
-from blended.fusion.losses.soft_labels import kl_to_soft_labels
-from blended.fusion.losses.states import StateLayout, state_layout, state_of_targets
-from blended.fusion.losses.weights import clip_weights, weighted_mean
+from blended.fusion.losses.distributions import (
+    POLARITY,
+    clip_weights,
+    ep_ce,
+    kl_to_soft_labels,
+    polarity_of,
+    polarity_weights,
+    symmetric_kl,
+    weighted_mean,
+)
+from blended.fusion.losses.relations import (
+    one_minus_ccc,
+    one_minus_pearson,
+    pairwise_contrastive,
+    salience_ranking,
+)
+from blended.fusion.losses.states import (
+    StateLayout,
+    emotion_shares,
+    set_ratio_nll,
+    state_layout,
+    state_log_probabilities,
+    state_of_targets,
+)
 
 __all__ = [
     "POLARITY",

@@ -9,10 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from blended.data import InputError, LabelSpace
 from blended.fusion.config import TrainingConfig
 from blended.fusion.inputs import Inputs
-from blended.fusion.modules.av_canet import AVCANet
 from blended.fusion.modules.bidirectional import Bidirectional
-from blended.fusion.modules.joint import JointStream
-from blended.fusion.modules.m2fnet import M2FNetFusion
+from blended.fusion.modules.published import AVCANet, JointStream, M2FNetFusion
 from blended.fusion.modules.streams import StreamShape
 from blended.fusion.nested import train_nested
 from blended.fusion.network import FusionModule, Network, ScoresHead

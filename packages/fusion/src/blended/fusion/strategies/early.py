@@ -9,11 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from blended.fusion.config import TrainingConfig
 from blended.fusion.inputs import Inputs
-from blended.fusion.modules.concatenation import Concatenation
 from blended.fusion.nested import train_nested
 from blended.fusion.preprocessing import PCAConfig
 from blended.fusion.run import Run
 from blended.fusion.strategies.pooled import (
+    Concatenation,
     out_of_distribution_distance,
     pooled_model,
     pooled_problem,

@@ -12,12 +12,12 @@ from torch import Tensor
 from blended.fusion.combining import Combiner, Kind, fit_combiner, read_combiner
 from blended.fusion.config import TrainingConfig
 from blended.fusion.inputs import Inputs
-from blended.fusion.modules.concatenation import Concatenation
 from blended.fusion.nested import Nested, Predicted, inner_fold, train_nested
 from blended.fusion.preprocessing import PCAConfig
 from blended.fusion.run import Run
 from blended.fusion.sources import Change
 from blended.fusion.strategies.pooled import (
+    Concatenation,
     out_of_distribution_distance,
     pooled_model,
     pooled_problem,

@@ -12,13 +12,27 @@ from torch import Tensor
 from blended.data import InputError, LabelSpace
 from blended.fusion.config import TrainingConfig
 from blended.fusion.inputs import Inputs
-from blended.fusion.network import FusionModule, Network, ScoresHead
+from blended.fusion.network import Batch, FusionModule, Network, Outputs, ScoresHead
 from blended.fusion.objective import make_objective, targets_of
-from blended.fusion.per_actor import standardise_per_actor
-from blended.fusion.preprocessing import PCAConfig, Standardiser
+from blended.fusion.preprocessing import PCAConfig, Standardiser, standardise_per_actor
 from blended.fusion.sources import Pooled, Source, pooled_source
 from blended.fusion.strategy import NewClips, Standardise, State, trained_from
 from blended.fusion.training import Problem, Trained
+
+
+class Concatenation(FusionModule):
+    """[clip, sum of widths]; a missing modality is zeros, which is the mean of standardised features."""
+
+    def __init__(self, widths: Mapping[str, int], modality_of: Mapping[str, int]) -> None:
+        super().__init__(sum(widths.values()), len(set(modality_of.values())))
+        self.modality_of = dict(modality_of)
+
+    def forward(self, batch: Batch, uniform: Tensor | None = None) -> Outputs:
+        """`z`, in the order of the encoders."""
+        present = batch["present"]
+        parts = [batch[name] * present[..., k : k + 1] for name, k in self.modality_of.items()]
+        return {"z": torch.cat(parts, dim=-1)}
+
 
 MakeModule = Callable[[Mapping[str, int], Mapping[str, int]], FusionModule]
 """(width per encoder, column of `present` per encoder) -> a fusion module."""

@@ -11,8 +11,7 @@ from torch import Tensor
 from blended.data import InputError
 from blended.fusion.config import TrainingConfig
 from blended.fusion.network import Network
-from blended.fusion.per_actor import standardise_per_actor
-from blended.fusion.preprocessing import Standardiser
+from blended.fusion.preprocessing import Standardiser, standardise_per_actor
 from blended.fusion.sequences import Sequences, SequenceSource, resampled, side_by_side
 from blended.fusion.strategy import Applied, NewClips, Standardise, State, said, trained_from
 

@@ -1,21 +1,22 @@
 """Subsampled training: every stretch of a clip is an example, and a clip is the mean of its stretches.
 
 The second recipe of the BLEMORE baseline (arXiv 2601.13225), there with 16-frame windows: the loss is that of
-each stretch, and logits are averaged over a clip before the softmax.
+each stretch, and logits are averaged over a clip before the softmax. B clips, T steps, W width.
 """
 
+from collections.abc import Mapping
 from typing import Literal, cast
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
 
 from blended.data import InputError, LabelSpace
 from blended.fusion.config import TrainingConfig
 from blended.fusion.inputs import Inputs
-from blended.fusion.modules.steps import Steps
 from blended.fusion.modules.streams import StreamShape
 from blended.fusion.nested import train_nested
-from blended.fusion.network import Network, ScoresHead
+from blended.fusion.network import Batch, FusionModule, Network, Outputs, ScoresHead
 from blended.fusion.objective import make_objective, targets_of
 from blended.fusion.preprocessing import PCAConfig
 from blended.fusion.run import Run
@@ -23,6 +24,26 @@ from blended.fusion.sequences import SequenceSource, sequence_source
 from blended.fusion.strategies.sequenced import Streaming, apply_sequenced, streams_of
 from blended.fusion.strategy import Applied, Fused, NewClips, Standardise, State, fused
 from blended.fusion.training import Problem
+
+
+class Steps(FusionModule):
+    """The features of all streams side by side, step by step; a missing modality is zeros."""
+
+    def __init__(self, shapes: Mapping[str, StreamShape]) -> None:
+        super().__init__(sum(shape.dim for shape in shapes.values()), len(shapes))
+        self.names = tuple(shapes)
+
+    def forward(self, batch: Batch, uniform: Tensor | None = None) -> Outputs:
+        """`z` [clip, step, width] and `valid` [clip, step]."""
+        num_steps = max(batch[name].shape[-2] for name in self.names)
+        parts: list[Tensor] = []
+        valid: list[Tensor] = []
+        for place, name in enumerate(self.names):
+            short = num_steps - batch[name].shape[-2]
+            there = batch[f"{name}.valid"] & batch["present"][..., place : place + 1]
+            parts.append(torch.nn.functional.pad(batch[name] * there.unsqueeze(-1), (0, 0, 0, short)))
+            valid.append(torch.nn.functional.pad(there, (0, short)))
+        return {"z": torch.cat(parts, dim=-1), "valid": torch.stack(valid).any(dim=0)}
 
 
 class SubsampledConfig(BaseModel):
