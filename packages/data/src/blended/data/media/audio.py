@@ -1,21 +1,22 @@
 """Reading sound: one track, mixed to mono, at the rate that is asked for."""
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import cast
+from typing import TypeVar, cast
 
 import av
 import numpy as np
 import soxr
-from av.audio.stream import AudioStream
-from av.container import InputContainer
 from numpy.typing import NDArray
 
 from blended.data.media.opening import begins_as_mov, opened, read_only, require_audio, zero_seconds
 from blended.data.media.probing import check_complete, declared_seconds
 from blended.data.media.records import MediaError, Reading, Waveform
+
+Made = TypeVar("Made")
 
 QUALITY = "HQ"
 """Of soxr."""
@@ -57,61 +58,93 @@ class Heard:
 
 def hear(path: Path, rate_hz: int, *, track: int = 0) -> Heard:
     """What `read_audio` gives, with the rate and channels that it was made from; raises as that."""
+
+    def whole(begun: _Begun) -> Heard:
+        values = _resample(np.concatenate([*begun.pieces]), begun.native_hz, rate_hz)
+        return Heard(Waveform(values, rate_hz, begun.start_seconds), begun.native_hz, begun.channels)
+
+    return _of_track(path, rate_hz, track, whole)
+
+
+def stream_audio(path: Path, rate_hz: int) -> Reading:
+    """What `read_audio` gives of the first track, to the bit, piece by piece.
+
+    Raises MediaError where that does, and where only a second, thorough reading would help: whoever meets one
+    in mid-track asks `read_audio`, which has the last word.
+    """
+
+    def piecewise(begun: _Begun) -> Reading:
+        return Reading(_resampled(begun.pieces, begun.native_hz, rate_hz), rate_hz, begun.start_seconds)
+
+    return _of_track(Path(path), rate_hz, 0, piecewise)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Begun:
+    """A track of which the first frame is decoded."""
+
+    native_hz: int
+    channels: int
+    start_seconds: float
+    """On the file's clock."""
+    pieces: Generator[NDArray[np.float32]]
+    """[sample] at its own rate, in order, without what lossy codecs fill their last packet with."""
+
+
+def _of_track(path: Path, rate_hz: int, track: int, make: Callable[[_Begun], Made]) -> Made:
+    """What is made of a track: by the header of an MP4 where that says enough, or after a thorough look."""
     if rate_hz < 1:
         raise MediaError(f"sound was asked for at {rate_hz} Hz, expected a positive rate such as 16000")
-    try:
-        heard = _hear(path, rate_hz, track, headers_only=True) if begins_as_mov(path) else None
-    except MediaError:
-        heard = None  # the thorough way finds the words
-    found = _hear(path, rate_hz, track, headers_only=False) if heard is None else heard
-    assert found is not None
-    return found
+    # The thorough way finds the words for what is wrong.
+    with suppress(MediaError):
+        if begins_as_mov(path) and (begun := _begin(path, track, headers_only=True)) is not None:
+            return make(begun)
+    begun = _begin(path, track, headers_only=False)
+    assert begun is not None
+    return make(begun)
 
 
-def _hear(path: Path, rate_hz: int, track: int, *, headers_only: bool) -> Heard | None:
+def _begin(path: Path, track: int, *, headers_only: bool) -> _Begun | None:
     """None for a track of which the header does not say enough to decode it."""
+    pieces = _decode(path, track, headers_only)
+    begun = cast(tuple[int, int, float] | None, next(pieces))
+    return None if begun is None else _Begun(*begun, cast(Generator[NDArray[np.float32]], pieces))
+
+
+def _decode(
+    path: Path, track: int, headers_only: bool
+) -> Generator[tuple[int, int, float] | NDArray[np.float32] | None]:
+    """First rate, channels and start, or None as `_begin`; then the pieces."""
     with opened(path, headers_only=headers_only) as container:
         stream = require_audio(path, container, track)
         if headers_only and stream.codec_context.name not in SAID_BY_HEADERS:
-            return None
+            yield None
+            return
         read_only(container, [stream])
         stream.codec_context.thread_count = 1
-        native, longest = _decode(path, container, stream)
-        channels = stream.codec_context.channels
-        start_seconds = max(0.0, native.start_seconds - zero_seconds(container))
+        frames = container.decode(stream)
+        first = next(frames, None)
+        if first is None:
+            raise _silent(path)
+        native_hz, start = first.sample_rate, first.time or 0.0
+        start_seconds = max(0.0, start - zero_seconds(container))
+        yield native_hz, len(first.layout.channels), start_seconds
+        # What lies behind the declared end is padding, or not: that is known when all has been heard.
         declared = declared_seconds(stream, start_seconds)
-    allowed = max(PADDING_SECONDS, PADDING_PACKETS * longest / native.rate_hz)
-    check_complete(path, "sound", native.duration_seconds, declared, allowed)
-    values = _without_padding(native, declared, longest)
-    sound = Waveform(_resample(values, native.rate_hz, rate_hz), rate_hz, start_seconds)
-    return Heard(sound, native.rate_hz, channels)
-
-
-def _without_padding(native: Waveform, declared: float | None, longest: int) -> NDArray[np.float32]:
-    """[sample] up to the declared end: lossy codecs fill their last packet."""
-    end = len(native.values) if declared is None else round(declared * native.rate_hz)
-    return native.values[:end] if len(native.values) - end <= PADDING_PACKETS * longest else native.values
-
-
-def _decode(path: Path, container: InputContainer, stream: AudioStream) -> tuple[Waveform, int]:
-    """The track at its own rate and on the container's clock, and the samples of its longest packet."""
-    rate_hz, start_seconds, pieces = _begin(path, container, stream)
-    values = [*pieces]
-    if not sum(len(piece) for piece in values):
-        raise _silent(path)
-    return Waveform(np.concatenate(values), rate_hz, start_seconds), max(len(piece) for piece in values)
-
-
-def _begin(
-    path: Path, container: InputContainer, stream: AudioStream
-) -> tuple[int, float, Iterator[NDArray[np.float32]]]:
-    """The track's own rate, its start on the container's clock, and its samples, packet by packet."""
-    frames = container.decode(stream)
-    first = next(frames, None)
-    if first is None:
-        raise _silent(path)
-    rate_hz, start_seconds = first.sample_rate, first.time or 0.0
-    return rate_hz, start_seconds, _packets(path, chain([first], frames), rate_hz, start_seconds)
+        end = round((declared or 0) * native_hz) or None
+        longest, heard, behind = 0, 0, list[NDArray[np.float32]]()
+        for packet in _packets(path, chain([first], frames), native_hz, start):
+            longest, heard = max(longest, len(packet)), heard + len(packet)
+            within = len(packet) if end is None else max(0, min(len(packet), end - (heard - len(packet))))
+            behind += [packet[within:]] if within < len(packet) else []
+            if within:
+                yield packet[:within]
+        if not heard:
+            raise _silent(path)
+        allowed = max(PADDING_SECONDS, PADDING_PACKETS * longest / native_hz)
+        check_complete(path, "sound", heard / native_hz, declared, allowed)
+        if heard - (end or heard) > PADDING_PACKETS * longest:
+            yield np.concatenate(behind)
 
 
 def _silent(path: Path) -> MediaError:
@@ -134,66 +167,6 @@ def _packets(
             yield np.zeros(hole, np.float32)
         yield to_mono(frame)
         num_samples += hole + frame.samples
-
-
-def stream_audio(path: Path, rate_hz: int) -> Reading:
-    """What `read_audio` gives of the first track, to the bit, piece by piece.
-
-    Raises MediaError where that does, and where only a second, thorough reading would help: whoever meets one
-    in mid-track asks `read_audio`, which has the last word.
-    """
-    path = Path(path)
-    if rate_hz < 1:
-        raise MediaError(f"sound was asked for at {rate_hz} Hz, expected a positive rate such as 16000")
-    try:
-        reading = _reading(path, rate_hz, headers_only=True) if begins_as_mov(path) else None
-    except MediaError:
-        reading = None  # the thorough way finds the words
-    found = _reading(path, rate_hz, headers_only=False) if reading is None else reading
-    assert found is not None
-    return found
-
-
-def _reading(path: Path, rate_hz: int, *, headers_only: bool) -> Reading | None:
-    """None for a track of which the header does not say enough to decode it."""
-    pieces = _stream(path, rate_hz, headers_only=headers_only)
-    start_seconds = next(pieces)
-    if start_seconds is None:
-        return None
-    return Reading(cast(Generator[NDArray[np.float32]], pieces), rate_hz, cast(float, start_seconds))
-
-
-def _stream(path: Path, rate_hz: int, *, headers_only: bool) -> Generator[NDArray[np.float32] | float | None]:
-    """First the start of the track in seconds on the file's clock, or None as `_reading`; then [sample]."""
-    with opened(path, headers_only=headers_only) as container:
-        stream = require_audio(path, container)
-        if headers_only and stream.codec_context.name not in SAID_BY_HEADERS:
-            yield None
-            return
-        read_only(container, [stream])
-        stream.codec_context.thread_count = 1
-        native_hz, start, packets = _begin(path, container, stream)
-        start_seconds = max(0.0, start - zero_seconds(container))
-        yield start_seconds
-        resampled = _Resampling(native_hz, rate_hz)
-        # What lies behind the declared end is padding, or not: that is known when all has been heard.
-        declared = declared_seconds(stream, start_seconds)
-        end = None if declared is None else round(declared * native_hz)
-        longest, heard, behind = 0, 0, list[NDArray[np.float32]]()
-        for packet in packets:
-            longest, heard = max(longest, len(packet)), heard + len(packet)
-            within = len(packet) if end is None else max(0, min(len(packet), end - (heard - len(packet))))
-            behind += [packet[within:]] if within < len(packet) else []
-            if within and len(values := resampled.more(packet[:within])):
-                yield values
-        if not heard:
-            raise _silent(path)
-        allowed = max(PADDING_SECONDS, PADDING_PACKETS * longest / native_hz)
-        check_complete(path, "sound", heard / native_hz, declared, allowed)
-        if heard - (end or heard) > PADDING_PACKETS * longest:
-            yield resampled.more(np.concatenate(behind))
-        if len(values := resampled.rest()):
-            yield values
 
 
 def _hole(path: Path, frame: av.AudioFrame, expected_seconds: float) -> int:
@@ -231,27 +204,22 @@ def _resample(values: NDArray[np.float32], native_hz: int, rate_hz: int) -> NDAr
     return np.pad(resampled[:wanted], (0, max(0, wanted - len(resampled))))
 
 
-class _Resampling:
-    """`_resample` piece by piece."""
-
-    def __init__(self, native_hz: int, rate_hz: int) -> None:
-        self._native_hz, self._rate_hz = native_hz, rate_hz
-        self._stream = soxr.ResampleStream(native_hz, rate_hz, 1, dtype="float32", quality=QUALITY)
-        self._taken = self._given = 0
-
-    def more(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        """[sample] that have become known, perhaps none; some wait for what comes after them."""
-        if self._native_hz == self._rate_hz:
-            return values
-        self._taken += len(values)
-        made = self._stream.resample_chunk(values)
-        self._given += len(made)
-        return made
-
-    def rest(self) -> NDArray[np.float32]:
-        """[sample] up to the end."""
-        if self._native_hz == self._rate_hz:
-            return np.empty(0, np.float32)
-        made = self._stream.resample_chunk(np.empty(0, np.float32), last=True)
-        wanted = max(0, max(1, round(self._taken * self._rate_hz / self._native_hz)) - self._given)
-        return np.pad(made[:wanted], (0, max(0, wanted - len(made))))
+def _resampled(
+    pieces: Generator[NDArray[np.float32]], native_hz: int, rate_hz: int
+) -> Generator[NDArray[np.float32]]:
+    """`_resample` piece by piece: [sample] that have become known; some wait for what comes after them."""
+    if native_hz == rate_hz:
+        yield from pieces
+        return
+    stream = soxr.ResampleStream(native_hz, rate_hz, 1, dtype="float32", quality=QUALITY)
+    taken = given = 0
+    with closing(pieces):
+        for piece in pieces:
+            made = stream.resample_chunk(piece)
+            taken, given = taken + len(piece), given + len(made)
+            if len(made):
+                yield made
+    made = stream.resample_chunk(np.empty(0, np.float32), last=True)
+    wanted = max(0, max(1, round(taken * rate_hz / native_hz)) - given)
+    if wanted:
+        yield np.pad(made[:wanted], (0, max(0, wanted - len(made))))
