@@ -279,7 +279,8 @@ def test_a_mistake_in_a_process_of_its_own_shows_no_traceback(tmp_path: Path) ->
         cwd=tmp_path,
     )
     assert ran.returncode == 1
-    assert ran.stderr == "error: none.csv does not exist: expected BLEMORE's train_metadata.csv\n"
+    expected = "a table of labels: BLEMORE's train_metadata.csv, or filename, actor, fold and label"
+    assert ran.stderr == f"error: none.csv does not exist: expected {expected}\n"
 
 
 def test_people_of_few_clips_are_held_against_everybody_and_counted(blended: Blended, tmp_path: Path) -> None:

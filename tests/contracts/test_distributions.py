@@ -73,6 +73,57 @@ def test_alone_in_an_empty_environment(name: str, wheels: Path, constraints: Pat
         " if not m.name.endswith('__main__')]"
     )
     run(python, "-c", walk)
+    if name == "eval":
+        absent = f"import importlib.util as u; print([n for n in {[*ABSENT[:5]]} if u.find_spec(n)])"
+        assert run(python, "-c", absent) == "[]\n"
+        (tmp_path / "score.py").write_text(SCORE)
+        run(python, tmp_path / "score.py", tmp_path)
+        assert "--metadata" in run(tmp_path / "bin" / "blended-evaluate", "--help")
+
+
+ABSENT = ("torch", "ray", "mlflow", "optuna", "dvc", "blended.studies", "blended.encoders", "blended.fusion")
+"""What scoring a table must not need."""
+SCORE = (
+    f"ABSENT = {ABSENT!r}"
+    + r"""
+import json, sys
+from pathlib import Path
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name in ABSENT:
+            raise ModuleNotFoundError(f"{name} is asked for", name=name)
+
+sys.meta_path.insert(0, Absent())
+folder = Path(sys.argv[1])
+rows = [(f"c{n}", n % 8, n % 2, n % 3) for n in range(48)]
+names = ("calm", "joy", "fear")
+(folder / "scores.csv").write_text("filename,fold,calm,joy,fear\n" + "\n".join(
+    f"{clip},{fold},{','.join('2.5' if k == label else str(who / 9) for k in range(3))}"
+    for clip, who, fold, label in rows))
+(folder / "labels.csv").write_text("filename,actor,fold,label\n" + "\n".join(
+    f"{clip},P{who},{fold},{names[label]}" for clip, who, fold, label in rows))
+from blended.eval import evaluate
+result = evaluate(folder / "scores.csv", folder / "labels.csv")
+assert result.to_json()["unweighted_recall"] == 1, result.table()
+assert result.to_frame().height == 2 and result.figure().axes
+from blended.eval.command import main
+sys.argv = ["blended-evaluate", str(folder / "scores.csv"), "--metadata", str(folder / "labels.csv"),
+            "--json", str(folder / "out.json")]
+try:
+    main()
+except SystemExit as ended:
+    assert not ended.code
+assert json.loads((folder / "out.json").read_text())["weighted_recall"] == 1
+"""
+)
+
+
+def test_a_table_is_scored_without_what_trains(tmp_path: Path) -> None:
+    """Neither the other rooms nor torch, Ray, MLflow, Optuna or DVC are as much as looked for."""
+    script = tmp_path / "score.py"
+    script.write_text(SCORE)
+    run(sys.executable, script, tmp_path)
 
 
 @pytest.mark.parametrize("name", [*FOLDERS])

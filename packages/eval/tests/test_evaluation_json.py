@@ -9,6 +9,7 @@ from blended.data.corpora.blemore import SPACE
 from blended.eval.evaluation import evaluate
 from blended.eval.evidence import Evidence
 from blended.eval.protocol import Protocol
+from blended.eval.scoring import evaluation_json
 
 KEYS = {
     "folds", "presence_accuracy", "salience_accuracy", "score", "presence_interval", "salience_interval",
@@ -23,7 +24,7 @@ def result(protocol: Protocol) -> dict[str, object]:
     actors = np.repeat(np.arange(4), 36)
     logits = np.random.default_rng(0).normal(size=(144, 1, 6))
     evidence = Evidence(logits, actors, actors % 2, SPACE)
-    return json.loads(json.dumps(evaluate(evidence, list(SPACE.states) * 4, protocol).to_json()))
+    return json.loads(json.dumps(evaluation_json(evaluate(evidence, list(SPACE.states) * 4, protocol))))
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from blended.eval.evidence import Evidence
 from blended.eval.intervals import spread
 from blended.eval.measures import MEASURES, Measure, Terms, alone, mean_over_clips, measures_of, spread_of
 from blended.eval.protocol import Protocol
+from blended.eval.scoring import evaluation_json
 from blended.eval.tasks import TASKS
 
 ACTORS = np.repeat(np.arange(8), 18)
@@ -64,7 +65,7 @@ def test_a_measure_in_the_table_is_in_every_output() -> None:
     assert estimate.value == pytest.approx(np.mean(by_fold))
     low, high = estimate.ends or (1, 1)
     assert -1 < low < estimate.value < high < 1
-    written = result.to_json()
+    written = evaluation_json(result)
     assert written["mean_overlap"] == estimate.value and written["overlap_interval"] == [low, high]
     assert [fold["mean_overlap"] for fold in written["folds"]] == pytest.approx(by_fold)
 

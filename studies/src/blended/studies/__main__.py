@@ -8,7 +8,8 @@ import sys
 
 import typer
 
-from blended.studies.commands import data, encoders, evaluate, features, predict, results, study, train
+from blended.eval import command as evaluating
+from blended.studies.commands import data, encoders, features, predict, results, study, train
 
 app = typer.Typer(
     name="blended",
@@ -25,7 +26,7 @@ app.add_typer(train.pretraining, name="pretrain")
 app.add_typer(train.plans, name="plan")
 app.command("train")(train.train)
 app.command("compare")(results.compare)
-app.command("evaluate")(evaluate.evaluate)
+app.command("evaluate")(evaluating.evaluate)
 app.command("predict")(predict.predict)
 app.command("submit")(results.submit)
 app.command("register")(results.register)

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from importlib.metadata import version
 from itertools import compress
 from typing import Any
 
@@ -14,8 +13,7 @@ from blended.data.labels import Task
 from blended.eval.decisions.identity import IDENTITY, intensities
 from blended.eval.evidence import Evidence
 from blended.eval.intervals import Basis, Estimate
-from blended.eval.measures import MEASURES, Labels, measures_of, spread_of
-from blended.eval.normalisation import MIN_ENROL_CLIPS
+from blended.eval.measures import Labels, measures_of, spread_of
 from blended.eval.protocol import EVEN, FittedDecision, Protocol, fit_decision, normalised, people_of
 from blended.eval.tasks import TASKS
 
@@ -61,32 +59,6 @@ class Evaluation:
         if isinstance(self.decided, ndarray):
             raise TypeError("intensities are taken as they are: there are no mixtures")
         return [*self.decided]
-
-    def to_json(self) -> dict[str, Any]:
-        """The keys of `blended evaluate --json`: folds, means over folds, intervals and the protocol.
-
-        `enrol_clips`, `enrol_minimum` and `presence_weight` are there only where they are not the default.
-        Intervals are null where there are none; `intervals_over` says in words what they are over.
-        """
-        protocol, measured = self.protocol, self.measured.items()
-        usual = {"enrol_clips": None, "enrol_minimum": MIN_ENROL_CLIPS, "presence_weight": EVEN}
-        given = {name: getattr(protocol, name) for name in usual}
-        return {
-            "folds": [
-                {"fold": one.fold, "clips": one.clips, **one.numbers, **one.parameters} for one in self.folds
-            ],
-            **{key: estimate.value for key, estimate in measured},
-            **{f"{MEASURES[key].short}_interval": e.ends and [*e.ends] for key, e in measured},
-            "intervals_over": str(self.basis),
-            "decision": protocol.decision,
-            "tune": protocol.tune,
-            "normalise": protocol.normalise,
-            "calibrate": protocol.calibrate,
-            "seed": protocol.seed,
-            "nesting": protocol.nesting,
-            **{name: value for name, value in given.items() if value != usual[name]},
-            "blended_version": version("blended-eval"),
-        }
 
 
 def evaluate(
