@@ -113,11 +113,11 @@ def test_both_engines_prune_by_the_same_rule(bench: MakeBench, tmp_path: Path) -
     """One trial at a time, with the same draws: the same trials are given up, after the same values."""
     for number, pruner in enumerate(PRUNERS):
         text = SEARCH.replace("pruner: none", f"sampler: random\npruner: {pruner}")
-        # Under one name, from which hyperband draws, in two folders.
+        # Under one name, from which hyperband draws; in folders where no result is found.
         given = bench(text, f"pruned{number}")
         found: list[Any] = []
         for name in ("worker", "ray"):
-            toy = replace(given, place=Place(tmp_path / name, given.place.name))
+            toy = replace(given, place=Place(tmp_path / f"{name}{number}", given.place.name))
             toy.start()
             if name == "worker":
                 toy.worker(ToyEvaluator(toy.root)).work()

@@ -86,8 +86,13 @@ def versions(config: "TrialConfig", index: Index, stores: Mapping[str, FeatureSt
         training=training_identity(config, index, stores),
         explanation=code_of_explanation(config, task),
         figures=code_of_figures(config.corpus),
-        code=hashlib.sha256("".join(_codes(config, task)).encode()).hexdigest()[:12],
+        code=code_of_run(config, task),
     )
+
+
+def code_of_run(config: "TrialConfig", task: Task) -> str:
+    """Version of the code of scores, decisions and numbers; of a configuration that is resolved."""
+    return hashlib.sha256("".join(_codes(config, task)).encode()).hexdigest()[:12]
 
 
 def _codes(config: "TrialConfig", task: Task) -> list[str]:
