@@ -141,11 +141,12 @@ def _predictions(score: float) -> Predictions:
 
 
 def toy_worker(place: Place, evaluator: ToyEvaluator, url: str | None, dies_at: str) -> None:
-    """Works on a study until it is done, with a heartbeat every second.
+    """Works on a study until it is done, with a heartbeat every second; SIGTERM ends it as the command.
 
     `dies_at` is `checkpoint` or `log` for a process that is killed between two files of a result, or before
     the first result is on its way to MLflow.
     """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     if dies_at == "checkpoint":
         results.write_sealed_json = _die
     study, plan = join(place, open_storage(place, url, heartbeat_seconds=1, grace_seconds=2))

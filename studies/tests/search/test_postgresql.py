@@ -6,17 +6,19 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from optuna.trial import TrialState
-from studies.tests.search.conftest import JOIN_SECONDS, SEARCH, MakeBench
+from studies.tests.search.conftest import GRID, JOIN_SECONDS, SEARCH, Bench, MakeBench
 
 from blended.data import InputError
 from blended.studies.search import progress
+from blended.studies.search.objective import RESULT
 from blended.studies.search.storage import open_storage
-from toys.trials import ToyEvaluator, quality
+from toys.trials import EVALUATED, ToyEvaluator, quality
 
 pytestmark = pytest.mark.system
 
@@ -75,6 +77,44 @@ def test_workers_share_a_study_and_survive_a_death(bench: MakeBench, server: str
     for trial in counted:
         assert trial.value == pytest.approx(quality(toy.plan.config(dict(trial.params), 0)))
     assert not toy.place.database.exists(), "nothing goes into SQLite beside it"
+
+
+def test_one_of_three_workers_is_requeued_and_nothing_is_lost(bench: MakeBench, server: str) -> None:
+    """As by Slurm: told in the midst of a trial, it gives the trial back, and another takes its place."""
+    alone = bench(GRID + "seeds: [3, 4]\n", "alone")
+    alone.start(server)
+    alone.worker(ToyEvaluator(alone.root), url=server).work()
+    evaluated = sorted(alone.evaluated())
+    (alone.root / EVALUATED).unlink()
+    shutil.rmtree(alone.store.folder)
+
+    toy = bench(GRID + "seeds: [3, 4]\n", "shared")
+    toy.start(server)
+    slow = ToyEvaluator(toy.root, seconds_per_epoch=0.3)
+    requeued, *others = (toy.forked(slow, url=server) for _ in range(3))
+    end = time.monotonic() + JOIN_SECONDS
+    while not toy.evaluated():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    requeued.terminate()
+    requeued.join(JOIN_SECONDS)
+    assert requeued.exitcode not in (0, -signal.SIGTERM), "it was at work, and ended as by Ctrl-C"
+    workers = [*others, toy.forked(slow, url=server)]
+    for worker in workers:
+        worker.join(JOIN_SECONDS)
+    assert [worker.exitcode for worker in workers] == [0] * 3
+
+    def results(one: Bench) -> list[str]:
+        counted = progress.counted(one.trials(server))
+        assert [trial.state for trial in counted] == [TrialState.COMPLETE] * 6
+        kept = [(trial.params, trial.value, trial.user_attrs[RESULT]["identities"]) for trial in counted]
+        return sorted(map(repr, kept))
+
+    assert results(toy) == results(alone)
+    assert {*toy.evaluated()} == {*evaluated}
+    for trial in progress.counted(toy.trials(server)):
+        for identity in trial.user_attrs[RESULT]["identities"]:
+            assert toy.store.predictions(toy.store.get(identity)).clip_ids
 
 
 def test_no_server_is_said_in_a_sentence(bench: MakeBench) -> None:

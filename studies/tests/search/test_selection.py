@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from optuna.distributions import FloatDistribution
 from optuna.trial import FrozenTrial, TrialState
-from studies.tests.search.conftest import GRID, PARAMS, MakeBench
+from studies.tests.search.conftest import GRID, PARAMS, Bench, MakeBench
 
 from blended.data import InputError
+from blended.data.checksums import read_sealed_json, write_sealed_json
 from blended.data.corpora.blemore import SPACE as BLEMORE
 from blended.eval.comparison import compare, holm, standings
 from blended.eval.evaluation import measure
@@ -21,6 +22,7 @@ from blended.eval.predictions import Predictions
 from blended.eval.protocol import Protocol
 from blended.eval.run_record import RunRecord
 from blended.studies.commands.study_tables import show_status
+from blended.studies.identity import code_of_run
 from blended.studies.params import Params, read_params
 from blended.studies.search import progress, report, results, selection
 from blended.studies.search.objective import RESULT, SEED
@@ -250,3 +252,40 @@ def test_leads_of_a_setting_are_one_family(bench: MakeBench) -> None:
     gaps = [gap for _, _, gap in groups if gap]
     assert len(gaps) == len(groups) - 1
     assert [gap.p_holm for gap in gaps] == holm([gap.p for gap in gaps])
+
+
+def with_code(toy: Bench, number: int, code: str, libraries: str = "numpy 2.0") -> None:
+    """As if a trial had been computed by that version of the code."""
+    path = toy.store.path(toy.trials()[number].user_attrs[RESULT]["identities"][0]) / "outcome.json"
+    fields = read_sealed_json(path)
+    tags = {"code": code, "libraries": libraries} if code else {}
+    write_sealed_json(path, {**fields, "tags": {**fields["tags"], **tags}})
+
+
+def test_tables_say_when_trials_are_of_different_code(bench: MakeBench) -> None:
+    """Not where all are of one, whatever is here now: they compare with each other."""
+    toy = bench(GRID)
+    toy.start()
+    toy.worker(ToyEvaluator(toy.root)).work()
+
+    def said() -> list[str]:
+        return report.code_notes(toy.plan, toy.trials(), toy.store)
+
+    assert said() == [], "all of before trials said what made them"
+    configs = [toy.plan.config(dict(trial.params), 0) for trial in toy.trials()]
+    for number, config in enumerate(configs):
+        with_code(toy, number, code_of_run(config, "mixture"))
+    assert said() == []
+    with_code(toy, 3, "another")
+    (sentence,) = said()
+    assert sentence.startswith("Computed from different versions of the code, so that their numbers do not")
+    assert "that of now (#0, #1, #2, #4, #5), another (#3): " in sentence
+    assert sentence in report.trial_table(toy.plan, toy.trials(), toy.store).warning
+    assert sentence in report.note(toy.plan, toy.trials(), toy.store)
+    for number in range(6):
+        with_code(toy, number, "another")
+    assert said() == []
+    with_code(toy, 5, "a third", "numpy 1.9")
+    first, second = said()
+    assert "a third (#5): " in first and "that of now" not in first
+    assert "numpy 1.9 (#5) and 2.0 (" in second

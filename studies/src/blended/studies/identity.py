@@ -91,8 +91,8 @@ def versions(config: "TrialConfig", index: Index, stores: Mapping[str, FeatureSt
 
 
 def code_of_run(config: "TrialConfig", task: Task) -> str:
-    """Version of the code of scores, decisions and numbers; of a configuration that is resolved."""
-    return hashlib.sha256("".join(_codes(config, task)).encode()).hexdigest()[:12]
+    """Version of the code of scores, decisions and numbers."""
+    return hashlib.sha256("".join(_codes(config.resolved(task), task)).encode()).hexdigest()[:12]
 
 
 def _codes(config: "TrialConfig", task: Task) -> list[str]:

@@ -91,7 +91,41 @@ def code_notes(records: Records, folders: Folders, corpus: str) -> list[str]:
     do not say what made them, and libraries, are spoken of.
     """
     unknown = [name for name, record in records.items() if not record.get("versions")]
-    return [*_of_unknown_code(unknown), *_of_other_code(records, folders, corpus), *_of_libraries(records)]
+    return [
+        *_of_unknown_code(unknown, _remedy(unknown)),
+        *_of_other_code(records, folders, corpus),
+        *_of_libraries({name: record.get("libraries") for name, record in records.items()}),
+    ]
+
+
+def trial_notes(
+    codes: Mapping[str, str], now: Mapping[str, str], libraries: Mapping[str, Mapping[str, str]], study: str
+) -> list[str]:
+    """The same of the trials of a study, by name: the code that made each, empty where it is not known, what
+    it would be now, and their libraries.
+
+    Of trials that are all of one other code nothing is said: they compare with each other.
+    """
+    remedy = f"rename the file of study {study} and run it; what is of the code of now is not computed again"
+    unknown = [name for name, code in codes.items() if not code]
+    other = [name for name, code in codes.items() if code and code != now[name]]
+    # Configurations use different code: those are of one kind for which it would be the same now.
+    kinds: dict[str, set[str]] = {}
+    for name in other:
+        kinds.setdefault(now[name], set()).add(codes[name])
+    mixed = len(other) < len(codes) or any(len(found) > 1 for found in kinds.values())
+    said = _of_unknown_code(unknown, remedy) if len(unknown) < len(codes) else []
+    if other and mixed:
+        versions: dict[str, list[str]] = {}
+        for name, code in codes.items():
+            if code:
+                versions.setdefault("that of now" if code == now[name] else code, []).append(name)
+        told = ", ".join(f"{code} ({some(names)})" for code, names in versions.items())
+        said.append(
+            f"Computed from different versions of the code, so that their numbers do not compare: {told}: "
+            f"{remedy}."
+        )
+    return [*said, *_of_libraries(libraries)]
 
 
 def stale_runs(records: Records, folders: Folders, corpus: str) -> list[str]:
@@ -105,12 +139,12 @@ def stale_runs(records: Records, folders: Folders, corpus: str) -> list[str]:
     return stale
 
 
-def _of_unknown_code(names: Sequence[str]) -> list[str]:
+def _of_unknown_code(names: Sequence[str], remedy: str) -> list[str]:
     if not names:
         return []
     return [
         f"Of unknown code: {some(names)}, computed before runs recorded what made them. Whether their "
-        f"numbers compare with the others is not known: {_remedy(names)}."
+        f"numbers compare with the others is not known: {remedy}."
     ]
 
 
@@ -124,10 +158,9 @@ def _of_other_code(records: Records, folders: Folders, corpus: str) -> list[str]
     ]
 
 
-def _of_libraries(records: Records) -> list[str]:
+def _of_libraries(named: Mapping[str, object]) -> list[str]:
     found: dict[str, dict[str, list[str]]] = {}
-    for name, record in records.items():
-        libraries = record.get("libraries")
+    for name, libraries in named.items():
         for library, version in libraries.items() if isinstance(libraries, Mapping) else ():
             found.setdefault(str(library), {}).setdefault(str(version), []).append(name)
     mixed = {library: versions for library, versions in found.items() if len(versions) > 1}

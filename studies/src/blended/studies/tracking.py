@@ -73,7 +73,8 @@ def log_trial(
 
     experiment_id = open_experiment(uri, experiment, root, result.corpus.space.task)
     client = MlflowClient(tracking_uri=uri)
-    tags = _tags(result, recipe, commit, data_hash, device) | _code_tags(versions)
+    tags = _tags(result, recipe, commit, data_hash, device) | code_tags(versions.code)
+    tags["training_identity"] = versions.training
     now = int(time.time() * 1000)
     started = now - round(seconds * 1000)
     run = client.create_run(experiment_id, run_name=recipe, tags=tags, start_time=started)
@@ -174,10 +175,14 @@ def _note(result: TrialResult) -> str:
     )
 
 
-def _code_tags(versions: Versions) -> dict[str, str]:
-    """Which code and libraries computed a run; runs with different ones may differ for that alone."""
+CODE, LIBRARIES = "code", "libraries"
+"""Tags of runs and trials: which code and libraries computed them; they may differ for that alone."""
+
+
+def code_tags(code: str) -> dict[str, str]:
+    """Of what is computed now by a version of the code."""
     libraries = ", ".join(f"{name} {version}" for name, version in library_versions().items())
-    return {"code": versions.code, "training_identity": versions.training, "libraries": libraries}
+    return {CODE: code, LIBRARIES: libraries}
 
 
 STALE = "stale"

@@ -128,8 +128,9 @@ def status(
     """Trials done, running, given up and failed; the best so far; the time left."""
     from blended.studies.commands import study_tables
 
-    study, plan, _ = _joined(name, root, storage)
+    study, plan, place = _joined(name, root, storage)
     study_tables.show_status(study, plan, watch=watch)
+    _show_code_notes(study, plan, place)
 
 
 @app.command()
@@ -154,6 +155,7 @@ def best(
     store = TrialStore(place.trials(plan.params.corpus))
     won = selection.winner(plan, trials, store)
     study_tables.show_best(selection.headline(plan, trials, store), won)
+    _show_code_notes(study, plan, place)
     if not write:
         return
     chosen = space.from_params(plan.study.dimensions, won.params)
@@ -268,8 +270,20 @@ def _end(study: "optuna.Study", plan: "Plan", place: "Place") -> None:
 
     experiment = running.sync(study, plan, place, say)
     study_tables.show_status(study, plan, watch=False)
+    _show_code_notes(study, plan, place)
     if experiment is not None:
         typer.echo(f"compare trials (after `make ui`): {running.address(experiment, place.name)}")
+
+
+def _show_code_notes(study: "optuna.Study", plan: "Plan", place: "Place") -> None:
+    """Whether the trials of a table are of one code."""
+    from blended.studies.progress import say
+    from blended.studies.search import report
+    from blended.studies.search.results import TrialStore
+
+    store = TrialStore(place.trials(plan.params.corpus))
+    for sentence in report.code_notes(plan, study.get_trials(deepcopy=False), store):
+        say(sentence)
 
 
 class _interruptible:  # noqa: N801 - reads as a statement

@@ -224,6 +224,7 @@ def _silent(message: str) -> None:
 
 
 def _outcome(result: TrialResult, curves: Curves, seconds: float) -> Outcome:
+    code = identity.code_of_run(result.config, result.corpus.space.task)
     return Outcome(
         identity=result.identity,
         config=result.config.model_dump(mode="json"),
@@ -234,7 +235,7 @@ def _outcome(result: TrialResult, curves: Curves, seconds: float) -> Outcome:
         },
         outer=fold_numbers(result.train, result.corpus.space),
         metrics={**tracking.trial_metrics(result), **_pairs(result), "seconds": seconds},
-        tags=tracking.trial_tags(result),
+        tags={**tracking.trial_tags(result), **tracking.code_tags(code)},
         units={
             f"{fold}/{actor}": score
             for fold, one in result.inner.items()

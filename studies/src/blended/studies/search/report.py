@@ -4,13 +4,17 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from optuna.trial import FrozenTrial
+from pydantic import ValidationError
 
-from blended.data import InputError
+from blended.data import InputError, LabelSpace
+from blended.data.checksums import DamagedError
 from blended.data.digits import p_text
+from blended.data.labels import Task
 from blended.eval.comparison import Comparison
 from blended.eval.intervals import Estimate
 from blended.eval.report.formats import Cell, Column, Scale, Table, to_csv, to_latex, to_markdown
-from blended.studies import tracking
+from blended.studies import identity, tracking
+from blended.studies.plans import trial_notes
 from blended.studies.search import progress, results, selection, study_view
 from blended.studies.search.figures import study_figures
 from blended.studies.search.mlflow_runs import StudyRuns
@@ -19,6 +23,7 @@ from blended.studies.search.plan import Plan
 from blended.studies.search.records import SELECTED, STATES
 from blended.studies.search.results import Outcome, TrialStore
 from blended.studies.search.space import in_words, short_value
+from blended.studies.trial import TrialConfig
 
 if TYPE_CHECKING:
     import optuna
@@ -44,8 +49,44 @@ def trial_table(plan: Plan, trials: Sequence[FrozenTrial], store: TrialStore) ->
         caption=f"Trials of the study {plan.name} on {plan.params.corpus}. {plan.study.question}".strip(),
         columns=(*columns, Column("identities", long=True)),
         rows=tuple(tuple(row) for row in rows),
-        warning=f"Outer scores of single trials are {SELECTED}; the last row is not.",
+        warning=" ".join(
+            [
+                f"Outer scores of single trials are {SELECTED}; the last row is not.",
+                *code_notes(plan, trials, store),
+            ]
+        ),
     )
+
+
+def code_notes(plan: Plan, trials: Sequence[FrozenTrial], store: TrialStore) -> list[str]:
+    """Sentences where finished trials were computed by different code or libraries, or it is not known.
+
+    Of trials whose results are not on this disk, nothing is said.
+    """
+    codes: dict[str, str] = {}
+    now: dict[str, str] = {}
+    libraries: dict[str, dict[str, str]] = {}
+    for trial in progress.complete(progress.counted(trials)):
+        try:
+            outcome = store.find(trial.user_attrs[RESULT]["identities"][0])
+        except DamagedError:
+            continue  # Said to whoever asks for its numbers.
+        if outcome is None:
+            continue
+        name, task = f"#{trial.number}", LabelSpace.from_dict(outcome.label_space).task
+        codes[name] = outcome.tags.get(tracking.CODE, "")
+        if codes[name]:
+            now[name] = _code_now(outcome, task)
+            pairs = [one.rpartition(" ") for one in outcome.tags[tracking.LIBRARIES].split(", ")]
+            libraries[name] = {library: version for library, _, version in pairs}
+    return trial_notes(codes, now, libraries, plan.name)
+
+
+def _code_now(outcome: Outcome, task: Task) -> str:
+    try:
+        return identity.code_of_run(TrialConfig.model_validate(outcome.config), task)
+    except ValidationError:
+        return ""  # Other code, which knew other settings.
 
 
 def _row(
@@ -158,7 +199,7 @@ def note(plan: Plan, trials: Sequence[FrozenTrial], store: TrialStore) -> str:
         groups = {path: _groups(path, trials, store) for path in _groupable(plan)}
         # First what is asked: MLflow folds long notes.
         parts += ["\n".join(f"- {_verdict(path, found)}" for path, found in groups.items() if len(found) > 1)]
-        parts += [_headline_table(nested), _winner_line(best)]
+        parts += [_headline_table(nested), _winner_line(best), *code_notes(plan, trials, store)]
         parts += [_group_table(path, found) for path, found in groups.items() if len(found) > 1]
     return "\n\n".join(part for part in parts if part)
 
