@@ -10,9 +10,9 @@ import torch
 from blended.data import InputError
 from blended.fusion.config import TrainingConfig
 from blended.fusion.inputs import Inputs
-from blended.fusion.nested import FINAL, Nested, inner_fold, model_seed, train_nested
+from blended.fusion.nested import FINAL, Nested, train_nested
 from blended.fusion.objective import LossConfig
-from blended.fusion.plan import Job
+from blended.fusion.plan import Job, inner_fold, model_seed
 from blended.fusion.strategies import fit
 from blended.fusion.training import train
 from toys.problems import OF_FEATURES, QUIET, toy_config, toy_inputs, toy_problem

@@ -14,9 +14,9 @@ import torch
 
 from blended.fusion.config import TrainingConfig
 from blended.fusion.inputs import Inputs
-from blended.fusion.nested import Nested, inner_fold, model_seed, train_nested
+from blended.fusion.nested import Nested, train_nested
 from blended.fusion.pairs import MOST_FOLDS, groups_of, num_models
-from blended.fusion.plan import Job
+from blended.fusion.plan import Job, inner_fold, model_seed
 from blended.fusion.run import Run
 from blended.fusion.training import train
 from toys.problems import QUIET, quiet, toy_inputs, toy_problem

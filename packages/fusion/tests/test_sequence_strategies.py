@@ -10,8 +10,8 @@ from blended.data import InputError
 from blended.fusion.config import TrainingConfig
 from blended.fusion.modules.attention import Attention, LagBias
 from blended.fusion.modules.streams import positions, times
-from blended.fusion.nested import model_seed
 from blended.fusion.objective import LossConfig
+from blended.fusion.plan import model_seed
 from blended.fusion.sequences import pack, resampled
 from blended.fusion.sources import Change
 from blended.fusion.strategies import CrossAttentionConfig, Fused, SubsampledConfig, cross_attention, fit

@@ -83,7 +83,7 @@ def test_states_have_the_probability_of_their_set_and_ratio(name: str, seed: int
 
 def test_the_layout_of_blemore() -> None:
     layout = state_layout(blemore.SPACE)
-    assert (layout.num_states, layout.num_sets, layout.num_pairs, layout.num_ratios) == (36, 16, 10, 3)
+    assert (len(layout.set_of_state), layout.num_sets, layout.num_pairs, layout.num_ratios) == (36, 16, 10, 3)
     assert layout.first_share.tolist() == pytest.approx([0.3, 0.5, 0.7])
     assert not layout.absent_ratio.any()
     assert sorted(layout.ratio_of_state[6:].tolist()) == list(range(30))

@@ -19,7 +19,7 @@ from blended.eval.measures.recall import recalls
 from blended.eval.population import Populations
 from blended.eval.protocol import Protocol, fit_decision, normalised, people_of
 from blended.eval.tasks import mixtures, true_intensities
-from blended.fusion.nested import inner_fold
+from blended.fusion.plan import inner_fold
 from blended.fusion.run import Epoch
 from blended.studies.evaluating import PartScores
 

@@ -103,8 +103,3 @@ class Inputs:
     def num_train(self) -> int:
         """Number of training clips."""
         return len(self.targets)
-
-    @property
-    def device_type(self) -> str:
-        """Where the targets are."""
-        return str(self.targets.device)

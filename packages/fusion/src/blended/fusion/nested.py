@@ -20,7 +20,7 @@ from torch import Tensor
 from blended.data import InputError
 from blended.fusion.config import TrainingConfig
 from blended.fusion.pairs import Choice, Nesting, Pairs, Predicted, groups_of, mean_recorded, num_models
-from blended.fusion.plan import Job
+from blended.fusion.plan import Job, inner_fold, model_seed
 from blended.fusion.run import Run
 from blended.fusion.sources import Change
 from blended.fusion.training import Problem, Trained, train
@@ -74,17 +74,6 @@ class Nested:
     def changed(self, change: Change) -> Predicted:
         """`out_of_fold` with changed features."""
         return _of_own_folds(self.reported, self.fold_of_model, self.clip_folds, change)
-
-
-def inner_fold(fold: int, folds: Sequence[int]) -> int:
-    """The fold on which the model reported on `fold` chooses its epochs: the next one, cyclically."""
-    return folds[(folds.index(fold) + 1) % len(folds)]
-
-
-def model_seed(seed: int, fold: int, repeat: int = 0) -> int:
-    """A seed per model, independent of which other models are trained."""
-    entropy = (seed, fold + 1) if repeat == 0 else (seed, fold + 1, repeat)
-    return int(np.random.SeedSequence(entropy).generate_state(1)[0])
 
 
 def train_nested(

@@ -1,4 +1,4 @@
-"""The batching plan: which clips a model sees when, and every random draw of its training.
+"""The plan of a training: which clips a model sees when, and every random draw.
 
 All of it is a function of the model's seed and the epoch, so that a model is trained alike alone, among
 others, after an interruption, here and on a cluster.
@@ -94,3 +94,14 @@ class Draws:
             hidden = generator.integers(num_modalities, size=num_clips)
             kept[model, np.flatnonzero(hit), hidden[hit]] = False
         return torch.from_numpy(kept).to(self.device)
+
+
+def inner_fold(fold: int, folds: Sequence[int]) -> int:
+    """The fold on which the model reported on `fold` chooses its epochs: the next one, cyclically."""
+    return folds[(folds.index(fold) + 1) % len(folds)]
+
+
+def model_seed(seed: int, fold: int, repeat: int = 0) -> int:
+    """A seed per model, independent of which other models are trained."""
+    entropy = (seed, fold + 1) if repeat == 0 else (seed, fold + 1, repeat)
+    return int(np.random.SeedSequence(entropy).generate_state(1)[0])

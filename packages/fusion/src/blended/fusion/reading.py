@@ -16,7 +16,7 @@ from blended.encoders.one_file import Built, Decoded, encode, encode_steps, want
 from blended.encoders.pooling import pool_store, read_layers
 from blended.fusion.inputs import Inputs
 from blended.fusion.sequences import Sequences, pack
-from blended.fusion.strategy import Gathering, Memory, Reader, Reading
+from blended.fusion.strategy import Gathering, InputKind, Memory, Reader
 
 T = TypeVar("T")
 
@@ -133,5 +133,5 @@ def sequences_reader(config: Any, encoders: Built, device: str) -> Reader:
     return Reader(wanted_by(encoders), read)
 
 
-VECTORS = Reading("vectors", gather_vectors, vectors_reader)
-SEQUENCES = Reading("sequences", gather_sequences, sequences_reader)
+VECTORS = InputKind("vectors", gather_vectors, vectors_reader)
+SEQUENCES = InputKind("sequences", gather_sequences, sequences_reader)

@@ -66,8 +66,8 @@ class Reader:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """What of clips strategies read."""
+class InputKind:
+    """A kind of inputs that strategies read."""
 
     name: Literal["vectors", "sequences", "media"]
     """One pooled vector per clip and encoder, the steps over time, or the clips themselves."""
@@ -170,7 +170,7 @@ class Strategy:
     """One way to fuse."""
 
     config: type[BaseModel]
-    reads: Reading
+    reads: InputKind
     fit: Callable[[Any, Inputs, int, Run], Fused]
     """(config, inputs, seed, run) -> Fused."""
     apply: Callable[[Any, State, NewClips], Applied]

@@ -31,7 +31,7 @@ from blended.fusion.hicmae.clips import ClipPreparation, PreparedClip, prepared_
 from blended.fusion.inputs import MODALITY_OF, PICTURES, SOUND, Inputs, Media
 from blended.fusion.reading import labelled
 from blended.fusion.run import Log
-from blended.fusion.strategy import Gathering, Reader, Reading
+from blended.fusion.strategy import Gathering, InputKind, Reader
 
 Progress = Callable[[int, int], None]
 
@@ -164,4 +164,4 @@ def media_of_tracks(given: Mapping[str, Tensor], preparation: ClipPreparation) -
     )
 
 
-MEDIA = Reading("media", gather_clips, clips_reader, MODALITY_OF)
+MEDIA = InputKind("media", gather_clips, clips_reader, MODALITY_OF)

@@ -35,11 +35,6 @@ class StateLayout:
     """Width of the set head."""
 
     @property
-    def num_states(self) -> int:
-        """S."""
-        return len(self.set_of_state)
-
-    @property
     def num_pairs(self) -> int:
         """Sets of two emotions, in the order of the sets."""
         return self.absent_ratio.shape[0]

@@ -26,7 +26,7 @@ MAX_LAG_SECONDS, NUM_LAGS = 0.8, 17
 SMALLEST_VARIANCE = 1e-3
 
 
-class CrossBlock(nn.Module):
+class BidirectionalBlock(nn.Module):
     """One stream asks the other, and takes in the answer and its product with what it has.
 
     The product of what both do beyond their mean over the clip is what tells whether two events coincide,
@@ -77,7 +77,8 @@ class Bidirectional(FusionModule):
         super().__init__((2 + num_layers) * width * len(shapes), len(shapes), streams.noise_width)
         self.streams = streams
         self.layers = nn.ModuleList(
-            nn.ModuleDict({name: CrossBlock(width, num_heads) for name in shapes}) for _ in range(num_layers)
+            nn.ModuleDict({name: BidirectionalBlock(width, num_heads) for name in shapes})
+            for _ in range(num_layers)
         )
         self.project = nn.ModuleDict({name: nn.Linear(2 * width, width) for name in shapes})
         self.other = dict(zip(shapes, reversed([*shapes]), strict=True))

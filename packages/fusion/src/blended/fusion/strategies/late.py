@@ -12,7 +12,8 @@ from torch import Tensor
 from blended.fusion.combining import Combiner, Kind, fit_combiner, read_combiner
 from blended.fusion.config import TrainingConfig
 from blended.fusion.inputs import Inputs
-from blended.fusion.nested import Nested, Predicted, inner_fold, train_nested
+from blended.fusion.nested import Nested, Predicted, train_nested
+from blended.fusion.plan import inner_fold
 from blended.fusion.preprocessing import PCAConfig
 from blended.fusion.run import Run
 from blended.fusion.sources import Change

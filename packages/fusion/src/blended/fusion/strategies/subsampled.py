@@ -26,7 +26,7 @@ from blended.fusion.strategy import Applied, Fused, NewClips, Standardise, State
 from blended.fusion.training import Problem
 
 
-class Steps(FusionModule):
+class StepConcatenation(FusionModule):
     """The features of all streams side by side, step by step; a missing modality is zeros."""
 
     def __init__(self, shapes: Mapping[str, StreamShape]) -> None:
@@ -56,7 +56,7 @@ class SubsampledConfig(BaseModel):
     """Encoders, side by side."""
     standardise: Standardise = "training"
     stretch_seconds: float | int = Field(default=0.64, gt=0)
-    """Steps within a stretch are averaged; 0.64 s are 16 frames at 25 Hz."""
+    """StepConcatenation within a stretch are averaged; 0.64 s are 16 frames at 25 Hz."""
     max_seconds: float | int = Field(default=30, gt=0)
     """What is later in a clip is cut off."""
     pca: PCAConfig | None = None
@@ -107,7 +107,7 @@ def _network(
         name: StreamShape(source.widths[name], given.rate_hz) for name, given in source.sequences.items()
     }
     training = config.training
-    module = Steps(shapes)
+    module = StepConcatenation(shapes)
     return Network(
         module, ScoresHead(module.width, training.hidden, space, "emotions", training.dropout, device)
     )
