@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from blended.data import InputError
-from blended.studies.media_files import media_files
+from blended.studies.enrolment import media_files
 
 
 def test_folders_are_searched_and_files_taken_once(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from blended.data import Mixture
+from blended.studies.answers import Answer, Prediction
 from blended.studies.commands.prediction_view import print_predictions, shares_in_words, stretches
-from blended.studies.prediction import Answer, Prediction
 
 ANGRY, SAD = Mixture.single("ang"), Mixture({"sad": 70, "ang": 30})
 

@@ -17,7 +17,7 @@ from blended.data.labels import Mixture
 from blended.data.media import probe
 from blended.eval.official import read_predictions
 from blended.studies import prediction
-from blended.studies.prediction_table import enrolled
+from blended.studies.enrolment import enrolled
 from blended.studies.run_files import close_run
 from blended.studies.windows import Windows
 from toys.clips import write_clip
@@ -202,7 +202,10 @@ def test_a_long_file_is_answered_alike_however_it_is_decoded(
     """Sliding by, as it is, and at once, as short files are: to the bit."""
     long = write_clip(tmp_path / "long.mp4", seconds=5.3, audio_start_seconds=0.2, audio_seconds=4.9)
     predictor = prediction.open_predictor(artifacts(finished_project, "late-both-actor"))
-    windows, person = Windows(1.0, 0.4), enrolled(predictor, finished_project / TEST_CLIPS)
+    windows, person = (
+        Windows(1.0, 0.4),
+        enrolled(predictor.pipeline.record, predictor.features, finished_project / TEST_CLIPS),
+    )
     one = predictor.predict(long, windows=windows, enrolment=person)
     monkeypatch.setattr(prediction, "slide", lambda _: None)
     other = predictor.predict(long, windows=windows, enrolment=person)

@@ -12,8 +12,7 @@ from blended.data.media import probe, read_audio
 from blended.data.media.frames import stream_frames
 from blended.data.media.writing import write_video
 from blended.eval.figures.answer import Course, answer_figure, panel
-from blended.studies.prediction import Answer, Prediction
-from blended.studies.prediction_table import name_of
+from blended.studies.answers import Answer, Prediction, name_of
 
 WIDTH_PX = 640
 """Of an annotated video: enough to see a face, little to send around."""

@@ -106,3 +106,38 @@ def _of_all(parts: Sequence[Tensor | Sequences]) -> Tensor | Sequences:
     if vectors:
         return torch.cat(vectors)
     return joined([part for part in parts if isinstance(part, Sequences)])
+
+
+def enrolled(
+    record: PipelineRecord, encode: Callable[[Path], Features], folder: Path | None
+) -> Enrolment | None:
+    """The clips of a folder as a person's; raises InputError where they are needed and none are named."""
+    check_enrolment(record, given=folder is not None)
+    return None if folder is None else enrol(media_files([folder]), encode, min_clips(record))
+
+
+SUFFIXES = frozenset(
+    {".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".wav", ".flac", ".mp3", ".m4a", ".ogg"}
+)
+"""What is taken from a folder; a file that is named itself may have any name."""
+
+
+def media_files(given: Sequence[Path]) -> list[Path]:
+    """Files as they are, folders as the media files in them, by name; each file once.
+
+    Raises InputError for a path that does not exist and for a folder without a media file.
+    """
+    files: list[Path] = []
+    for path in given:
+        if not path.is_dir():
+            files.append(path)
+            continue
+        found = sorted(
+            one
+            for one in path.iterdir()
+            if one.is_file() and one.suffix.lower() in SUFFIXES and not one.name.startswith(".")
+        )
+        if not found:
+            raise InputError(f"{path} has no media file, expected some of {', '.join(sorted(SUFFIXES))}")
+        files += found
+    return list(dict.fromkeys(files))

@@ -55,7 +55,7 @@ DECIDED = (
     "blended.studies.runs:write_run",
 )
 EXPLAINED = ("blended.studies.explaining:explained", "blended.studies.predictors:named_predictors")
-DRAWN = ("blended.studies.single_run:drawn",)
+DRAWN = ("blended.studies.runs:drawn",)
 
 ALWAYS_DECIDING = {"mixture": {"thresholds", "templates"}, "single": {"argmax"}, "intensities": set[str]()}
 """Task -> decisions that every run of it makes beside its own: the official one, and that of curves."""

@@ -12,10 +12,10 @@ from typing import Any
 from blended.data import InputError
 from blended.data.checksums import write_manifest
 from blended.data.errors import unknown_name
+from blended.studies.answers import column_names
 from blended.studies.folders import Folders
 from blended.studies.params import Params, read_params
 from blended.studies.pipeline import PipelineRecord
-from blended.studies.prediction_table import column_names
 from blended.studies.run_files import ARTIFACTS, RECORD
 from blended.studies.tracking import default_uri
 

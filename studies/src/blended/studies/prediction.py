@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
 
 from blended.data import InputError, Mixture, Scores
 from blended.data.media import MediaError
@@ -24,6 +23,7 @@ from blended.eval.population import Populations
 from blended.eval.protocol import normalised
 from blended.fusion.strategies import FUSIONS, apply_final
 from blended.fusion.strategy import Applied, Features, NewClips, Reader, num_clips
+from blended.studies.answers import Answer, Prediction, Row
 from blended.studies.corpus_params import with_name
 from blended.studies.enrolment import Enrolment, check_enrolment, enrolment_notes
 from blended.studies.pipeline import Pipeline, PipelineRecord, read_pipeline, version_notes
@@ -40,40 +40,6 @@ SLACK_SECONDS = 0.1
 Progress = Callable[[int, int], None]
 Span = tuple[float, float]
 """Start and end in seconds on the file's clock."""
-Row = Float[np.ndarray, "emotion"]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Answer:
-    """What is said about a stretch of a file."""
-
-    start_seconds: float
-    """On the file's clock."""
-    end_seconds: float
-    decided: Mixture | None
-    """None for intensities, which are taken as they are."""
-    probabilities: Row
-    """Of the final model, or intensities, in the order of the label space."""
-    calibrated: Row
-    """The same mapped so that it fits out-of-fold clips best: as the run's decision has it (`probabilities`),
-    or else with one temperature; of scores that are normalised per person, after that."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Prediction:
-    """What is said about a file."""
-
-    path: Path
-    whole: Answer
-    method: str
-    """`whole file`; `mean of N windows`, with the decision of most of them, where it is longer than
-    anything trained on."""
-    timeline: tuple[Answer, ...]
-    """Answers by window; empty for a short file unless it was asked for."""
-    weights: dict[str, float]
-    """What each encoder counted for; together 1."""
-    notes: tuple[str, ...]
-    """What a reader must know: missing tracks, unusual lengths, clips unlike those trained on."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

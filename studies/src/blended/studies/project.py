@@ -24,11 +24,10 @@ from blended.studies.folders import Folders
 if TYPE_CHECKING:
     from blended.data.index import Index
     from blended.eval.comparison import Standings
+    from blended.studies.answers import Predicted
     from blended.studies.loaded import FeatureSet, LoadedCorpus
     from blended.studies.params import Params, Recipe
-    from blended.studies.prediction import Prediction
-    from blended.studies.prediction_table import Predicted
-    from blended.studies.runs import StoredRun
+    from blended.studies.runs import Run
 
 LOGGER = logging.getLogger("blended")
 
@@ -95,7 +94,7 @@ class Project:
         name: str | None = None,
         corpus: str | None = None,
         again: bool = False,
-    ) -> "StoredRun":
+    ) -> "Run":
         """The run of a recipe: trained, decided and scored unless it is there already.
 
         A recipe is a name in params.yaml, or a `Recipe` or a mapping of its fields, whose run is called
@@ -129,7 +128,7 @@ class Project:
             )
         return self.run(name, corpus=corpus)
 
-    def run(self, name: str, *, corpus: str | None = None) -> "StoredRun":
+    def run(self, name: str, *, corpus: str | None = None) -> "Run":
         """A finished run by its name; raises InputError where there is none."""
         from blended.data.errors import unknown_name
         from blended.studies.runs import read_run
@@ -162,7 +161,7 @@ class Project:
         return read_index(path)
 
     def predict(
-        self, run: "str | StoredRun", *files: str | Path, enrol_from: str | Path | None = None
+        self, run: "str | Run", *files: str | Path, enrol_from: str | Path | None = None
     ) -> "Predicted":
         """What a run says about new recordings: files, or folders of files.
 
@@ -170,16 +169,18 @@ class Project:
         folder of clips of the same person, for runs that standardise per actor. Raises InputError for a file
         that cannot be decided.
         """
-        from blended.studies.media_files import media_files
+        from blended.studies.answers import Predicted, Prediction
+        from blended.studies.enrolment import enrolled, media_files
         from blended.studies.models import pipeline_folder
         from blended.studies.prediction import open_predictor
-        from blended.studies.prediction_table import Predicted, enrolled
         from blended.studies.progress import clips_progress
 
         quiet_libraries()
         name = run if isinstance(run, str) else str(self.folders.run(run.config.corpus, run.recipe))
         predictor = open_predictor(pipeline_folder(name, self.folders), device=self.device)
-        enrolment = enrolled(predictor, None if enrol_from is None else Path(enrol_from))
+        enrolment = enrolled(
+            predictor.pipeline.record, predictor.features, None if enrol_from is None else Path(enrol_from)
+        )
         paths = media_files([Path(file) for file in files])
         found: list[Prediction] = []
         with clips_progress("predict") as progress:
@@ -188,14 +189,14 @@ class Project:
                 progress(len(found), len(paths))
         return Predicted(predictor.pipeline.space, tuple(found))
 
-    def compare(self, *runs: "str | StoredRun", corpus: str | None = None) -> "Standings":
+    def compare(self, *runs: "str | Run", corpus: str | None = None) -> "Standings":
         """Finished runs ranked, and their paired differences with intervals and corrected p-values.
 
         Without any, all of params.yaml that are finished. Raises InputError for runs on other clips or
         labels.
         """
         from blended.eval.comparison import standings
-        from blended.studies.single_run import record_of
+        from blended.studies.runs import record_of
 
         index = self._index(corpus)
         names = runs or [n for n in self.recipes() if self._is_finished(n, index)]

@@ -23,11 +23,24 @@ class PipelineModel(PythonModel):
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> Any:
         """Decides every file; `enrol_from` names a folder of the person's clips for runs that need one."""
-        from blended.studies.prediction_table import rows
+        from blended.studies.enrolment import enrolled
 
         enrol_from = (params or {}).get("enrol_from", "")
-        paths = [Path(path) for path in model_input["path"]]
-        return pd.DataFrame(rows(self.predictor, paths, Path(enrol_from) if enrol_from else None))
+        record = self.predictor.pipeline.record
+        enrolment = enrolled(record, self.predictor.features, Path(enrol_from) if enrol_from else None)
+        return pd.DataFrame([self._row(Path(path), enrolment) for path in model_input["path"]])
+
+    def _row(self, path: Path, enrolment: Any) -> dict[str, Any]:
+        """A file without an answer has a `problem` and NaN."""
+        from blended.data import InputError
+        from blended.studies.answers import column_names, file_values
+
+        emotions = self.predictor.pipeline.space.emotions
+        try:
+            return file_values(self.predictor.predict(path, enrolment=enrolment), emotions)
+        except InputError as error:
+            empty: dict[str, Any] = dict.fromkeys(column_names(emotions), float("nan"))
+            return {**empty, "path": str(path), "state": "", "notes": "", "problem": str(error)}
 
 
 set_model(PipelineModel())

@@ -47,8 +47,7 @@ from blended.studies.identity import git_commit
 from blended.studies.params import Params
 from blended.studies.plans import code_notes, read_records, stale_runs
 from blended.studies.run_files import unchecked_runs
-from blended.studies.runs import StoredRun, read_run
-from blended.studies.single_run import record_of, truth_of
+from blended.studies.runs import Run, read_run, record_of, truth_of
 
 TRAINING_PROTOCOL = (
     "For every reported fold the number of epochs was chosen on the fold after it, by a model that saw "
@@ -148,8 +147,8 @@ def mark_stale_runs(report: Report, params: Params, folders: Folders) -> list[st
     return list(unknown)
 
 
-def _stored(params: Params, folders: Folders, index: Index) -> list[StoredRun]:
-    runs: list[StoredRun] = []
+def _stored(params: Params, folders: Folders, index: Index) -> list[Run]:
+    runs: list[Run] = []
     for name in params.recipes:
         run = read_run(folders.run(params.corpus, name), index.corpus.space)
         if run is None:
@@ -164,13 +163,13 @@ def _stored(params: Params, folders: Folders, index: Index) -> list[StoredRun]:
     return runs
 
 
-def _common_clips(runs: Sequence[StoredRun]) -> frozenset[str]:
+def _common_clips(runs: Sequence[Run]) -> frozenset[str]:
     """Clips that every run has: differences between runs are paired."""
     return frozenset(runs[0].train.clip_ids).intersection(*(run.train.clip_ids for run in runs[1:]))
 
 
 def _record(
-    run: StoredRun, corpus: Corpus, kept: frozenset[str], truth_of_test: Mapping[str, Mixture]
+    run: Run, corpus: Corpus, kept: frozenset[str], truth_of_test: Mapping[str, Mixture]
 ) -> RunRecord:
     train, protocol = _kept(run.train, kept), run.config.protocol
     mixture = corpus.space.task == "mixture"
@@ -186,7 +185,7 @@ def _record(
     )
 
 
-def _trivial(like: RunRecord, run: StoredRun, corpus: Corpus, kept: frozenset[str], name: str) -> RunRecord:
+def _trivial(like: RunRecord, run: Run, corpus: Corpus, kept: frozenset[str], name: str) -> RunRecord:
     train = _kept(run.train, kept)
     return RunRecord(
         name=name,

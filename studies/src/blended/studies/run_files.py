@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from blended.data.atomic import replacing
 from blended.data.checksums import MANIFEST, DamagedError, Fault, faults_of, write_manifest
 from blended.data.errors import some
 
@@ -98,3 +99,15 @@ def unchecked_runs(recipes: Sequence[str]) -> str:
         f"{some(recipes)}: no {MANIFEST} (it was made before checksums, or copied without): nobody can "
         f"say whether the files are as they were written; `dvc repro` makes them anew"
     )
+
+
+def write_pictures(folder: Path, pictures: Mapping[str, bytes]) -> None:
+    """The confusion matrix, and beside a run's files PNGs of what it relies on; removes those of before."""
+    with replacing(folder / CONFUSION) as temporary:
+        temporary.write_bytes(pictures[CONFUSION])
+    for name in PICTURES:
+        path = folder / ARTIFACTS / f"{name}.png"
+        path.unlink(missing_ok=True)
+        if name in pictures:
+            with replacing(path) as temporary:
+                temporary.write_bytes(pictures[name])

@@ -6,15 +6,20 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pydantic import ValidationError
 
-from blended.data import InputError, LabelSpace
-from blended.data.atomic import replacing, write_text
+from blended.data import Corpus, InputError, LabelSpace, Mixture
+from blended.data.atomic import write_text
 from blended.data.checksums import MANIFEST, write_tensors
 from blended.data.code_versions import library_versions
-from blended.eval.evaluation import Evaluation
-from blended.eval.measures import MEASURES
+from blended.data.corpora import groups
+from blended.eval.evaluation import Evaluation, evaluate, measure
+from blended.eval.measures import MEASURES, Labels
 from blended.eval.predictions import Predictions, read_predictions, write_predictions
+from blended.eval.protocol import Protocol
+from blended.eval.run_record import RunRecord
+from blended.eval.tasks import TASKS
 from blended.studies.extras import Extras, read_extras, write_extras
 from blended.studies.identity import Versions
 from blended.studies.run_files import (
@@ -23,7 +28,6 @@ from blended.studies.run_files import (
     CONFUSION,
     METRICS,
     MODEL,
-    PICTURES,
     PREDICTIONS,
     RECORD,
     TEST_PREDICTIONS,
@@ -36,7 +40,7 @@ from blended.studies.trial import TrialConfig, TrialResult
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class StoredRun:
+class Run:
     """A trained recipe as it lies on disk."""
 
     recipe: str
@@ -92,21 +96,9 @@ def write_run(folder: Path, recipe: str, result: TrialResult) -> None:
     write_text(folder / METRICS, json.dumps(metrics(result), indent=1) + "\n")
 
 
-def write_pictures(folder: Path, pictures: Mapping[str, bytes]) -> None:
-    """The confusion matrix, and beside a run's files PNGs of what it relies on; removes those of before."""
-    with replacing(folder / CONFUSION) as temporary:
-        temporary.write_bytes(pictures[CONFUSION])
-    for name in PICTURES:
-        path = folder / ARTIFACTS / f"{name}.png"
-        path.unlink(missing_ok=True)
-        if name in pictures:
-            with replacing(path) as temporary:
-                temporary.write_bytes(pictures[name])
-
-
-def stored(result: TrialResult, recipe: str, versions: Versions, run_id: str | None = None) -> StoredRun:
+def stored(result: TrialResult, recipe: str, versions: Versions, run_id: str | None = None) -> Run:
     """A result as it will be read back."""
-    return StoredRun(
+    return Run(
         recipe=recipe,
         config=result.config,
         identity=result.identity,
@@ -123,7 +115,7 @@ def stored(result: TrialResult, recipe: str, versions: Versions, run_id: str | N
     )
 
 
-def finish_run(folder: Path, run: StoredRun) -> None:
+def finish_run(folder: Path, run: Run) -> None:
     """Writes the record, and the manifest that makes the run complete."""
     fields = {
         "recipe": run.recipe,
@@ -141,14 +133,14 @@ def finish_run(folder: Path, run: StoredRun) -> None:
     close_run(folder)
 
 
-def read_run(folder: Path, space: LabelSpace) -> StoredRun | None:
+def read_run(folder: Path, space: LabelSpace) -> Run | None:
     """A complete run; None if there is none. Raises DamagedError as `read_record` does."""
     fields = read_record(folder)
     if fields is None:
         return None
     artifacts = folder / ARTIFACTS
     test = artifacts / TEST_PREDICTIONS
-    return StoredRun(
+    return Run(
         recipe=fields["recipe"],
         config=_config(fields),
         identity=fields["identity"],
@@ -186,3 +178,64 @@ def _newer(recipe: str, error: Exception) -> InputError:
         f"the run {recipe!r} was made by another version of blended ({str(error).splitlines()[0]}): use that "
         f"one, or delete its folder and `blended train {recipe}`"
     )
+
+
+def drawn(run: Run, corpus: Corpus) -> dict[str, bytes]:
+    """PNGs by name, the confusion matrix (for intensities: the agreement) among them; those of rendered clips
+    say so."""
+    from blended.eval.figures import footnote, run_figure
+    from blended.eval.figures.saving import png
+    from blended.eval.figures.style import WIDE_INCHES
+    from blended.eval.report.top_run import figures_of, take_apart
+
+    record = record_of(run, corpus)
+    taken = take_apart(
+        record,
+        corpus.space,
+        run.train.probabilities,
+        groups=groups(corpus.name, run.train.clip_ids),
+        enrolment=run.extras.enrolment,
+        importance=run.extras.importance,
+        predictors=run.extras.predictors,
+        weights=run.extras.weights,
+    )
+    figures = {name: draw(WIDE_INCHES) for name, draw in figures_of(taken).items()}
+    noted = {n: footnote(f, "rendered clips") if corpus.synthetic else f for n, f in figures.items()}
+    matrix = run_figure(record, corpus.space)
+    return {name: png(figure) for name, figure in {**noted, CONFUSION: matrix}.items()}
+
+
+def labelled(predictions: Predictions) -> list[Mixture]:
+    """True mixtures; every training clip has one."""
+    return [mixture for mixture in predictions.truth if mixture is not None]
+
+
+def truth_of(predictions: Predictions) -> Labels:
+    """Mixtures, or true intensities."""
+    return labelled(predictions) if predictions.true_intensities is None else predictions.true_intensities
+
+
+def record_of(run: Run, corpus: Corpus, train: Predictions | None = None) -> RunRecord:
+    """The run with what it decided, measured on all its training clips or on those of `train`."""
+    train = train or run.train
+    return RunRecord(
+        name=run.recipe,
+        strategy=run.config.strategy,
+        features=run.config.fusion.features,
+        modalities=run.modalities,
+        truth=truth_of(train),
+        clip_ids=train.clip_ids,
+        actors=np.array(train.actors),
+        folds=np.array(train.folds, dtype=np.int64),
+        cross_fold=as_decided(train, corpus, run.config.protocol),
+        run_id=run.run_id,
+        task=corpus.space.task,
+    )
+
+
+def as_decided(predictions: Predictions, corpus: Corpus, protocol: Protocol) -> Evaluation:
+    """What was decided when the run was trained, measured on the given clips."""
+    evidence = predictions.evidence(corpus.space)
+    if not TASKS[corpus.space.task].decides:
+        return evaluate(evidence, truth_of(predictions), protocol)
+    return measure(evidence, labelled(predictions), [*predictions.decided], protocol)

@@ -9,7 +9,7 @@ from blended.eval.submission import read_submission, submission, validate_submis
 from blended.studies.folders import Folders
 from blended.studies.models import artifacts_of
 from blended.studies.run_files import unchecked
-from blended.studies.runs import StoredRun, read_run
+from blended.studies.runs import Run, read_run
 
 
 def submit_run(run: str, folders: Folders, out: Path, log: Callable[[str], None]) -> int:
@@ -29,7 +29,7 @@ def submit_run(run: str, folders: Folders, out: Path, log: Callable[[str], None]
     return len(validate_submission(read_submission(out), names.values(), index.corpus.space))
 
 
-def _stored(folder: Path, folders: Folders) -> tuple[StoredRun, Index]:
+def _stored(folder: Path, folders: Folders) -> tuple[Run, Index]:
     index = read_index(folders.index(folder.parent.name))
     stored = read_run(folder, index.corpus.space)
     if stored is None:
@@ -42,7 +42,7 @@ def _stored(folder: Path, folders: Folders) -> tuple[StoredRun, Index]:
     return stored, index
 
 
-def _decided(stored: StoredRun, index: Index) -> Mapping[str, Mixture]:
+def _decided(stored: Run, index: Index) -> Mapping[str, Mixture]:
     if index.corpus.space.task != "mixture":
         raise InputError(
             f"{index.corpus.name} is not labelled with blends: the challenge has no place for it"

@@ -44,6 +44,7 @@ from blended.studies.run_files import (
     open_run,
     record_unchecked,
     run_faults,
+    write_pictures,
 )
 from blended.studies.trial import TrialConfig, TrialResult
 
@@ -151,8 +152,6 @@ def _lock(folders: Folders, name: str, timeout_seconds: float = -1) -> FileLock:
 
 def _is_there(planned: Planned, log: Log) -> bool:
     """Whether there is a run that needs no model to be complete; its figures are drawn where they are old."""
-    from blended.studies.single_run import drawn
-
     if faults := run_faults(planned.folder):
         for fault in faults:
             log(f"{fault}: the run is made anew")
@@ -169,9 +168,9 @@ def _is_there(planned: Planned, log: Log) -> bool:
     run = runs.read_run(planned.folder, planned.index.corpus.space)
     if run is None:
         return False
-    pictures = drawn(run, planned.index.corpus)
+    pictures = runs.drawn(run, planned.index.corpus)
     open_run(planned.folder)
-    runs.write_pictures(planned.folder, pictures)
+    write_pictures(planned.folder, pictures)
     if run.run_id is not None:
         tracking.replace_figures(run.run_id, pictures, tracking.default_uri(planned.folders.root))
     runs.finish_run(planned.folder, replace(run, versions=planned.versions))
@@ -194,8 +193,6 @@ def _made(planned: Planned, checkpoints: Path, log: Log, device: str) -> str:
 
 def _keep(result: TrialResult, planned: Planned, device: str, seconds: float) -> None:
     """Writes the run's files, tracks it, and then writes the record that makes it complete."""
-    from blended.studies.single_run import drawn
-
     folder, folders = planned.folder, planned.folders
     run = runs.stored(result, planned.name, planned.versions)
     runs.write_run(folder, planned.name, result)
@@ -203,8 +200,8 @@ def _keep(result: TrialResult, planned: Planned, device: str, seconds: float) ->
     made = {name: store.identity for name, store in planned.stores.items()}
     record = pipeline.pipeline_record(result, planned.name, planned.index, commit, made)
     files = pipeline.write_pipeline(folder / ARTIFACTS, record, result.decision)
-    pictures = drawn(run, result.corpus)
-    runs.write_pictures(folder, pictures)
+    pictures = runs.drawn(run, result.corpus)
+    write_pictures(folder, pictures)
     artifacts = [folder / METRICS]
     artifacts += [folder / ARTIFACTS / name for name in (PREDICTIONS, MODEL)]
     artifacts += extras_files(folder / ARTIFACTS)

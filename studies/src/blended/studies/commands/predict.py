@@ -10,8 +10,9 @@ import typer
 from blended.studies.commands.encoders import WeightsFolder, pairs, weights_folder
 
 if TYPE_CHECKING:
+    from blended.studies.answers import Prediction
     from blended.studies.enrolment import Enrolment
-    from blended.studies.prediction import Prediction, Predictor
+    from blended.studies.prediction import Predictor
     from blended.studies.windows import Windows
 
 
@@ -42,9 +43,8 @@ def predict(
 ) -> None:
     """Decide which emotions are present in new recordings, and how salient each is."""
     from blended.data.errors import InputError
-    from blended.studies.media_files import media_files
+    from blended.studies.enrolment import enrolled, media_files
     from blended.studies.prediction import open_predictor
-    from blended.studies.prediction_table import enrolled
     from blended.studies.windows import Windows
 
     paths = media_files(videos)
@@ -56,7 +56,7 @@ def predict(
         _folder(run, model, root), device=device, weights=files, weights_folder=weights_folder(folder)
     )
     _warn(predictor)
-    enrolment = enrolled(predictor, enrol_from)
+    enrolment = enrolled(predictor.pipeline.record, predictor.features, enrol_from)
     predictions, failures = _predict_all(predictor, paths, enrolment, windows, always=timeline)
     if video_out or png_out:
         _annotate(predictor, predictions, video_out, png_out)
@@ -123,8 +123,8 @@ def _predict_all(
 def _report(
     predictor: "Predictor", predictions: Sequence["Prediction"], failures: dict[str, str], *, as_json: bool
 ) -> None:
+    from blended.studies.answers import pipeline_json, to_json
     from blended.studies.commands.prediction_view import print_predictions
-    from blended.studies.prediction_table import pipeline_json, to_json
 
     if as_json:
         emotions = predictor.pipeline.space.emotions

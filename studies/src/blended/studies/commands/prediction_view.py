@@ -10,8 +10,7 @@ from rich.table import Table
 
 from blended.data import Mixture
 from blended.data.digits import chance
-from blended.studies.prediction import Answer, Prediction
-from blended.studies.prediction_table import ranked
+from blended.studies.answers import Answer, Prediction, ranked
 
 MAX_STRETCHES = 60
 """Of one file: more is nothing that anybody reads on a terminal."""

@@ -1,22 +1,57 @@
-"""Predictions as plain data: JSON for programs, rows for tables."""
+"""What is said about recordings: records, and as tables, frames and JSON."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from blended.data import InputError, LabelSpace
+import numpy as np
+from jaxtyping import Float
+
+from blended.data import LabelSpace
 from blended.data.digits import chance
 from blended.data.labels import Mixture
 from blended.data.shown import Shown, shown_table
-from blended.studies.enrolment import Enrolment, check_enrolment, enrol, min_clips
-from blended.studies.media_files import media_files
 from blended.studies.pipeline import PipelineRecord
-from blended.studies.prediction import Answer, Prediction, Predictor, Row
 
 if TYPE_CHECKING:
     import polars as pl
     from matplotlib.figure import Figure
+
+Row = Float[np.ndarray, "emotion"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """What is said about a stretch of a file."""
+
+    start_seconds: float
+    """On the file's clock."""
+    end_seconds: float
+    decided: Mixture | None
+    """None for intensities, which are taken as they are."""
+    probabilities: Row
+    """Of the final model, or intensities, in the order of the label space."""
+    calibrated: Row
+    """The same mapped so that it fits out-of-fold clips best: as the run's decision has it (`probabilities`),
+    or else with one temperature; of scores that are normalised per person, after that."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prediction:
+    """What is said about a file."""
+
+    path: Path
+    whole: Answer
+    method: str
+    """`whole file`; `mean of N windows`, with the decision of most of them, where it is longer than
+    anything trained on."""
+    timeline: tuple[Answer, ...]
+    """Answers by window; empty for a short file unless it was asked for."""
+    weights: dict[str, float]
+    """What each encoder counted for; together 1."""
+    notes: tuple[str, ...]
+    """What a reader must know: missing tracks, unusual lengths, clips unlike those trained on."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,7 +66,9 @@ class Predicted:
         probability (`p_`) and its calibrated one (`calibrated_`); `notes` say what a reader must know."""
         import polars as pl
 
-        return pl.DataFrame([_values(one, self.space.emotions) for one in self.predictions]).drop("problem")
+        return pl.DataFrame([file_values(one, self.space.emotions) for one in self.predictions]).drop(
+            "problem"
+        )
 
     def table(self) -> Shown:
         """What is decided, and calibrated probabilities; notes below."""
@@ -103,42 +140,14 @@ def named(row: Row, emotions: Sequence[str]) -> dict[str, float]:
     return {emotion: float(value) for emotion, value in zip(emotions, row, strict=True)}
 
 
-def rows(predictor: Predictor, paths: Sequence[Path], enrol_from: Path | None) -> dict[str, list[Any]]:
-    """A table with a row per file as columns; a file without an answer has a `problem` and NaN."""
-    enrolment = enrolled(predictor, enrol_from)
-    emotions = predictor.pipeline.space.emotions
-    table: dict[str, list[Any]] = {name: [] for name in column_names(emotions)}
-    for path in paths:
-        for name, value in _row(predictor, path, enrolment).items():
-            table[name].append(value)
-    return table
-
-
-def enrolled(predictor: Predictor, folder: Path | None) -> Enrolment | None:
-    """The clips of a folder as a person's; raises InputError where they are needed and none are named."""
-    record = predictor.pipeline.record
-    check_enrolment(record, given=folder is not None)
-    if folder is None:
-        return None
-    return enrol(media_files([folder]), predictor.features, min_clips(record))
-
-
 def column_names(emotions: Sequence[str]) -> list[str]:
-    """Of `rows`: text, then numbers per emotion, then text."""
+    """Of a table with a row per file: text, then numbers per emotion, then text."""
     kinds = ("share", "p", "calibrated")
     return ["path", "state", *(f"{kind}_{e}" for kind in kinds for e in emotions), "notes", "problem"]
 
 
-def _row(predictor: Predictor, path: Path, enrolment: Enrolment | None) -> dict[str, Any]:
-    emotions = predictor.pipeline.space.emotions
-    try:
-        return _values(predictor.predict(path, enrolment=enrolment), emotions)
-    except InputError as error:
-        empty: dict[str, Any] = dict.fromkeys(column_names(emotions), float("nan"))
-        return {**empty, "path": str(path), "state": "", "notes": "", "problem": str(error)}
-
-
-def _values(found: Prediction, emotions: Sequence[str]) -> dict[str, Any]:
+def file_values(found: Prediction, emotions: Sequence[str]) -> dict[str, Any]:
+    """A row of that table: shares in percent, probabilities in [0, 1]; an empty `problem`."""
     shares = dict(ranked(found.whole.decided))
     values: dict[str, Any] = {"path": str(found.path), "state": name_of(found.whole.decided)}
     values |= {f"share_{emotion}": shares.get(emotion, 0.0) for emotion in emotions}
