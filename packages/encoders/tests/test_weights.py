@@ -13,7 +13,6 @@ from blended.encoders.weights import (
     default_folder,
     forbid_random,
     found,
-    matching,
     resolve,
 )
 
@@ -126,16 +125,3 @@ def test_untrained_features_are_refused_unless_allowed():
     forbid_random(made, True)
     forbid_random(made, ["clip", "wavlm-base"])
     forbid_random({"prosody": "none"})
-
-
-def test_more_features_are_made_with_the_same_file(tmp_path: Path):
-    path = put(tmp_path, "microsoft--wavlm-large", "pytorch_model.bin")
-    assert matching(PLAIN, "none", tmp_path) is None
-    assert matching(LARGE, "random", tmp_path) == RANDOM
-    assert matching(LARGE, checksum(path), tmp_path) == path
-    mine = put(tmp_path, "mine.pth", content=b"mine")
-    assert matching(LARGE, checksum(mine), tmp_path, mine) == mine
-    with pytest.raises(
-        InputError, match=r"is not the file that wavlm-large was trained with \(SHA-256 [0-9a-f]{16}"
-    ):
-        matching(LARGE, checksum(mine), tmp_path)

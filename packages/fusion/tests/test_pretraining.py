@@ -15,8 +15,8 @@ import torch
 from safetensors.torch import load_file
 
 from blended.data import InputError
-from blended.encoders.networks.hicmae.loss import PretrainLossConfig, pretraining_loss, pretraining_targets
 from blended.encoders.networks.hicmae.pretrain import AUDIO_RATIO, VIDEO_RATIO, hidden_of_draws
+from blended.encoders.networks.hicmae.targets import PretrainLossConfig, pretraining_targets
 from blended.fusion import optimiser
 from blended.fusion.config import TrainingConfig
 from blended.fusion.hicmae.clips import MediaSource
@@ -40,6 +40,7 @@ from blended.fusion.objective import LossConfig
 from blended.fusion.parallel import ALONE, Parallel
 from blended.fusion.run import Batched, Run
 from blended.fusion.training import Trained
+from toys.hicmae_loss import pretraining_loss
 from toys.media import TOY_BACKBONE, toy_hicmae, toy_media
 from toys.problems import QUIET, SINGLE_SPACE, quiet
 

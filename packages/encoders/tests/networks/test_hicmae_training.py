@@ -15,9 +15,10 @@ from blended.encoders.networks.hicmae.config import (
     PretrainConfig,
     StreamConfig,
 )
-from blended.encoders.networks.hicmae.loss import PretrainLossConfig, pretraining_loss, pretraining_targets
 from blended.encoders.networks.hicmae.network import HiCMAEClassifier, start_from_pretraining
 from blended.encoders.networks.hicmae.pretrain import HiCMAEAutoencoder, random_mask, tube_mask
+from blended.encoders.networks.hicmae.targets import PretrainLossConfig, pretraining_targets
+from toys.hicmae_loss import pretraining_loss
 
 BACKBONE = BackboneConfig(
     video=StreamConfig(size=(16, 16), in_chans=3, dim=16, num_heads=2, depth=3, patch_size=(8, 8)),

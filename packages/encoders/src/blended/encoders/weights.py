@@ -145,24 +145,6 @@ def resolve(
     return files
 
 
-def matching(config: EncoderConfig, made_with: str, folder: Path, given: Path | None = None) -> Path | None:
-    """The weights that features were made with, to make more of them: what `build` takes.
-
-    `made_with` is the `weights` of their identity. Raises InputError if the file is not there, or is another.
-    """
-    if not config.weighted:
-        return None
-    if made_with == UNTRAINED:
-        return RANDOM
-    path = resolve([config], folder, given={config.name: given} if given else None)[config.name]
-    if (here := checksum(path)) != made_with:
-        raise InputError(
-            f"{path} is not the file that {config.name} was trained with (SHA-256 {here[:16]}..., expected "
-            f"{made_with[:16]}...): name the right one with `--weights {config.name}=FILE`"
-        )
-    return path
-
-
 def missing_weights(config: EncoderConfig, folder: Path | None = None) -> InputError:
     """The error for an encoder without its weights."""
     name = config.name

@@ -16,18 +16,18 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from blended.encoders.networks.hicmae.config import BackboneConfig, FinetuneConfig, PretrainConfig
-from blended.encoders.networks.hicmae.loss import (
-    IMAGENET_MEAN,
-    IMAGENET_STD,
-    PretrainLossConfig,
-    pretraining_targets,
-)
 from blended.encoders.networks.hicmae.network import HiCMAEClassifier
 from blended.encoders.networks.hicmae.pretrain import (
     AUDIO_RATIO,
     VIDEO_RATIO,
     HiCMAEAutoencoder,
     hidden_of_draws,
+)
+from blended.encoders.networks.hicmae.targets import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    PretrainLossConfig,
+    pretraining_targets,
 )
 from blended.fusion.inputs import PICTURES, SOUND
 from blended.fusion.losses import weighted_mean

@@ -15,7 +15,7 @@ from blended.data.checksums import write_tensors
 from blended.data.code_versions import code_version
 from blended.encoders.faces import Faces
 from blended.encoders.networks.hicmae.config import BackboneConfig, PretrainConfig
-from blended.encoders.networks.hicmae.loss import PretrainLossConfig
+from blended.encoders.networks.hicmae.targets import PretrainLossConfig
 from blended.fusion.config import TrainingConfig
 from blended.fusion.hicmae.clips import ClipPreparation, MediaSource
 from blended.fusion.hicmae.network import MaskedNetwork, MaskedObjective

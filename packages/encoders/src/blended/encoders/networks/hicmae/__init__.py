@@ -3,5 +3,5 @@
 config.py     the published sizes, as records (no torch)
 network.py    the encoder of one modality, the one that fuses two, the classifier
 pretrain.py   the masked autoencoder
-loss.py       what it has to predict, and reconstruction + hierarchical contrast as a pure function
+targets.py    what it has to predict, and what counts how much
 """
