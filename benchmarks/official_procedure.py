@@ -34,7 +34,7 @@ from blended.fusion.inputs import Inputs
 from blended.fusion.plan import Job
 from blended.fusion.preprocessing import PCAConfig
 from blended.fusion.run import Run
-from blended.fusion.sources import Source
+from blended.fusion.sources import BatchSource
 from blended.fusion.strategies import EarlyConfig, fit
 from blended.fusion.strategies.pooled import Concatenation, pooled_problem
 from blended.fusion.training import train
@@ -171,7 +171,7 @@ def step_seconds(
     problem = pooled_problem(inputs, list(DIMS), "training", config, pca, Concatenation)
     jobs = [Job(np.flatnonzero(inputs.folds != fold), epochs, fold, 5e-6) for fold in range(FOLDS)]
     with one_thread():
-        made: list[Source] = []
+        made: list[BatchSource] = []
         preparation = timed(lambda: made.append(problem.make_source(jobs)))
         given = replace(problem, make_source=lambda _: made[0])
         training = timed(lambda: train(given, jobs, config, QUIET))

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from blended.fusion.config import TrainingConfig
-from blended.fusion.modules.attention import Attention
+from blended.fusion.modules.attention import MaskedAttention
 from blended.fusion.strategies import Fused, fit
 from toys.problems import QUIET, toy_config, toy_inputs
 
@@ -22,14 +22,14 @@ def fused(kind: str, **settings: object) -> Fused:
 def test_attention_that_knows_nothing_prefers_no_lag(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """All steps and the token for nothing get the same: every lag counts once, nothing 1 of 1 + steps."""
     made = fused(kind, layers=2)
-    real = Attention._weights  # pyright: ignore[reportPrivateUsage]
+    real = MaskedAttention._weights  # pyright: ignore[reportPrivateUsage]
 
-    def even(self: Attention, *given: object) -> torch.Tensor:
+    def even(self: MaskedAttention, *given: object) -> torch.Tensor:
         weights = real(self, *given)  # pyright: ignore[reportArgumentType]
         open_ = (weights > 0).to(weights.dtype)
         return open_ / open_.sum(dim=-1, keepdim=True)
 
-    monkeypatch.setattr(Attention, "_weights", even)
+    monkeypatch.setattr(MaskedAttention, "_weights", even)
     assert made.attended is not None
     found = made.attended([3])
     directions = {(one.asking, one.answering, one.layer) for one in found}

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.func import functional_call, stack_module_state, vmap
 
 from blended.fusion.modules import attention
-from blended.fusion.modules.attention import Answered, Attention
+from blended.fusion.modules.attention import Answered, MaskedAttention
 
 NUM_CLIPS, NUM_HEADS, WIDTH, ASKING, ANSWERING = 6, 4, 12, 7, 9
 
@@ -24,7 +24,9 @@ def given(scale: float = 1.0, dtype: torch.dtype = torch.float32) -> tuple[Tenso
     return asking.to(dtype), answering.to(dtype), valid, bias.to(dtype)
 
 
-def textbook(module: Attention, asking: Tensor, answering: Tensor, valid: Tensor, bias: Tensor) -> Tensor:
+def textbook(
+    module: MaskedAttention, asking: Tensor, answering: Tensor, valid: Tensor, bias: Tensor
+) -> Tensor:
     """Clip by clip and head by head, by softmax."""
     width = WIDTH // NUM_HEADS
     clips: list[Tensor] = []
@@ -44,7 +46,7 @@ def textbook(module: Attention, asking: Tensor, answering: Tensor, valid: Tensor
 def differentiated(run: Callable[..., Tensor], scale: float, dtype: torch.dtype) -> dict[str, Tensor]:
     """The answer and every gradient, as float64."""
     torch.manual_seed(0)
-    module = Attention(WIDTH, NUM_HEADS).to(dtype)
+    module = MaskedAttention(WIDTH, NUM_HEADS).to(dtype)
     asking, answering, valid, bias = given(scale, dtype)
     leaves = {"asking": asking, "answering": answering, "bias": bias}
     for leaf in leaves.values():
@@ -71,10 +73,10 @@ def test_it_is_as_near_to_float64_as_the_textbook(
     """Answers and gradients to 1e-5; `scale` 30 gives scores of hundreds, whose rounding alone is more."""
     monkeypatch.setattr(attention, "CACHED", cached)
     true = differentiated(textbook, scale, torch.float64)
-    ours = apart(differentiated(Attention.__call__, scale, torch.float32), true)
+    ours = apart(differentiated(MaskedAttention.__call__, scale, torch.float32), true)
     theirs = apart(differentiated(textbook, scale, torch.float32), true)
     assert {name for name, error in ours.items() if error > max(1e-5, 3 * theirs[name])} == set()
-    exact = apart(differentiated(Attention.__call__, scale, torch.float64), true)
+    exact = apart(differentiated(MaskedAttention.__call__, scale, torch.float64), true)
     assert max(exact.values()) < 1e-12
 
 
@@ -92,7 +94,7 @@ def test_gradients_are_those_of_small_differences() -> None:
 
 
 def test_models_at_once_are_those_one_by_one() -> None:
-    modules = [Attention(WIDTH, NUM_HEADS) for _ in range(3)]
+    modules = [MaskedAttention(WIDTH, NUM_HEADS) for _ in range(3)]
     stacked, _ = stack_module_state(modules)
     asking, answering, valid, bias = given()
 
@@ -115,7 +117,7 @@ def test_models_at_once_are_those_one_by_one() -> None:
 def test_the_weights_that_are_shown_are_those_that_weigh() -> None:
     """Of an attention whose values are the channels of what answers."""
     torch.manual_seed(0)
-    module = Attention(WIDTH, NUM_HEADS)
+    module = MaskedAttention(WIDTH, NUM_HEADS)
     asking, answering, valid, bias = given()
     weights = module.weights(asking, answering, valid, bias)
     key_value = module.key_value(torch.cat([module.nothing.expand(NUM_CLIPS, 1, -1), answering], dim=1))

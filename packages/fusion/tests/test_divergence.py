@@ -8,11 +8,10 @@ import pytest
 import torch
 
 from blended.data import InputError
-from blended.fusion.checkpoints import NAME
 from blended.fusion.config import TrainingConfig
 from blended.fusion.objective import Targets
 from blended.fusion.plan import Job, batches_of_epoch
-from blended.fusion.run import Run
+from blended.fusion.run import NAME, Run
 from blended.fusion.training import Problem, train
 from toys.problems import QUIET, quiet, toy_inputs, toy_problem
 

@@ -10,8 +10,8 @@ from torch import nn
 from blended.data import InputError
 from blended.fusion.config import TrainingConfig
 from blended.fusion.objective import LossConfig
+from blended.fusion.passes import Step, losses_of
 from blended.fusion.plan import Draws, Job
-from blended.fusion.step import Step, losses_of
 from blended.fusion.training import train
 from toys.problems import QUIET, toy_inputs, toy_problem
 

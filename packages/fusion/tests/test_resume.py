@@ -14,10 +14,9 @@ import torch
 from safetensors.torch import load_file
 
 from blended.data import InputError, LabelSpace
-from blended.fusion.checkpoints import NAME
 from blended.fusion.config import TrainingConfig
 from blended.fusion.plan import Job
-from blended.fusion.run import Run
+from blended.fusion.run import NAME, Run
 from blended.fusion.training import Trained, train
 from toys.problems import TOY_NAMES, TOY_STATES, quiet, toy_inputs, toy_problem
 

@@ -8,7 +8,7 @@ import torch
 
 from blended.data import InputError
 from blended.fusion.config import TrainingConfig
-from blended.fusion.modules.attention import Attention, LagBias
+from blended.fusion.modules.attention import LagBias, MaskedAttention
 from blended.fusion.modules.streams import positions, times
 from blended.fusion.objective import LossConfig
 from blended.fusion.plan import model_seed
@@ -115,7 +115,7 @@ def test_a_lag_bias_is_of_seconds_and_not_of_steps() -> None:
 
 
 def test_attention_ignores_steps_that_are_not_there() -> None:
-    attend = Attention(8, 2)
+    attend = MaskedAttention(8, 2)
     asking, answering = torch.randn(3, 4, 8), torch.randn(3, 5, 8)
     valid = torch.tensor([[True] * 3 + [False] * 2] * 3)
     spoilt = answering.clone()

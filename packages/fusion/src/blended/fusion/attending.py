@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from blended.fusion.modules.attention import Attention
+from blended.fusion.modules.attention import MaskedAttention
 from blended.fusion.modules.streams import times
 from blended.fusion.network import Batch, Between
 from blended.fusion.passes import forward
@@ -133,7 +133,7 @@ def _watching(trained: Trained) -> Generator[Seen]:
     """Weights of the last pass, by module; they are computed again from what the modules were given."""
     seen: Seen = {}
 
-    def watch(name: str, module: Attention):
+    def watch(name: str, module: MaskedAttention):
         def hook(_: object, given: tuple[Tensor, ...], named: Mapping[str, Tensor], __: Tensor) -> None:
             asking, answering, valid, *bias = given
             seen[name] = (module.weights(asking, answering, valid, *bias[:1]), valid)
@@ -143,7 +143,7 @@ def _watching(trained: Trained) -> Generator[Seen]:
     handles = [
         watch(name, module)
         for name in trained.network.fusion.attentions
-        if isinstance(module := trained.network.fusion.get_submodule(name), Attention)
+        if isinstance(module := trained.network.fusion.get_submodule(name), MaskedAttention)
     ]
     try:
         yield seen

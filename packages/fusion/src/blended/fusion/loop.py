@@ -13,17 +13,15 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from blended.data import InputError
-from blended.fusion.checkpoints import Progress, Recorded
 from blended.fusion.config import TrainingConfig
 from blended.fusion.network import Network, Outputs
 from blended.fusion.objective import Objective, Targets
 from blended.fusion.optimiser import AdamW, Parameters, rate_factor
 from blended.fusion.parallel import ALONE, Parallel
-from blended.fusion.passes import outputs_of, per_model, predictions_of
+from blended.fusion.passes import Step, losses_of, outputs_of, per_model, predictions_of
 from blended.fusion.plan import Draws, Job, batches_of_epoch, num_batches
-from blended.fusion.run import Batched, Epoch, Run
-from blended.fusion.sources import Source
-from blended.fusion.step import Step, losses_of
+from blended.fusion.run import Batched, Epoch, Progress, Recorded, Run
+from blended.fusion.sources import BatchSource
 
 
 @dataclass(slots=True, eq=False)
@@ -32,7 +30,7 @@ class Loop:
 
     jobs: Sequence[Job]
     config: TrainingConfig
-    source: Source
+    source: BatchSource
     network: Network
     targets: Targets
     objective: Objective
@@ -56,7 +54,7 @@ class Loop:
     def begin(
         jobs: Sequence[Job],
         config: TrainingConfig,
-        source: Source,
+        source: BatchSource,
         network: Network,
         parameters: Parameters,
         targets: Targets,

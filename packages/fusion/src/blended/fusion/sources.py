@@ -32,7 +32,7 @@ class Change:
 
 
 @runtime_checkable
-class Source(Protocol):
+class BatchSource(Protocol):
     """Batches for the models of some jobs."""
 
     def batch(self, models: Int[Tensor, "A"], rows_AB: Int[Tensor, "A B"]) -> Batch:
@@ -43,7 +43,7 @@ class Source(Protocol):
         """Steps of the clips, where they differ: a batch is padded to its longest."""
         ...
 
-    def changed(self, change: Change) -> "Source":
+    def changed(self, change: Change) -> "BatchSource":
         """The same with changed features."""
         ...
 

@@ -15,7 +15,6 @@ from torch import Tensor
 from torch.func import stack_module_state
 
 from blended.data import InputError
-from blended.fusion.checkpoints import Recorded, origin_of, read_progress, write_progress
 from blended.fusion.config import TrainingConfig
 from blended.fusion.loop import Loop
 from blended.fusion.network import Network
@@ -24,17 +23,17 @@ from blended.fusion.optimiser import Parameters
 from blended.fusion.parallel import ALONE, Parallel
 from blended.fusion.passes import outputs_of, predictions_of
 from blended.fusion.plan import Job
-from blended.fusion.run import Run
-from blended.fusion.sources import Change, Source
+from blended.fusion.run import Recorded, Run, origin_of, read_progress, write_progress
+from blended.fusion.sources import BatchSource, Change
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Problem:
     """What is trained on what."""
 
-    make_source: Callable[[Sequence[Job]], Source]
+    make_source: Callable[[Sequence[Job]], BatchSource]
     """Prepares features for the training parts of some jobs."""
-    make_network: Callable[[Source], Network]
+    make_network: Callable[[BatchSource], Network]
     """A network with fresh weights from torch's current seed, for what the source gives."""
     targets: Targets
     """Of the training clips, which come first."""
@@ -59,7 +58,7 @@ class Trained:
     """One network, whose parameters are replaced by those of each model."""
     parameters: Parameters
     """[M, ...]: of a watched model, as they were after its best epoch; of the others, after their last."""
-    source: Source
+    source: BatchSource
     watched_loss: Float[np.ndarray, "M epoch"]
     """Loss on the watched rows after every epoch; NaN where nothing is watched, or not any more."""
     config: TrainingConfig
@@ -179,7 +178,7 @@ def _in_turns(
     return Trained(parts[0].network, joined, source, watched_loss, *given)
 
 
-def _fresh(problem: Problem, source: Source, jobs: Sequence[Job]) -> tuple[Network, Parameters]:
+def _fresh(problem: Problem, source: BatchSource, jobs: Sequence[Job]) -> tuple[Network, Parameters]:
     """A network, and the stacked fresh weights of one model per job; each depends on its job's seed alone."""
     networks: list[Network] = []
     for job in jobs:

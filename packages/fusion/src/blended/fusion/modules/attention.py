@@ -131,7 +131,7 @@ def _parts(weights_ABHQS: Tensor) -> list[tuple[int, slice]]:
     return [(model, slice(first, first + at_once)) for model in range(num_models) for first in starts]
 
 
-class Attention(nn.Module):
+class MaskedAttention(nn.Module):
     """Multi-head attention over the steps that are there, and over one learned token that always is.
 
     The token makes a stream that is missing an answer like any other.

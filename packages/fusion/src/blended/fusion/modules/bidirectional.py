@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from blended.fusion.modules.attention import Attention, FeedForward, LagBias
+from blended.fusion.modules.attention import FeedForward, LagBias, MaskedAttention
 from blended.fusion.modules.streams import (
     StreamShape,
     between,
@@ -38,7 +38,7 @@ class BidirectionalBlock(nn.Module):
     def __init__(self, width: int, num_heads: int) -> None:
         super().__init__()
         self.norm, self.norm_other = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.attend = Attention(width, num_heads)
+        self.attend = MaskedAttention(width, num_heads)
         self.lags = LagBias(num_heads, MAX_LAG_SECONDS, NUM_LAGS)
         self.merge = nn.Linear(3 * width, width)
         self.feed_forward = FeedForward(width)

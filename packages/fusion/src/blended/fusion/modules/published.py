@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from blended.fusion.modules.attention import Attention, FeedForward
+from blended.fusion.modules.attention import FeedForward, MaskedAttention
 from blended.fusion.modules.streams import (
     StreamShape,
     between,
@@ -44,7 +44,7 @@ class M2FNetFusion(FusionModule):
         super().__init__(4 * width, len(shapes), streams.noise_width)
         self.streams = streams
         self.rates = {name: shape.rate_hz for name, shape in shapes.items()}
-        self.attend = nn.ModuleList(Attention(width, num_heads) for _ in range(num_layers))
+        self.attend = nn.ModuleList(MaskedAttention(width, num_heads) for _ in range(num_layers))
         self.merge = nn.ModuleList(nn.Linear(2 * width, width) for _ in range(num_layers))
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(num_layers))
         self.project = nn.ModuleDict({name: nn.Linear(2 * width, width) for name in shapes})
@@ -95,8 +95,8 @@ class LocalLevel(nn.Module):
     def __init__(self, names: tuple[str, ...], width: int, num_heads: int, level: int) -> None:
         super().__init__()
         self.reach = 2**level
-        self.own = nn.ModuleDict({name: Attention(width, num_heads) for name in names})
-        self.shared = Attention(width, num_heads)
+        self.own = nn.ModuleDict({name: MaskedAttention(width, num_heads) for name in names})
+        self.shared = MaskedAttention(width, num_heads)
         self.gates = nn.ModuleDict({name: nn.Linear(2 * width, 2 * width) for name in names})
         self.convolve = nn.ModuleDict(
             {name: nn.Conv1d(width, width, 3, padding=self.reach, dilation=self.reach) for name in names}
@@ -149,7 +149,7 @@ class AVCANet(FusionModule):
             LocalLevel(names, width, num_heads, level) for level in range(num_layers + 1)
         )
         self.weigh = nn.ModuleDict({name: nn.Linear(2 * width, 1) for name in names})
-        self.whole = nn.ModuleDict({name: Attention(width, num_heads) for name in names})
+        self.whole = nn.ModuleDict({name: MaskedAttention(width, num_heads) for name in names})
         self.last = nn.ModuleDict({name: nn.Linear(width, width) for name in names})
         self.attentions = {
             f"whole.{name}": between(shapes, name, other)
@@ -209,9 +209,9 @@ class JointStream(FusionModule):
         self.rates = {name: shape.rate_hz for name, shape in shapes.items()}
         self.join = nn.Linear(2 * width, width)
         self.pairs = [*permutations((*shapes, JOINT), 2)]
-        self.attend = nn.ModuleList(Attention(width, num_heads) for _ in self.pairs)
+        self.attend = nn.ModuleList(MaskedAttention(width, num_heads) for _ in self.pairs)
         self.summarise = nn.ModuleList(nn.Linear(2 * width, width) for _ in self.pairs)
-        self.encoder = nn.ModuleList(Attention(width, num_heads) for _ in range(num_layers))
+        self.encoder = nn.ModuleList(MaskedAttention(width, num_heads) for _ in range(num_layers))
         self.feed_forward = nn.ModuleList(FeedForward(width) for _ in range(num_layers))
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(num_layers))
         self.project = nn.ModuleDict({name: nn.Linear(2 * width, width) for name in shapes})

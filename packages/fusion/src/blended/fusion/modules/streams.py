@@ -55,7 +55,7 @@ def positions(seconds_T: Float[Tensor, "T"], width: int, rate_hz: float) -> Floa
     return torch.cat([angle.sin(), angle.cos()], dim=1)[:, :width]
 
 
-class Stream(nn.Module):
+class StreamEmbedding(nn.Module):
     """One modality's features as tokens."""
 
     def __init__(self, name: str, place: int, shape: StreamShape, width: int, dropout: float) -> None:
@@ -89,14 +89,14 @@ class Streams(nn.ModuleDict):
     @property
     def noise_width(self) -> int:
         """Uniform numbers per clip that all of them want."""
-        return sum(stream.noise_width for stream in self.values() if isinstance(stream, Stream))
+        return sum(stream.noise_width for stream in self.values() if isinstance(stream, StreamEmbedding))
 
 
 def make_streams(shapes: Mapping[str, StreamShape], width: int, dropout: float) -> Streams:
     """Fresh streams of one width."""
     return Streams(
         {
-            name: Stream(name, place, shape, width, dropout)
+            name: StreamEmbedding(name, place, shape, width, dropout)
             for place, (name, shape) in enumerate(shapes.items())
         }
     )
@@ -111,7 +111,7 @@ def embedded(
     seconds: dict[str, Tensor] = {}
     at = 0
     for name, stream in streams.items():
-        assert isinstance(stream, Stream)
+        assert isinstance(stream, StreamEmbedding)
         drawn = None if uniform is None else uniform[..., at : at + stream.noise_width]
         tokens[name], valid[name] = stream(batch, drawn)
         seconds[name] = stream.seconds(tokens[name])

@@ -15,7 +15,7 @@ from blended.fusion.inputs import Inputs
 from blended.fusion.network import Batch, FusionModule, Network, Outputs, ScoresHead
 from blended.fusion.objective import make_objective, targets_of
 from blended.fusion.preprocessing import PCAConfig, Standardiser, standardise_per_actor
-from blended.fusion.sources import Pooled, Source, pooled_source
+from blended.fusion.sources import BatchSource, Pooled, pooled_source
 from blended.fusion.strategy import NewClips, Standardise, State, trained_from
 from blended.fusion.training import Problem, Trained
 
@@ -61,7 +61,7 @@ def pooled_problem(
     present = {name: _present(inputs, name) for name in names}
     modality_of = {name: inputs.modality_of[name] for name in names}
 
-    def make_network(source: Source) -> Network:
+    def make_network(source: BatchSource) -> Network:
         return network_of(make_module, cast(Pooled, source), inputs.space, training, device)
 
     return Problem(
