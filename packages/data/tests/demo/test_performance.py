@@ -11,6 +11,7 @@ from blended.data.demo.performance import (
     VIDEO_RATE_HZ,
     VOICE_NOISE,
     Performance,
+    Timeline,
     perform,
     shares_of,
 )
@@ -23,7 +24,6 @@ from blended.data.demo.signatures import (
     Array,
     label_space,
 )
-from blended.data.demo.timeline import Timeline
 from blended.data.demo.voice import synthesise
 
 CONFIG = DemoConfig()

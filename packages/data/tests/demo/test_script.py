@@ -9,8 +9,7 @@ from pydantic import ValidationError
 
 from blended.data import Mixture
 from blended.data.demo.config import TINY, DemoConfig
-from blended.data.demo.metadata import COLUMNS, table
-from blended.data.demo.script import takes
+from blended.data.demo.script import COLUMNS, table, takes
 
 REAL_HEADER = (
     "filename,video_id,mix,emotion_1,emotion_2,emotion_1_salience,emotion_2_salience,"

@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 
 from blended.data.demo.actors import Actor, Colour, Looks
 from blended.data.demo.geometry import SIDES, Motion, Shapes, shapes, turned
-from blended.data.demo.hair import still_shapes
-from blended.data.demo.light import SHIFT, UNLIT, Picture, backdrop, shading
 from blended.data.demo.signatures import MOVEMENTS
+from blended.data.demo.still import SHIFT, UNLIT, Picture, backdrop, shading, still_shapes
 
 OVERSAMPLING = 2
 TEMPLES, CHIN, CROWN = (0, 24), 12, 36

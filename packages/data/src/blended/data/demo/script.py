@@ -1,5 +1,11 @@
-"""Who performs what: every clip of the corpus with its name and label, before anything is rendered."""
+"""Who performs what: every clip of the corpus with its name and label, before anything is rendered.
 
+The labels on disk have the columns of BLEMORE.
+"""
+
+import csv
+import io
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,6 +19,21 @@ NUM_LEVELS = 4
 
 # Streams of random numbers; a new use takes a new number so that the others stay as they are.
 ACTOR_STREAM, PERFORMANCE_STREAM, PICTURE_STREAM, SOUND_STREAM, CAST_STREAM = range(5)
+
+
+COLUMNS = (
+    "filename",
+    "video_id",
+    "mix",
+    "emotion_1",
+    "emotion_2",
+    "emotion_1_salience",
+    "emotion_2_salience",
+    "version",
+    "situation",
+    "intensity_level",
+    "fold",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,3 +135,41 @@ def _stem(actor: str, mixture: Mixture, level: int) -> str:
 def ordered(mixture: Mixture) -> list[tuple[str, float]]:
     """(emotion, share) in the order of the label space."""
     return sorted(mixture.shares, key=lambda share: EMOTIONS.index(share[0]))
+
+
+def table(takes: Iterable[Take]) -> str:
+    """The takes as CSV, in the given order."""
+    text = io.StringIO()
+    writer: csv.DictWriter[str] = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(_row(take) for take in takes)
+    return text.getvalue()
+
+
+def actor_table(takes: Iterable[Take]) -> str:
+    """Who is seen in each take, without what is acted: an identity is no label."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("filename", "video_id"))
+    writer.writerows((take.stem, take.actor) for take in takes)
+    return text.getvalue()
+
+
+def _row(take: Take) -> dict[str, object]:
+    row: dict[str, object] = {
+        "filename": take.stem,
+        "video_id": take.actor,
+        "mix": int(take.mixture.is_blend),
+        "version": 1,
+        "fold": "" if take.fold is None else take.fold,
+    }
+    shares = ordered(take.mixture)
+    row["emotion_1"] = shares[0][0]
+    if take.mixture.is_blend:
+        row["emotion_2"] = shares[1][0]
+        row["emotion_1_salience"], row["emotion_2_salience"] = (round(share) for _, share in shares)
+    elif shares[0][0] == "neu":
+        row["situation"] = take.level
+    else:
+        row["intensity_level"] = take.level
+    return row

@@ -14,9 +14,8 @@ import numpy as np
 from scipy.signal import fftconvolve
 
 from blended.data.demo.actors import COLOUR_HZ, Actor, Sound
-from blended.data.demo.performance import VIDEO_RATE_HZ, Performance
+from blended.data.demo.performance import VIDEO_RATE_HZ, Performance, smooth_noise
 from blended.data.demo.signatures import Array
-from blended.data.demo.timeline import smooth_noise
 
 AUDIO_RATE_HZ = 16000
 
