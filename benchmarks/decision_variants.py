@@ -26,8 +26,7 @@ from blended.eval.decisions.inner import choose
 from blended.eval.decisions.multinomial import INVERSE_PENALTIES as PENALTIES
 from blended.eval.decisions.multinomial import fit_multinomial
 from blended.eval.evidence import Evidence
-from blended.eval.normalisation import none, standardise_per_actor
-from blended.eval.population import Populations
+from blended.eval.normalisation import Populations, none, standardise_per_actor
 
 SPACE = blemore.SPACE
 SETS, PAIRS = set_of_state(SPACE), set_ratio.pairs_of(SPACE)

@@ -17,9 +17,10 @@ from threadpoolctl import threadpool_limits
 from blended.data import Mixture
 from blended.data.corpora import blemore
 from blended.eval.decisions import DECISIONS
+from blended.eval.estimate import Estimate
 from blended.eval.evaluation import Evaluation, evaluate
 from blended.eval.evidence import Evidence, gather
-from blended.eval.intervals import Estimate, Spread
+from blended.eval.intervals import Spread
 from blended.eval.measures.blends import correctness, score_spread
 from blended.eval.normalisation import NORMALISATIONS
 from blended.eval.protocol import Protocol

@@ -16,8 +16,7 @@ from blended.data import Mixture
 from blended.eval.evaluation import evaluate
 from blended.eval.evidence import Evidence
 from blended.eval.measures.blends import correctness
-from blended.eval.normalisation import NORMALISATIONS, standardise_per_actor
-from blended.eval.population import Populations
+from blended.eval.normalisation import NORMALISATIONS, Populations, standardise_per_actor
 from blended.eval.protocol import Protocol
 
 KEPT = (1, 2, 4, 8)

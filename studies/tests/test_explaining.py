@@ -12,8 +12,8 @@ from blended.data import Clip, Corpus, LabelSpace
 from blended.data.demo.signatures import label_space
 from blended.encoders.egemaps import EGeMAPSConfig
 from blended.encoders.prosody import COLUMNS
+from blended.eval.estimate import Estimate
 from blended.eval.importance import ALL
-from blended.eval.intervals import Estimate
 from blended.eval.measures.blends import correctness
 from blended.fusion.config import TrainingConfig
 from blended.fusion.inputs import Inputs

@@ -7,8 +7,13 @@ from pathlib import Path
 import pytest
 
 from blended.data.corpora.blemore import SPACE
-from blended.eval.official import read_predictions
-from blended.eval.submission import INNER_NAME, read_submission, submission, validate_submission
+from blended.eval.official import (
+    INNER_NAME,
+    read_predictions,
+    read_submission,
+    submission,
+    validate_submission,
+)
 
 NAMES = [f"test_{number:04d}.mov" for number in range(1, 595)]
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from blended.data.corpora.blemore import EMOTIONS, SPACE
-from blended.eval import detail, reliability
+from blended.eval import breakdown as detail
+from blended.eval import reliability
 from blended.eval.breakdown import OVERALL_WORDS, Overall, breakdown
 from blended.eval.measures import agreement
 from blended.eval.measures.blends import correctness, presence_accuracy

@@ -10,7 +10,8 @@ from sklearn.preprocessing import MultiLabelBinarizer
 from blended.data import InputError, Mixture
 from blended.data.corpora.blemore import EMOTIONS, SPACE
 from blended.data.labels import set_name
-from blended.eval import detail, presence_accuracy, salience_accuracy
+from blended.eval import breakdown as detail
+from blended.eval import presence_accuracy, salience_accuracy
 from blended.eval.measures.blends import correctness
 
 SCORED = ("precision", "recall", "f1")

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from blended.eval.estimate import Estimate
 from blended.eval.figures import (
     NARROW_INCHES,
     WIDE_INCHES,
@@ -13,9 +14,8 @@ from blended.eval.figures import (
 )
 from blended.eval.figures.importance import largest
 from blended.eval.importance import ALL, Attention, Weights
-from blended.eval.intervals import Estimate
+from blended.eval.report.detail_tables import predictors_table, shown_weights, weight_figures, weight_tables
 from blended.eval.report.formats import to_csv
-from blended.eval.report.importance import predictors_table, shown_weights, weight_figures, weight_tables
 
 WIDTHS = pytest.mark.parametrize("width", [WIDE_INCHES, NARROW_INCHES])
 LAGS = (-0.2, -0.1, 0.0, 0.1, 0.2)

@@ -7,14 +7,8 @@ import pytest
 from numpy import ndarray
 from scipy import stats
 
-from blended.eval.intervals import (
-    Estimate,
-    mean_of,
-    quantile,
-    ratio,
-    spread,
-    two_sided_p,
-)
+from blended.eval.estimate import Estimate
+from blended.eval.intervals import mean_of, quantile, ratio, spread, two_sided_p
 from blended.eval.measures.blends import Correctness, score_spread
 
 

@@ -12,11 +12,13 @@ from blended.data.corpora.blemore import EMOTIONS, SPACE
 from blended.eval.evidence import Evidence, gather
 from blended.eval.normalisation import (
     NORMALISATIONS,
+    Population,
+    Populations,
     none,
+    populations,
     standardise_from_enrolment,
     standardise_per_actor,
 )
-from blended.eval.population import Population, Populations, populations
 from blended.eval.protocol import Protocol, normalised, people_of
 
 MANY = (0,) * 20 + (1,) * 17 + (2,) * 30

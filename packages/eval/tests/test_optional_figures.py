@@ -5,6 +5,7 @@ import pytest
 
 from blended.data import LabelSpace
 from blended.eval.enrolment_curve import EnrolmentPoint
+from blended.eval.estimate import Estimate
 from blended.eval.evaluation import evaluate
 from blended.eval.evidence import Evidence
 from blended.eval.figures import (
@@ -16,7 +17,6 @@ from blended.eval.figures import (
     png,
 )
 from blended.eval.figures.agreement import agreement_of
-from blended.eval.intervals import Estimate
 from blended.eval.protocol import Protocol
 from blended.eval.run_record import RunRecord
 

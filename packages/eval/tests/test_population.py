@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from blended.eval.population import Population, population
+from blended.eval.normalisation import Population, population
 
 
 def planted(

@@ -10,10 +10,10 @@ import pytest
 from blended.data import InputError, LabelSpace, Mixture
 from blended.eval.comparison import compare
 from blended.eval.enrolment_curve import EnrolmentPoint
+from blended.eval.estimate import Estimate
 from blended.eval.evaluation import evaluate
 from blended.eval.evidence import Evidence
 from blended.eval.importance import ALL, Weights
-from blended.eval.intervals import Estimate
 from blended.eval.protocol import Protocol
 from blended.eval.report import (
     CorpusFacts,

@@ -9,9 +9,9 @@ import pytest
 
 from blended.data import InputError, Mixture
 from blended.data.corpora.blemore import SPACE
-from blended.eval.official import read_predictions
-from blended.eval.submission import (
+from blended.eval.official import (
     INNER_NAME,
+    read_predictions,
     read_submission,
     submission,
     validate_submission,

@@ -16,8 +16,8 @@ from blended.data import InputError
 from blended.data.checksums import read_sealed_json, write_sealed_json
 from blended.data.corpora.blemore import SPACE as BLEMORE
 from blended.eval.comparison import compare, holm, standings
+from blended.eval.estimate import Basis
 from blended.eval.evaluation import measure
-from blended.eval.intervals import Basis
 from blended.eval.predictions import Predictions
 from blended.eval.protocol import Protocol
 from blended.eval.run_record import RunRecord

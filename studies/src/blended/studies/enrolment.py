@@ -38,7 +38,7 @@ def min_clips(record: PipelineRecord) -> int:
     """How many clips a run needs of a person.
 
     None where only scores are normalised: few clips are believed no more than they deserve, and of nobody
-    known, scores are normalised like anybody's (`blended.eval.population`).
+    known, scores are normalised like anybody's (`blended.eval.normalisation`).
     """
     return MIN_ENROL_CLIPS if record.config.protocol.features_per_actor else 0
 

@@ -16,9 +16,10 @@ from torch import Tensor
 from blended.data import Mixture
 from blended.data.labels import set_name
 from blended.encoders.device import one_thread
+from blended.eval.estimate import Estimate
 from blended.eval.evidence import Evidence
 from blended.eval.importance import ALL, Attention, Importance, Weights
-from blended.eval.intervals import Estimate, ratio, spread
+from blended.eval.intervals import ratio, spread
 from blended.eval.measures.blends import Correctness, correctness, score_spread
 from blended.eval.protocol import FittedDecision, normalised
 from blended.fusion.attending import Attended

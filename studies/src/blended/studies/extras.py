@@ -18,9 +18,9 @@ from pydantic import TypeAdapter
 
 from blended.data.atomic import write_text
 from blended.eval.enrolment_curve import EnrolmentPoint, enrolment_curve, read_curve, write_curve
+from blended.eval.estimate import Estimate
 from blended.eval.evidence import Evidence
 from blended.eval.importance import Importance, Weights
-from blended.eval.intervals import Estimate
 from blended.eval.protocol import Protocol
 from blended.studies.run_files import ENROLMENT, EXTRAS, IMPORTANCE, PREDICTORS, WEIGHTS, WITHOUT
 

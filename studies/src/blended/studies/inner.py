@@ -16,7 +16,7 @@ from blended.data import Clip, Corpus, Mixture
 from blended.eval.measures.agreement import mean_pearson
 from blended.eval.measures.blends import challenge_score, presence_accuracy, salience_accuracy
 from blended.eval.measures.recall import recalls
-from blended.eval.population import Populations
+from blended.eval.normalisation import Populations
 from blended.eval.protocol import Protocol, fit_decision, normalised, people_of
 from blended.eval.tasks import mixtures, true_intensities
 from blended.fusion.plan import inner_fold

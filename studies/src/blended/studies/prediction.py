@@ -19,7 +19,7 @@ from blended.encoders.table import encoder_config
 from blended.encoders.weights import UNTRAINED, checksum, default_folder, resolve
 from blended.eval.calibration import heated
 from blended.eval.evidence import Evidence, gather
-from blended.eval.population import Populations
+from blended.eval.normalisation import Populations
 from blended.eval.protocol import normalised
 from blended.fusion.strategies import FUSIONS, apply_final
 from blended.fusion.strategy import Applied, Features, NewClips, Reader, num_clips

@@ -17,10 +17,9 @@ from blended.data.index import Index, check_beside, read_index
 from blended.data.labels import EMOTION_NAMES, Task
 from blended.data.media import read_frames
 from blended.eval.decisions import trivial_decisions
+from blended.eval.estimate import Estimate
 from blended.eval.evaluation import Evaluation, evaluate
-from blended.eval.figures.picture import picture_png
-from blended.eval.figures.saving import png
-from blended.eval.intervals import Estimate
+from blended.eval.figures.saving import picture_png, png
 from blended.eval.measures import measures_of, spread_of
 from blended.eval.predictions import Predictions
 from blended.eval.protocol import Protocol

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from blended.data import InputError, Mixture
 from blended.data.index import Index, read_index
-from blended.eval.submission import read_submission, submission, validate_submission, write_submission
+from blended.eval.official import read_submission, submission, validate_submission, write_submission
 from blended.studies.folders import Folders
 from blended.studies.models import artifacts_of
 from blended.studies.run_files import unchecked

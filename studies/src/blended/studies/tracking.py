@@ -12,8 +12,8 @@ from filelock import FileLock
 from blended.data import Clip, Corpus
 from blended.data.code_versions import library_versions
 from blended.data.labels import Task
+from blended.eval.estimate import Estimate
 from blended.eval.evaluation import Evaluation
-from blended.eval.intervals import Estimate
 from blended.eval.tasks import TASKS
 from blended.studies import saved_view
 from blended.studies.identity import Commit, Versions

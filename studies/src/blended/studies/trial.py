@@ -24,9 +24,9 @@ from blended.encoders.identity import identity_of
 from blended.encoders.names import parse_feature_reference
 from blended.encoders.table import encoder_config
 from blended.encoders.weights import forbid_random
+from blended.eval.estimate import Estimate
 from blended.eval.evaluation import Evaluation
 from blended.eval.evidence import Evidence
-from blended.eval.intervals import Estimate
 from blended.eval.predictions import Predictions
 from blended.eval.protocol import FittedDecision, Protocol, few_people
 from blended.eval.tasks import TASKS

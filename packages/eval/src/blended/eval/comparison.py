@@ -14,7 +14,8 @@ from numpy import ndarray
 
 from blended.data import InputError
 from blended.data.labels import Task
-from blended.eval.intervals import Basis, Estimate, Spread
+from blended.eval.estimate import Basis, Estimate
+from blended.eval.intervals import Spread
 from blended.eval.measures import Labels, spread_of
 from blended.eval.run_record import RunRecord, rank
 from blended.eval.tasks import TASKS

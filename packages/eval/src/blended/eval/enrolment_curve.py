@@ -14,9 +14,10 @@ import numpy as np
 from blended.data import InputError, Mixture
 from blended.data.atomic import replacing
 from blended.data.labels import set_name
+from blended.eval.estimate import Estimate
 from blended.eval.evaluation import Evaluation, evaluate
 from blended.eval.evidence import Evidence
-from blended.eval.intervals import Estimate, Spread, mean_of
+from blended.eval.intervals import Spread, mean_of
 from blended.eval.measures import measures_of, spread_of
 from blended.eval.normalisation import MIN_ENROL_CLIPS
 from blended.eval.protocol import Protocol

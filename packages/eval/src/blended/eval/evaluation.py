@@ -11,8 +11,8 @@ from numpy import ndarray
 from blended.data import InputError, Mixture
 from blended.data.labels import Task
 from blended.eval.decisions.identity import IDENTITY, intensities
+from blended.eval.estimate import Basis, Estimate
 from blended.eval.evidence import Evidence
-from blended.eval.intervals import Basis, Estimate
 from blended.eval.measures import Labels, measures_of, spread_of
 from blended.eval.protocol import EVEN, FittedDecision, Protocol, fit_decision, normalised, people_of
 from blended.eval.tasks import TASKS

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from blended.eval.intervals import Estimate
+from blended.eval.estimate import Estimate
 
 Importance = Mapping[str, Mapping[str, Estimate | float]]
 """Encoder or predictor -> pair of emotions -> drop of the score, positive where it mattered; with an interval

@@ -17,10 +17,11 @@ from blended.eval.normalisation import (
     MIN_ENROL_CLIPS,
     NORMALISATIONS,
     TRANSDUCTIVE,
+    Populations,
     check_enrol_clips,
+    populations,
     standardise_from_enrolment,
 )
-from blended.eval.population import Populations, populations
 
 TUNES = ("cross-fold", "in-fold")
 PRETRAINED = "transductive: pre-trained on unlabelled clips of all folds"

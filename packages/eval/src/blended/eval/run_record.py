@@ -9,8 +9,8 @@ from numpy import ndarray
 
 from blended.data import InputError, Mixture
 from blended.data.labels import Task
+from blended.eval.estimate import Basis, Estimate
 from blended.eval.evaluation import Evaluation
-from blended.eval.intervals import Basis, Estimate
 from blended.eval.measures import Labels
 from blended.eval.tasks import TASKS
 

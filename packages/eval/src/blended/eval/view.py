@@ -8,9 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 from blended.data.digits import apart, signed, small
-from blended.eval.breakdown import OVERALL_WORDS, Breakdown
+from blended.eval.breakdown import OVERALL_WORDS, Breakdown, GroupScores
 from blended.eval.calibration import ReliabilityChange
-from blended.eval.detail import GroupScores
 from blended.eval.evaluation import Evaluation
 from blended.eval.measures import MEASURES
 from blended.eval.protocol import UNKNOWN_NESTING

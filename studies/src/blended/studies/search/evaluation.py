@@ -21,7 +21,7 @@ from blended.data import InputError
 from blended.data.checksums import DamagedError, check_seal, write_tensors
 from blended.data.index import Index, read_index
 from blended.data.store import FeatureStore
-from blended.eval.detail import per_pair
+from blended.eval.breakdown import per_pair
 from blended.fusion.strategies import Fused
 from blended.fusion.strategy import Memory
 from blended.studies import identity, tracking, trial

@@ -11,7 +11,7 @@ from blended.data.checksums import DamagedError
 from blended.data.digits import p_text
 from blended.data.labels import Task
 from blended.eval.comparison import Comparison
-from blended.eval.intervals import Estimate
+from blended.eval.estimate import Estimate
 from blended.eval.report.formats import Cell, Column, Scale, Table, to_csv, to_latex, to_markdown
 from blended.studies import identity, tracking
 from blended.studies.plans import trial_notes

@@ -15,7 +15,8 @@ from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 from blended.data import InputError, LabelSpace
 from blended.data.checksums import DamagedError, check_seal_if_any, read_sealed_json, write_sealed_json
 from blended.eval.comparison import Answers
-from blended.eval.intervals import Basis, Estimate, Spread
+from blended.eval.estimate import Basis, Estimate
+from blended.eval.intervals import Spread
 from blended.eval.measures import Labels, Measure, spread_of
 from blended.eval.predictions import Predictions, read_predictions, write_predictions
 from blended.eval.tasks import TASKS

@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial
 from blended.data import InputError, LabelSpace
 from blended.eval import comparison
 from blended.eval.comparison import Comparison, compare_all
-from blended.eval.intervals import Basis, Estimate
+from blended.eval.estimate import Basis, Estimate
 from blended.eval.predictions import Predictions, read_predictions
 from blended.studies.folders import Folders
 from blended.studies.params import read_params

@@ -1,6 +1,10 @@
-"""Decoding a posterior over label states so that the expected challenge score is largest."""
+"""Decoding a posterior over label states so that the expected challenge score is largest.
+
+The decision `expected-score` does so with the model's own probabilities of label states: nothing to tune.
+"""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -8,7 +12,10 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from blended.data import InputError, LabelSpace, Mixture
+from blended.eval.calibration import softmax
+from blended.eval.decisions.decider import FitOptions
 from blended.eval.decisions.products import row_products
+from blended.eval.evidence import Evidence
 
 
 def state_numbers(truth: Sequence[Mixture], space: LabelSpace) -> Int[ndarray, "clip"]:
@@ -54,3 +61,38 @@ def maximise_expected_score(
     salience = posterior * is_blend / max(blend_share, 1e-9)
     gain = presence_weight * presence + (1 - presence_weight) * salience
     return [space.states[number] for number in gain.argmax(axis=1)]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStates:
+    """Names the state that is worth most if the model's probabilities of states are right."""
+
+    blend_share: float
+    """Share of blends among the clips fitted on, in [0, 1]: what salience accuracy is averaged over."""
+    presence_weight: float = 0.5
+    """Of the score that is maximised, in [0, 1]."""
+
+    @property
+    def parameters(self) -> dict[str, float]:
+        """The share of blends is counted, not chosen."""
+        return {}
+
+    def decide(self, evidence: Evidence) -> list[Mixture]:
+        """Raises InputError for a model without probabilities of states."""
+        if evidence.states is None:
+            raise InputError(
+                "the decision 'expected-score' decodes probabilities of label states, and this model has "
+                "probabilities of emotions only: use set-ratio or bayes, or a model that scores states"
+            )
+        return maximise_expected_score(
+            softmax(evidence.states),
+            evidence.space,
+            blend_share=self.blend_share,
+            presence_weight=self.presence_weight,
+        )
+
+
+def fit_model_states(evidence: Evidence, truth: Sequence[Mixture], options: FitOptions) -> ModelStates:
+    """Counts blends; nothing is fitted."""
+    del evidence
+    return ModelStates(float(np.mean([mixture.is_blend for mixture in truth])), options.presence_weight)

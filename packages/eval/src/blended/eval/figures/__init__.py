@@ -4,13 +4,12 @@ No global state of matplotlib is left changed and no window system is needed.
 """
 
 from blended.eval.figures.actors import actor_results, actors_figure
-from blended.eval.figures.agreement import agreement_figure
+from blended.eval.figures.agreement import agreement_figure, run_figure
 from blended.eval.figures.attention import attention_figure
 from blended.eval.figures.confusion import Confusion, confusion_figure, count_confusion, kinship_order
 from blended.eval.figures.enrolment import enrolment_figure
 from blended.eval.figures.forest import forest_figure
-from blended.eval.figures.importance import importance_figure
-from blended.eval.figures.one_run import run_figure
+from blended.eval.figures.importance import encoder_weights_figure, gates_figure, importance_figure
 from blended.eval.figures.reliability import (
     TwoReadings,
     reliability_figure,
@@ -21,7 +20,6 @@ from blended.eval.figures.salience import PairResult, pair_results, pairs_figure
 from blended.eval.figures.saving import png, save, svg
 from blended.eval.figures.style import NARROW_INCHES, WIDE_INCHES, footnote
 from blended.eval.figures.ternary import PairPoints, pair_points, ternary_figure
-from blended.eval.figures.weights import encoder_weights_figure, gates_figure
 
 __all__ = [
     "NARROW_INCHES",

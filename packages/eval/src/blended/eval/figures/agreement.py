@@ -7,8 +7,9 @@ from matplotlib.lines import Line2D
 from numpy import ndarray
 
 from blended.data import LabelSpace
+from blended.eval.estimate import Estimate
+from blended.eval.figures.confusion import confusion_figure, count_confusion
 from blended.eval.figures.style import LOOKS, MUTED, SMALL, WIDE_INCHES, drawing, new_figure, open_frame
-from blended.eval.intervals import Estimate
 from blended.eval.measures.agreement import agreement_by_emotion
 from blended.eval.run_record import RunRecord
 
@@ -47,3 +48,10 @@ def agreement_figure(agreement: Agreement, *, width_inches: float = WIDE_INCHES)
         ]
         figure.legend(handles=handles, loc="outside upper left", ncols=2, frameon=False, fontsize=SMALL)
     return figure
+
+
+def run_figure(record: RunRecord, space: LabelSpace) -> Figure:
+    """What is taken for what; for intensities, how far every emotion agrees."""
+    if not record.decides:
+        return agreement_figure(agreement_of(record, space))
+    return confusion_figure(count_confusion(*record.of_mixtures(), space))

@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 from numpy import ndarray
 
 from blended.data import LabelSpace, Mixture
+from blended.eval.estimate import Estimate
 from blended.eval.figures.confusion import heat_map, in_label_order, kinship_order, outline_diagonal
 from blended.eval.figures.style import (
     INK,
@@ -25,7 +26,6 @@ from blended.eval.figures.style import (
     new_figure,
     open_frame,
 )
-from blended.eval.intervals import Estimate
 from blended.eval.measures import spread_of
 from blended.eval.measures.blends import PRESENCE, SALIENCE
 from blended.eval.run_record import RunRecord

@@ -3,7 +3,10 @@
 import io
 from pathlib import Path
 
+from jaxtyping import UInt8
 from matplotlib.figure import Figure
+from matplotlib.image import imsave
+from numpy import ndarray
 
 from blended.data import InputError
 from blended.data.atomic import replacing
@@ -40,3 +43,10 @@ def save(figure: Figure, path: Path) -> None:
         raise InputError(f"cannot write a figure as {path.name!r}: name it .png or .svg")
     with replacing(path) as temporary:
         temporary.write_bytes(writers[path.suffix](figure))
+
+
+def picture_png(pixels: UInt8[ndarray, "height width 3"]) -> bytes:
+    """RGB pixels as they are, one to one."""
+    buffer = io.BytesIO()
+    imsave(buffer, pixels, format="png")
+    return buffer.getvalue()

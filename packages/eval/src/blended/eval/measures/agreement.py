@@ -7,7 +7,8 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from blended.data import InputError
-from blended.eval.intervals import Estimate, spread
+from blended.eval.estimate import Estimate
+from blended.eval.intervals import spread
 from blended.eval.measures.measure import Measure, Terms
 
 TINY = 1e-12

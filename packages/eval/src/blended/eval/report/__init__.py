@@ -3,7 +3,6 @@
 `Report` holds plain inputs; nothing here reads a file but the template.
 """
 
-from blended.eval.report.clips import ClipResult, clip_results, worst_and_best
 from blended.eval.report.formats import Table, to_csv, to_latex, to_markdown
 from blended.eval.report.records import (
     CorpusFacts,
@@ -14,6 +13,7 @@ from blended.eval.report.records import (
     corpus_facts,
 )
 from blended.eval.report.render import render_html, render_markdown, report_figures, report_tables
+from blended.eval.report.top_run import ClipResult, clip_results, worst_and_best
 
 __all__ = [
     "ClipResult",

@@ -7,7 +7,7 @@ from typing import Literal
 
 from blended.data import digits as digits_of
 from blended.data.digits import decimals, plain, significant
-from blended.eval.intervals import Estimate
+from blended.eval.estimate import Estimate
 from blended.eval.published import Spread
 
 Cell = str | int | float | Estimate | Spread | None

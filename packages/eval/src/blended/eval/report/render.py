@@ -14,6 +14,13 @@ from blended.eval.enrolment_curve import EnrolmentPoint
 from blended.eval.figures import NARROW_INCHES, WIDE_INCHES, footnote, forest_figure, svg
 from blended.eval.figures.style import look_of
 from blended.eval.report import detail_tables, sentences, tables
+from blended.eval.report.detail_tables import (
+    ShownWeights,
+    predictors_table,
+    shown_weights,
+    weight_figures,
+    weight_tables,
+)
 from blended.eval.report.formats import (
     Column,
     Table,
@@ -24,13 +31,6 @@ from blended.eval.report.formats import (
     to_csv,
     to_latex,
     to_markdown,
-)
-from blended.eval.report.importance import (
-    ShownWeights,
-    predictors_table,
-    shown_weights,
-    weight_figures,
-    weight_tables,
 )
 from blended.eval.report.published_table import is_comparable, published_table
 from blended.eval.report.records import Report

@@ -4,8 +4,8 @@ import numpy as np
 
 from blended.data.digits import p_text
 from blended.eval.comparison import Comparison, Standings
+from blended.eval.estimate import Basis, Estimate
 from blended.eval.figures import Confusion, TwoReadings
-from blended.eval.intervals import Basis, Estimate
 from blended.eval.protocol import few_people
 from blended.eval.report.formats import interval, number
 from blended.eval.report.records import Report

@@ -5,9 +5,9 @@ import numpy as np
 from blended.eval.comparison import Comparison, Standings
 from blended.eval.figures import Confusion, PairResult, TwoReadings, actor_results
 from blended.eval.report import sentences
-from blended.eval.report.clips import ClipResult
 from blended.eval.report.formats import Cell, Column, Scale, Table
 from blended.eval.report.records import Report
+from blended.eval.report.top_run import ClipResult
 from blended.eval.run_record import RunRecord
 from blended.eval.tasks import TASKS
 
