@@ -3,7 +3,7 @@ it.
 
 Out-of-fold scores of another fold j are of models that did train on k, so that what is fitted on them has
 heard of k's labels. Here the scores of j are of a *pair* {k, j}: a model trained without either, for the
-epochs and at the learning rate that k's own inner fold chose. Pairs of a fold and its inner fold are today's
+epochs and at the learning rate that k's own inner fold chose. Pairs of a fold and its inner fold are
 probes, which say after every epoch what they think of the reported fold; the others are trained when the
 choices are known.
 

@@ -136,7 +136,7 @@ class SequenceSource:
         return x_ABTD
 
     def changed(self, change: Change) -> "SequenceSource":
-        """The same with changed features."""
+        """A source of the same clips with changed features."""
         return replace(self, change=change)
 
     def state(self, models: Sequence[int]) -> dict[str, Tensor]:
@@ -199,7 +199,7 @@ def chosen(sequences: Sequences, rows: Sequence[int]) -> Sequences:
 
 
 def resampled(sequences: Sequences, to_hz: float) -> Sequences:
-    """The same at another rate: means of the steps that fall together, or steps repeated."""
+    """Sequences at another rate: means of the steps that fall together, or steps repeated."""
     if to_hz == sequences.rate_hz:
         return sequences
     from_hz, given = sequences.rate_hz, sequences.lengths_N.double()

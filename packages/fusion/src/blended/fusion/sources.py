@@ -44,7 +44,7 @@ class BatchSource(Protocol):
         ...
 
     def changed(self, change: Change) -> "BatchSource":
-        """The same with changed features."""
+        """A source of the same clips with changed features."""
         ...
 
     def state(self, models: Sequence[int]) -> dict[str, Tensor]:
@@ -99,7 +99,7 @@ class Pooled:
         return None
 
     def changed(self, change: Change) -> "Pooled":
-        """The same with changed features."""
+        """A source of the same clips with changed features."""
         return replace(self, change=change)
 
     def state(self, models: Sequence[int]) -> dict[str, Tensor]:

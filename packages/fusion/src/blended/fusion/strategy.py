@@ -158,7 +158,7 @@ class Fused:
     by models that saw no label of it; its own clips as in `out_of_fold`. None under plain nesting, where
     decisions are fitted on `out_of_fold`."""
     fitting_states: Float[np.ndarray, "fold train state"] | None = None
-    """Likewise, of `states`."""
+    """Probabilities of the label states for the same decisions, where the head gives them."""
 
     def changed(self, change: Change) -> Float[np.ndarray, "train emotion"]:
         """Probabilities of the emotions alone of `judged`."""
@@ -203,7 +203,7 @@ def fused(nested: Nested, inputs: Inputs, gated: tuple[str, ...] = ()) -> Fused:
 
 
 def attention_of(nested: Nested) -> Callable[[Sequence[int]], tuple[Attended, ...]] | None:
-    """See `Fused.attended`; every clip by the models that did not train on its fold."""
+    """How streams attend to each other in every training clip, by models that did not train on its fold."""
     trained = nested.reported
     if not trained.network.fusion.attentions:
         return None

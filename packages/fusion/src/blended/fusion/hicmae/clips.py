@@ -175,7 +175,7 @@ class MediaSource:
         return None
 
     def changed(self, change: Change) -> "MediaSource":
-        """The same without some tracks, or with those of other clips."""
+        """A source of the clips without some tracks, or with those of other clips."""
         if change.columns is not None:
             raise InputError("pictures and sound have no named columns: leave `columns` out")
         return replace(self, change=change)

@@ -164,7 +164,7 @@ class MaskedNetwork(Network):
 
     @property
     def clips_at_once(self) -> int:
-        """As in fine-tuning."""
+        """Clips per model that are predicted together."""
         return max(1, 2**23 // num_activations(self.autoencoder.config.backbone))
 
     @property

@@ -45,7 +45,7 @@ class StateLayout:
         return self.absent_ratio.shape[1]
 
     def to(self, device: torch.device | str) -> "StateLayout":
-        """The same on another device."""
+        """The layout on another device."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return replace(
             self, **{name: value.to(device) for name, value in values.items() if isinstance(value, Tensor)}

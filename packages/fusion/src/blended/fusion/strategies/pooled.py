@@ -136,7 +136,7 @@ def pooled_model(
 def out_of_distribution_distance(
     trained: Trained, used: Sequence[str]
 ) -> dict[str, Float[np.ndarray, "clip"]]:
-    """By encoder; see `Applied`."""
+    """Encoder -> root mean square of every clip's standardised features: about 1 for clips as in training."""
     source = cast(Pooled, trained.source)
     distances: dict[str, np.ndarray] = {}
     for name in used:
