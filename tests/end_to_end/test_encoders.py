@@ -10,7 +10,7 @@ import pytest
 from blended.data.errors import InputError
 from blended.data.store import FeatureStore
 from blended.encoders import forbid_random, speech
-from blended.encoders.speech import Architecture
+from blended.encoders.networks.config import Architecture
 from toys.clips import toy_corpus
 
 TINY = {

@@ -18,6 +18,7 @@ from blended.data.media import Waveform
 from blended.encoders import encoder_config
 from blended.encoders.device import num_parameters
 from blended.encoders.encoder import RANDOM, Output
+from blended.encoders.networks.config import Architecture
 from blended.encoders.networks.speech import (
     SpeechRun,
     build_speech,
@@ -25,7 +26,7 @@ from blended.encoders.networks.speech import (
     prepared,
     speech_network,
 )
-from blended.encoders.speech import LARGE, MODELS, Architecture
+from blended.encoders.speech import LARGE, MODELS
 from blended.encoders.weights import Pretrained
 
 PUBLISHED = {name: model.architecture for name, model in MODELS.items()}

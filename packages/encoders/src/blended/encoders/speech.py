@@ -8,9 +8,9 @@ al. (2020), "wav2vec 2.0: a framework for self-supervised learning of speech rep
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
@@ -19,41 +19,10 @@ from blended.data.media import Waveform
 from blended.encoders.device import Precision
 from blended.encoders.encoder import Modality, NetworkEncoder, Output
 from blended.encoders.names import canonical, layer_range
+from blended.encoders.networks.config import Architecture, Normalise
 from blended.encoders.weights import Source, check_weights, hub_file
 
 STEPS_PER_SECOND = 50.0
-
-Normalise = Literal["as-trained", "always"]
-"""Whether waveforms are scaled to zero mean and unit variance: as the network was trained, or always, which
-keeps very quiet recordings above the epsilons of a network that was trained without."""
-
-
-@dataclass(frozen=True, slots=True)
-class Architecture:
-    """One published speech network."""
-
-    family: Literal["WavLM", "Hubert", "Wav2Vec2"]
-    """Prefix of transformers' classes."""
-    num_layers: int
-    dim: int
-    normalise: bool
-    """Whether it was trained on waveforms of zero mean and unit variance."""
-    num_parameters: int
-    fields: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """What differs from the defaults of transformers' config, which are the base networks."""
-
-    def config(self, *, conv_bias: bool = False) -> Any:
-        """The config of transformers. Masking is for training, and would add a parameter."""
-        import transformers
-
-        fields = {"mask_time_prob": 0.0, "mask_feature_prob": 0.0, "layerdrop": 0.0, **self.fields}
-        return getattr(transformers, f"{self.family}Config")(**fields, conv_bias=conv_bias)
-
-    def model(self) -> Any:
-        """The class of transformers."""
-        import transformers
-
-        return getattr(transformers, f"{self.family}Model")
 
 
 @dataclass(frozen=True, slots=True)

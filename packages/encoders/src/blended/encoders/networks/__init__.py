@@ -1,6 +1,6 @@
 """The networks behind the encoders, in pure torch, under the parameter names of the official checkpoints.
 
-    config.py       how large VideoMAEv2 and ImageBind are, and what all blocks share (no torch)
+    config.py       how large VideoMAEv2, ImageBind and speech networks are, and what blocks share (no torch)
     blocks.py       tokens, position tables, attention, MLP, block, cross block
     checkpoint.py   reading official files without unpickling, loading without gaps
     hicmae/         HiCMAE: masked autoencoder and classifier

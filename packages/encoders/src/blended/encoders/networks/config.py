@@ -1,6 +1,8 @@
-"""How large VideoMAEv2 and ImageBind are, and what all transformer blocks share. Plain records, no torch."""
+"""How large VideoMAEv2, ImageBind and speech networks are, and what our blocks share: records, no torch."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -188,3 +190,36 @@ class ImageBindConfig(BaseModel):
             (self.audio_num_mel_bins - bins) // over_bins + 1,
             (self.audio_target_len - frames) // over_frames + 1,
         )
+
+
+Normalise = Literal["as-trained", "always"]
+"""Whether waveforms are scaled to zero mean and unit variance: as the network was trained, or always, which
+keeps very quiet recordings above the epsilons of a network that was trained without."""
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """How large a speech network of transformers is: WavLM, HuBERT, wav2vec 2.0."""
+
+    family: Literal["WavLM", "Hubert", "Wav2Vec2"]
+    """Prefix of transformers' classes."""
+    num_layers: int
+    dim: int
+    normalise: bool
+    """Whether it was trained on waveforms of zero mean and unit variance."""
+    num_parameters: int
+    fields: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """What differs from the defaults of transformers' config, which are the base networks."""
+
+    def config(self, *, conv_bias: bool = False) -> Any:
+        """The config of transformers. Masking is for training, and would add a parameter."""
+        import transformers
+
+        fields = {"mask_time_prob": 0.0, "mask_feature_prob": 0.0, "layerdrop": 0.0, **self.fields}
+        return getattr(transformers, f"{self.family}Config")(**fields, conv_bias=conv_bias)
+
+    def model(self) -> Any:
+        """The class of transformers."""
+        import transformers
+
+        return getattr(transformers, f"{self.family}Model")

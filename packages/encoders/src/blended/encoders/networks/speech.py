@@ -25,8 +25,8 @@ from blended.data.media import Waveform
 from blended.encoders.device import Precision, ready, running
 from blended.encoders.encoder import RANDOM, AudioStream, NetworkEncoder, Output
 from blended.encoders.networks.checkpoint import built, filled, read_state
+from blended.encoders.networks.config import Architecture, Normalise
 from blended.encoders.sound import at_least
-from blended.encoders.speech import Architecture, Normalise
 
 RATE_HZ = 16000
 
