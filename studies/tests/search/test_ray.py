@@ -133,7 +133,7 @@ def test_both_engines_prune_by_the_same_rule(bench: MakeBench, tmp_path: Path) -
 def test_a_node_dies_and_nothing_is_lost(
     bench: MakeBench, cluster: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Two nodes with half-GPU trials; the second is killed when it has work."""
+    """Two nodes with a trial each; the second is killed when it has one."""
     second = cluster.add_node(num_cpus=1, num_gpus=1, resources={"second": 1})
     toy = bench(GRID)
     study = toy.start()
@@ -142,15 +142,15 @@ def test_a_node_dies_and_nothing_is_lost(
     def kill_later() -> None:
         while not over.wait(0.1):
             if at_work(second):
-                time.sleep(2)  # A trial takes five seconds.
+                time.sleep(3)  # A trial takes ten seconds.
                 cluster.remove_node(second, allow_graceful=False)
                 return
 
     killer = threading.Thread(target=kill_later)
     killer.start()
     try:
-        make = partial(make_toy, seconds_per_epoch=1)
-        options = RayOptions(gpus_per_trial=0.5, cpus_per_trial=0.5)
+        make = partial(make_toy, seconds_per_epoch=2)
+        options = RayOptions(gpus_per_trial=1.0, cpus_per_trial=0.5)
         ray_engine.run(study, toy.plan, toy.place, options=options, finished=nobody, log=print, make=make)
     finally:
         over.set()
