@@ -14,7 +14,7 @@ from blended.data.checksums import read_sealed_json, write_sealed_json
 from blended.studies.search import progress, report, selection
 from blended.studies.search.objective import FAILURE, RESULT, SEED, values
 from blended.studies.search.opening import join
-from blended.studies.search.ray_search import ENDED, StudySearch
+from blended.studies.search.ray_search import ENDED, StudyScheduler, StudySearch
 from blended.studies.search.results import FoldNumbers, Outcome
 from blended.studies.search.space import all_points, to_params
 from blended.studies.search.storage import open_storage
@@ -199,6 +199,16 @@ def test_a_value_that_is_no_number_fails_under_ray_too(bench: MakeBench) -> None
     assert (first.state, second.state) == (TrialState.FAIL, TrialState.COMPLETE)
     assert "nan" in first.user_attrs[FAILURE]["error"]
     assert [trial.state for trial in ended] == [first.state, second.state]
+
+
+def test_trials_that_a_machine_loses_are_one_sentence(bench: MakeBench) -> None:
+    toy = bench()
+    said: list[str] = []
+    search = StudySearch(toy.plan, toy.start(), "score", "max", print)
+    scheduler = StudyScheduler(search, said.append)
+    for _ in range(3):
+        scheduler.on_trial_error(None, None)
+    assert said == ["a node of the Ray cluster was lost, or what ran there was killed: its trials run again"]
 
 
 def test_what_is_no_number_is_a_failure_with_its_reason(bench: MakeBench) -> None:
