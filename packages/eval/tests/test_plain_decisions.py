@@ -5,7 +5,7 @@ import pytest
 
 from blended.data import InputError, LabelSpace
 from blended.eval.decisions import DECISIONS, FitOptions
-from blended.eval.decisions.identity import intensities
+from blended.eval.decisions.decider import intensities
 from blended.eval.evidence import Evidence
 from blended.eval.measures.recall import recalls
 

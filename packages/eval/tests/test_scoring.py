@@ -8,7 +8,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from blended.data import InputError, LabelSpace, Mixture
+from blended.data import Clip, Corpus, InputError, LabelSpace, Mixture
+from blended.data.index import build_index, write_index
 from blended.eval import evaluate
 from blended.eval.measures.agreement import mean_pearson
 from blended.eval.measures.blends import presence_accuracy
@@ -141,3 +142,22 @@ def test_scores_without_labels_say_what_to_give() -> None:
         evaluate(given, PEOPLE, corpus="demo")
     with pytest.raises(InputError, match=r"none\.parquet does not exist"):
         evaluate(given, corpus="none")
+
+
+def test_labels_of_an_indexed_corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    space = LabelSpace(NAMES, "single", tuple(map(Mixture.single, NAMES)))
+    clips = [
+        Clip(name, tmp_path / f"{name}.mp4", who, fold=fold, mixture=mixture)
+        for name, who, fold, mixture in zip(
+            PEOPLE["filename"], PEOPLE["actor"], PEOPLE["fold"], SINGLES, strict=True
+        )
+    ]
+    corpus = Corpus("toy", space, tuple(clips), synthetic=False, has_media=False)
+    path = tmp_path / "data" / "index" / "toy.parquet"
+    path.parent.mkdir(parents=True)
+    write_index(build_index(corpus, tmp_path / "cache", folder=tmp_path), path)
+    monkeypatch.chdir(tmp_path)
+    found = evaluate(scores(targets(SINGLES)), corpus="toy")
+    labels = {**PEOPLE, "label": [one.name for one in SINGLES]}
+    assert found.to_json() == evaluate(scores(targets(SINGLES)), labels).to_json()
+    assert evaluate(scores(targets(SINGLES)), corpus=str(path)).to_json() == found.to_json()

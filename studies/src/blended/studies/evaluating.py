@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from blended.data import Clip, Corpus, Mixture
-from blended.eval.decisions.identity import intensities
+from blended.eval.decisions.decider import intensities
 from blended.eval.evaluation import Evaluation, evaluate
 from blended.eval.evidence import Evidence
 from blended.eval.predictions import Predictions

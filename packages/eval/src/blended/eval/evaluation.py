@@ -10,7 +10,7 @@ from numpy import ndarray
 
 from blended.data import InputError, Mixture
 from blended.data.labels import Task
-from blended.eval.decisions.identity import IDENTITY, intensities
+from blended.eval.decisions.decider import IDENTITY, intensities
 from blended.eval.estimate import Basis, Estimate
 from blended.eval.evidence import Evidence
 from blended.eval.measures import Labels, measures_of, spread_of

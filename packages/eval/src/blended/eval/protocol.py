@@ -11,7 +11,7 @@ from blended.data.errors import unknown_name
 from blended.data.people import ENOUGH_FOR_FEATURES, ENOUGH_FOR_SCORES, check_repeated, few_words
 from blended.eval.calibration import CALIBRATIONS, Calibration, fit_calibration
 from blended.eval.decisions import DECISIONS, OF_STATES, UNSCORED, WEIGHTED, Decider, FitOptions
-from blended.eval.decisions.identity import IDENTITY
+from blended.eval.decisions.decider import IDENTITY
 from blended.eval.evidence import Evidence
 from blended.eval.normalisation import (
     MIN_ENROL_CLIPS,

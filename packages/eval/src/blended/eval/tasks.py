@@ -10,7 +10,7 @@ from numpy import ndarray
 
 from blended.data import Clip, InputError, LabelSpace, Mixture
 from blended.data.labels import Task
-from blended.eval.decisions.identity import IDENTITY
+from blended.eval.decisions.decider import IDENTITY
 from blended.eval.measures import Measure, measures_of
 from blended.eval.measures.agreement import MEAN_PEARSON
 from blended.eval.measures.blends import SCORE

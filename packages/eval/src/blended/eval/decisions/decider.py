@@ -1,10 +1,13 @@
-"""What a fitted decision is."""
+"""What a fitted decision is; and what stands in place of one for intensities, which are taken as they are."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from blended.data import Mixture
+import numpy as np
+
+from blended.data import InputError, Mixture
+from blended.data.labels import SoftLabel
 from blended.eval.evidence import Evidence
 
 
@@ -33,3 +36,20 @@ class FitOptions:
 
 Fit = Callable[[Evidence, Sequence[Mixture], FitOptions], Decider]
 """(evidence, truth, options) of the clips to fit on -> Decider."""
+
+
+IDENTITY = "identity"
+"""What this decision is called where one must be named."""
+
+
+def intensities(evidence: Evidence) -> list[SoftLabel]:
+    """The mean of the models' scores per emotion, cut to [0, 1]; nothing is fitted.
+
+    Scores are intensities here, read as they are (`--scores logits`), and never made to add up to 1. It is
+    not among `DECISIONS`, whose entries answer with mixtures. Raises InputError for another task.
+    """
+    space = evidence.space
+    if space.task != "intensities":
+        raise InputError(f"the task is {space.task!r}, expected 'intensities': use another decision")
+    values = np.clip(evidence.logits.mean(axis=1), 0.0, 1.0)
+    return [SoftLabel(space.emotions, tuple(row), "intensities") for row in values.tolist()]
