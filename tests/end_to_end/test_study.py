@@ -6,15 +6,14 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pytest
 from tests.conftest import Command
 
 from blended.data.index import build_index, read_index, write_index
-from blended.fusion.inputs import Inputs
-from blended.fusion.run import Run
-from blended.fusion.strategies import Fused, FusionConfig, fit
+from blended.fusion.strategies import Fused
 from blended.studies import trial
 from blended.studies.folders import Folders
 from blended.studies.search.evaluation import TrialEvaluator
@@ -125,13 +124,15 @@ def test_trials_that_only_decide_train_once(
 ) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     (project / "decisions.yaml").write_text(DECISIONS)
-    trained: list[FusionConfig] = []
+    trained: list[TrialConfig] = []
 
-    def counted(config: FusionConfig, inputs: Inputs, seed: int, run: Run) -> Fused:
+    train = trial.trained
+
+    def counted(config: TrialConfig, *more: Any) -> Fused:
         trained.append(config)
-        return fit(config, inputs, seed, run)
+        return train(config, *more)
 
-    monkeypatch.setattr(trial, "fit", counted)
+    monkeypatch.setattr(trial, "trained", counted)
     done = blended("study", "run", project / "decisions.yaml", "--root", project)
     assert done.code == 0, done.err
     assert len(trained) == 1
