@@ -19,7 +19,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 unexport PYTHONDONTWRITEBYTECODE
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: install repro test test-system lint bench ui lock clean
+.PHONY: install repro test test-system lint bench ui notebook lock clean
 .DEFAULT_GOAL := repro
 
 install: $(BIN)/.installed
@@ -59,6 +59,9 @@ bench: install
 
 ui: install
 	blended ui
+
+notebook: install
+	jupyter execute --inplace docs/notebook.ipynb
 
 lock: $(BIN)/uv
 	$(BIN)/uv pip compile --universal --generate-hashes --no-header --no-annotate --quiet \

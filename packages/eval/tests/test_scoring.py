@@ -51,6 +51,8 @@ def test_single_labels_from_a_plain_label_column(tmp_path: Path) -> None:
     assert answers["decided"].to_list() == [one.name for one in again.evaluation.mixtures]
     by_hand = np.mean([t == d for t, d in zip(answers["truth"], answers["decided"], strict=True)])
     assert again.to_json()["weighted_recall"] == pytest.approx(by_hand)
+    alone = evaluate({**labels, **scores(targets(SINGLES))})  # One table of scores and labels.
+    assert alone.to_json() == again.to_json()
     assert "unweighted recall" in again.table() and "8 actors" in again.table()
     assert len(again.figure().axes)
 

@@ -10,12 +10,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from blended.eval import evaluate as evaluate
     from blended.studies.params import Recipe as Recipe
     from blended.studies.project import Project as Project
 
 DOOR = {
     "Project": "blended.studies.project",
     "Recipe": "blended.studies.params",
+    "evaluate": "blended.eval",
 }
 """Name -> the module that it is taken from."""
 

@@ -171,7 +171,7 @@ def problems(error: ValidationError, model: type[BaseModel]) -> Iterable[str]:
             hint = f"did you mean {near[0]!r}?" if near else "remove it or correct its spelling"
             yield f"unknown key {place!r}: {hint}"
         else:
-            yield f"{place}: {problem['msg']}, got {problem['input']!r}"
+            yield f"{place}: {problem['msg'].removeprefix('Value error, ')}, got {problem['input']!r}"
 
 
 def _models(model: type[BaseModel]) -> set[type[BaseModel]]:

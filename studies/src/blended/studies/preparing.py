@@ -121,7 +121,6 @@ def judge(findings: Sequence["Finding"], *, max_failures: int) -> None:
 
 def extract_features(
     names: Sequence[str],
-    index: "Index",
     params: FeatureParams,
     folders: Folders,
     *,
@@ -136,11 +135,12 @@ def extract_features(
     compiled: bool = False,
     engine: "Engine | None" = None,
 ) -> None:
-    """Fills the feature stores of encoders of params.yaml for the clips of an index.
+    """Fills the feature stores of encoders of params.yaml for the clips of its corpus, which is indexed.
 
     Trained weights are those of `weights`, else of params.yaml, else of the folder of fetched ones. Raises
     InputError for an encoder that params.yaml does not have, and for more unreadable clips than tolerated.
     """
+    from blended.data.index import read_index
     from blended.encoders.extract import extract
     from blended.encoders.weights import resolve
 
@@ -152,6 +152,7 @@ def extract_features(
         given={**of_params, **(weights or {})},
         random=random_weights,
     )
+    index = read_index(folders.index(params.corpus))
     for sentence in sizes_in_words(configs, index):
         log(sentence)
     with bar(" + ".join(names)) as progress:

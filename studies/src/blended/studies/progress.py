@@ -1,5 +1,6 @@
 """What a command says while it works, on standard error: lines, findings, bars with rate and time left."""
 
+import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -18,12 +19,13 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 from rich.text import Text
+from tqdm.std import tqdm
 
 if TYPE_CHECKING:
     from blended.data.clip import Finding
 
 # On standard error, so that what a command prints as its result can be piped.
-STDERR = Console(stderr=True)
+STDERR = Console(stderr=True, force_jupyter=False)
 
 
 class Rate(ProgressColumn):
@@ -57,6 +59,10 @@ class Busy(ProgressColumn):
 @contextmanager
 def clips_progress(title: str, device: str = "cpu") -> Generator[Callable[[int, int], None]]:
     """A bar that is moved by calling what is yielded with (clips done, clips in all)."""
+    if "ipykernel" in sys.modules:
+        with _notebook_bar(title) as move_text:
+            yield move_text
+        return
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -72,6 +78,18 @@ def clips_progress(title: str, device: str = "cpu") -> Generator[Callable[[int, 
 
         def move(done: int, total: int) -> None:
             progress.update(task, completed=done, total=total, visible=True)
+
+        yield move
+
+
+@contextmanager
+def _notebook_bar(title: str) -> Generator[Callable[[int, int], None]]:
+    """As text, which every notebook can show: rich asks for widgets there."""
+    with tqdm(desc=title, unit=" clips", leave=False) as bar:
+
+        def move(done: int, total: int) -> None:
+            bar.total, bar.n = total, done
+            bar.refresh()
 
         yield move
 
@@ -98,6 +116,10 @@ def bytes_progress(title: str) -> Generator[Callable[[int, int | None], None]]:
 @contextmanager
 def working(title: str) -> Generator[Callable[[str], None]]:
     """A moving sign that work goes on, with the last sentence that was said about it."""
+    if "ipykernel" in sys.modules:
+        with tqdm(bar_format="{desc} [{elapsed}]", leave=False) as sign:
+            yield lambda sentence: sign.set_description_str(f"{title}: {sentence}")
+        return
     with STDERR.status(title) as status:
         yield lambda sentence: status.update(f"{title}: {sentence}")
 

@@ -13,6 +13,7 @@ module takes no library along.
 import hashlib
 import logging
 import os
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -201,7 +202,7 @@ class Project:
         index = self._index(corpus)
         names = runs or [n for n in self.recipes() if self._is_finished(n, index)]
         found = [self.run(one, corpus=corpus) if isinstance(one, str) else one for one in names]
-        return standings([record_of(one, index.corpus) for one in found])
+        return standings([record_of(one) for one in found])
 
     def _have(self, features: Iterable[str], index: "Index") -> None:
         """Encodes or imports features that are not there, or were made otherwise."""
@@ -218,7 +219,6 @@ class Project:
         if absent := [name for name in encoders if not is_extracted(name, params, index, self.folders)]:
             extract_features(
                 absent,
-                index,
                 params,
                 self.folders,
                 log=self.log,
@@ -297,3 +297,5 @@ def quiet_libraries() -> None:
     """No library calls home or talks over a progress bar, unless the user's environment says otherwise."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
+    # In a notebook without widgets; what shows progress here is text.
+    warnings.filterwarnings("ignore", message="IProgress not found")

@@ -174,7 +174,7 @@ def _record(
     mixture = corpus.space.task == "mixture"
     official = run.config.official_protocol
     return replace(
-        record_of(run, corpus, train),
+        record_of(run, train),
         # Only thresholds have an in-fold counterpart, and theirs is to be held against themselves.
         in_fold=_evaluate(train, corpus, official) if mixture else None,
         thresholds=_evaluate(train, corpus, replace(official, tune="cross-fold"))

@@ -4,21 +4,27 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import polars as pl
 from pydantic import ValidationError
 
-from blended.data import Corpus, InputError, LabelSpace, Mixture
+from blended.data import Clip, Corpus, InputError, LabelSpace, Mixture
 from blended.data.atomic import write_text
 from blended.data.checksums import MANIFEST, write_tensors
 from blended.data.code_versions import library_versions
 from blended.data.corpora import groups
+from blended.data.labels import SoftLabel
+from blended.data.shown import Shown
 from blended.eval.evaluation import Evaluation, evaluate, measure
+from blended.eval.labelled import Labelled
 from blended.eval.measures import MEASURES, Labels
 from blended.eval.predictions import Predictions, read_predictions, write_predictions
-from blended.eval.protocol import Protocol
+from blended.eval.protocol import Protocol, few_people
 from blended.eval.run_record import RunRecord
+from blended.eval.scoring import Given, Result
+from blended.eval.scoring import evaluate as evaluate_table
 from blended.eval.tasks import TASKS
 from blended.studies.extras import Extras, read_extras, write_extras
 from blended.studies.identity import Versions
@@ -38,12 +44,18 @@ from blended.studies.run_files import (
 )
 from blended.studies.trial import TrialConfig, TrialResult
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Run:
     """A trained recipe as it lies on disk."""
 
     recipe: str
+    space: LabelSpace
+    folder: Path
+    """Of its files; see `run_files`."""
     config: TrialConfig
     identity: str
     corpus_hash: str
@@ -60,6 +72,34 @@ class Run:
     """None for a run of before the code counted: which code made it is not known."""
     libraries: Mapping[str, str] = field(default_factory=dict[str, str])
     """Distribution -> version that computed the numbers."""
+
+    @property
+    def evaluation(self) -> Result:
+        """What was decided when the run was trained, fold by fold by what had not seen the fold, measured."""
+        protocol = self.config.protocol
+        decided = as_decided(self.train, self.space, protocol)
+        return Result(_given(self.train, self.space), decided, self._few_clips(protocol))
+
+    def evaluate(self, **choices: Any) -> Result:
+        """The run's scores decided in another way: `decision`, `normalise`, `calibrate`, ... as
+        `blended.eval.evaluate` has them. Fitted on what the other folds report, as by plain nesting."""
+        return evaluate_table(self.folder / ARTIFACTS / PREDICTIONS, kinds="probabilities", **choices)
+
+    def _few_clips(self, protocol: Protocol) -> str:
+        return few_people(protocol, self.train.evidence(self.space).actors)
+
+    def to_frame(self) -> pl.DataFrame:
+        """A row per training clip, as in predictions.parquet: `filename`, `actor`, `fold`, `p_EMOTION`, and
+        what is decided and true as JSON."""
+        return pl.read_parquet(self.folder / ARTIFACTS / PREDICTIONS)
+
+    def table(self) -> Shown:
+        """Its measures by fold, and means with intervals."""
+        return self.evaluation.table()
+
+    def figure(self) -> "Figure":
+        """What is taken for what; of intensities, how far every emotion agrees."""
+        return self.evaluation.figure()
 
 
 def metrics(result: TrialResult) -> dict[str, Any]:
@@ -96,16 +136,18 @@ def write_run(folder: Path, recipe: str, result: TrialResult) -> None:
     write_text(folder / METRICS, json.dumps(metrics(result), indent=1) + "\n")
 
 
-def stored(result: TrialResult, recipe: str, versions: Versions, run_id: str | None = None) -> Run:
+def stored(result: TrialResult, folder: Path, recipe: str, versions: Versions) -> Run:
     """A result as it will be read back."""
     return Run(
         recipe=recipe,
+        space=result.corpus.space,
+        folder=folder,
         config=result.config,
         identity=result.identity,
         corpus_hash=result.corpus_hash,
         modalities=result.modalities,
         skipped=result.skipped,
-        run_id=run_id,
+        run_id=None,
         checked=True,
         train=result.train,
         test=result.test,
@@ -142,6 +184,8 @@ def read_run(folder: Path, space: LabelSpace) -> Run | None:
     test = artifacts / TEST_PREDICTIONS
     return Run(
         recipe=fields["recipe"],
+        space=space,
+        folder=folder,
         config=_config(fields),
         identity=fields["identity"],
         corpus_hash=fields["corpus_hash"],
@@ -188,7 +232,7 @@ def drawn(run: Run, corpus: Corpus) -> dict[str, bytes]:
     from blended.eval.figures.style import WIDE_INCHES
     from blended.eval.report.top_run import figures_of, take_apart
 
-    record = record_of(run, corpus)
+    record = record_of(run)
     taken = take_apart(
         record,
         corpus.space,
@@ -205,6 +249,18 @@ def drawn(run: Run, corpus: Corpus) -> dict[str, bytes]:
     return {name: png(figure) for name, figure in {**noted, CONFUSION: matrix}.items()}
 
 
+def _given(train: Predictions, space: LabelSpace) -> Given:
+    """What was decided from, as `Result` has it."""
+    clips: list[Clip] = []
+    for row, name in enumerate(train.clip_ids):
+        mixture, soft = (train.truth[row] if train.truth else None), None
+        if train.true_intensities is not None:
+            soft = SoftLabel(space.emotions, tuple(train.true_intensities[row].tolist()), "intensities")
+        clips.append(Clip(name, Path(name), train.actors[row], "train", train.folds[row], mixture, soft))
+    of_clips = Labelled(space, tuple(clips))
+    return Given(of_clips, train.evidence(space), truth_of(train), ["probabilities"], [])
+
+
 def labelled(predictions: Predictions) -> list[Mixture]:
     """True mixtures; every training clip has one."""
     return [mixture for mixture in predictions.truth if mixture is not None]
@@ -215,7 +271,7 @@ def truth_of(predictions: Predictions) -> Labels:
     return labelled(predictions) if predictions.true_intensities is None else predictions.true_intensities
 
 
-def record_of(run: Run, corpus: Corpus, train: Predictions | None = None) -> RunRecord:
+def record_of(run: Run, train: Predictions | None = None) -> RunRecord:
     """The run with what it decided, measured on all its training clips or on those of `train`."""
     train = train or run.train
     return RunRecord(
@@ -227,15 +283,15 @@ def record_of(run: Run, corpus: Corpus, train: Predictions | None = None) -> Run
         clip_ids=train.clip_ids,
         actors=np.array(train.actors),
         folds=np.array(train.folds, dtype=np.int64),
-        cross_fold=as_decided(train, corpus, run.config.protocol),
+        cross_fold=as_decided(train, run.space, run.config.protocol),
         run_id=run.run_id,
-        task=corpus.space.task,
+        task=run.space.task,
     )
 
 
-def as_decided(predictions: Predictions, corpus: Corpus, protocol: Protocol) -> Evaluation:
+def as_decided(predictions: Predictions, space: LabelSpace, protocol: Protocol) -> Evaluation:
     """What was decided when the run was trained, measured on the given clips."""
-    evidence = predictions.evidence(corpus.space)
-    if not TASKS[corpus.space.task].decides:
+    evidence = predictions.evidence(space)
+    if not TASKS[space.task].decides:
         return evaluate(evidence, truth_of(predictions), protocol)
     return measure(evidence, labelled(predictions), [*predictions.decided], protocol)

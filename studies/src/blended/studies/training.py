@@ -194,7 +194,7 @@ def _made(planned: Planned, checkpoints: Path, log: Log, device: str) -> str:
 def _keep(result: TrialResult, planned: Planned, device: str, seconds: float) -> None:
     """Writes the run's files, tracks it, and then writes the record that makes it complete."""
     folder, folders = planned.folder, planned.folders
-    run = runs.stored(result, planned.name, planned.versions)
+    run = runs.stored(result, folder, planned.name, planned.versions)
     runs.write_run(folder, planned.name, result)
     commit = git_commit(folders.root)
     made = {name: store.identity for name, store in planned.stores.items()}

@@ -7,18 +7,24 @@ p-values are corrected together (Holm, "A simple sequentially rejective multiple
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
+import polars as pl
 from jaxtyping import Int
 from numpy import ndarray
 
 from blended.data import InputError
 from blended.data.labels import Task
+from blended.data.shown import Shown, shown_table
 from blended.eval.estimate import Basis, Estimate
 from blended.eval.intervals import Spread
-from blended.eval.measures import Labels, spread_of
+from blended.eval.measures import MEASURES, Labels, spread_of
 from blended.eval.run_record import RunRecord, rank
 from blended.eval.tasks import TASKS
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SIGNIFICANCE = 0.05
 """A corrected p-value below it tells two runs apart."""
@@ -112,6 +118,37 @@ class Standings:
     def unimodal(self) -> tuple[str, ...]:
         """The modalities of which there are unimodal runs, by name."""
         return tuple(sorted({run.modality for run in self.runs} - {"multimodal"}))
+
+    def to_frame(self) -> pl.DataFrame:
+        """A row per run, the highest first: every measure with the ends of its 95 % interval, and how far the
+        headline is below the top's (`below_top`, its interval, `p_holm`); null for the top itself."""
+        rows: list[dict[str, object]] = []
+        for one in (*self.runs, *self.baselines):
+            row: dict[str, object] = {"run": one.name, "modality": one.modality}
+            for key, estimate in one.cross_fold.measured.items():
+                row |= {key: estimate.value, f"{key}_low": estimate.low, f"{key}_high": estimate.high}
+            gap = None if one is self.top else self.between(self.top.name, one.name)
+            row |= {"below_top": gap and gap.score.value, "below_top_low": gap and gap.score.low}
+            row |= {"below_top_high": gap and gap.score.high, "p_holm": gap and gap.p_holm}
+            rows.append(row)
+        return pl.DataFrame(rows, infer_schema_length=None)
+
+    def table(self) -> Shown:
+        """Every run with its measures, and how far it is below the top, with a corrected p-value."""
+        measures = [*self.top.cross_fold.measured]
+        rows: list[tuple[str, ...]] = []
+        for one in (*self.runs, *self.baselines):
+            gap = None if one is self.top else self.between(self.top.name, one.name)
+            told = ("", "") if gap is None else (str(gap.score), f"{gap.p_holm:.3g}")
+            rows.append((one.name, *(str(one.cross_fold.measured[key]) for key in measures), *told))
+        heads = ("run", *(MEASURES[key].words for key in measures), "below the top", "p (Holm)")
+        return shown_table("", heads, rows, "cross-fold means, 95 % intervals over actors")
+
+    def figure(self) -> "Figure":
+        """The headline of every run with its interval."""
+        from blended.eval.figures.forest import forest_figure
+
+        return forest_figure(self)
 
     def between(self, first: str, second: str) -> Comparison:
         """First minus second; KeyError if the pair is not in the family."""

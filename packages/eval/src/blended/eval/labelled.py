@@ -92,10 +92,12 @@ Label = tuple[Mixture | None, SoftLabel | None]
 
 def _labels(table: TextTable, emotions: Sequence[str]) -> tuple[LabelSpace, list[Label]]:
     columns = {*table.columns}
-    for prefix in ("truth_", ""):
+    # Columns of emotions may be scores, where the table says in other columns what is true.
+    named = columns & {"truth", "label", "emotion_1"}
+    for prefix in ("truth_", "") if not named else ():
         if {f"{prefix}{emotion}" for emotion in emotions} <= columns:
             return _intensities(table, emotions, prefix)
-    if not columns & {"truth", "label", "emotion_1"}:
+    if not named:
         raise InputError(
             f"{table.path} has the columns {', '.join(table.columns)} and no label among them: expected "
             f"{EXPECTED}, or a column of intensities for each of {', '.join(emotions)}"

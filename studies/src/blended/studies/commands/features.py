@@ -49,7 +49,6 @@ def extract(
     ] = False,
 ) -> None:
     """Fill the feature stores of the chosen corpus; continues where an earlier run stopped."""
-    from blended.data.index import read_index
     from blended.studies.corpus_params import read_feature_params
     from blended.studies.folders import Folders
     from blended.studies.preparing import extract_features
@@ -66,7 +65,6 @@ def extract(
         return
     extract_features(
         encoders,
-        read_index(folders.index(params.corpus)),
         params,
         folders,
         log=say,

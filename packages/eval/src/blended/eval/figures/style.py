@@ -93,9 +93,18 @@ def look_of(record: RunRecord) -> Look:
     return LOOKS.get(record.modality, OTHER)
 
 
+class NotebookFigure(Figure):
+    """A figure that a notebook shows, whether or not anybody has imported pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        from blended.eval.figures.saving import png
+
+        return png(self)
+
+
 def new_figure(width_inches: float, height_inches: float) -> Figure:
     """White, its parts laid out so that no label is cut."""
-    figure = Figure(figsize=(width_inches, height_inches), layout="constrained", facecolor=PAPER)
+    figure = NotebookFigure(figsize=(width_inches, height_inches), layout="constrained", facecolor=PAPER)
     figure.get_layout_engine().set(w_pad=0.03, h_pad=0.03)  # pyright: ignore[reportOptionalMemberAccess, reportCallIssue]
     return figure
 
