@@ -77,7 +77,7 @@ def test_every_choice_of_a_decision_reaches_new_files(project: Path, blended: Co
     params.write_text(params.read_text() + f"  chosen:\n    fusion: {recipe}\n    decision: {choices}\n")
     done = blended("train", "chosen", "--root", project)
     assert done.code == 0, done.err
-    assert "set-ratio, cross-fold, vector probabilities, presence weight 0.8" in " ".join(done.out.split())
+    assert "set-ratio, cross-fold, vector calibration, presence weight 0.8" in " ".join(done.out.split())
     found = predicted(blended, project / TEST_CLIPS, "--run", "chosen", "--root", project)
     expected = stored(project, "chosen")
     for one, row in zip(found["predictions"], expected.values(), strict=True):
