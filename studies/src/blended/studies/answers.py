@@ -8,15 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
-from blended.data import LabelSpace
-from blended.data.digits import chance
 from blended.data.labels import Mixture
-from blended.data.shown import Shown, shown_table
 from blended.studies.pipeline import PipelineRecord
 
 if TYPE_CHECKING:
-    import polars as pl
-    from matplotlib.figure import Figure
+    pass
 
 Row = Float[np.ndarray, "emotion"]
 
@@ -52,38 +48,6 @@ class Prediction:
     """What each encoder counted for; together 1."""
     notes: tuple[str, ...]
     """What a reader must know: missing tracks, unusual lengths, clips unlike those trained on."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Predicted:
-    """What a run says about some recordings."""
-
-    space: LabelSpace
-    predictions: tuple[Prediction, ...]
-
-    def to_frame(self) -> "pl.DataFrame":
-        """A row for every file: `path`, `state`, and per emotion its share in percent (`share_`), its
-        probability (`p_`) and its calibrated one (`calibrated_`); `notes` say what a reader must know."""
-        import polars as pl
-
-        return pl.DataFrame([file_values(one, self.space.emotions) for one in self.predictions]).drop(
-            "problem"
-        )
-
-    def table(self) -> Shown:
-        """What is decided, and calibrated probabilities; notes below."""
-        rows = [
-            (one.path.name, name_of(one.whole.decided), *(chance(p) for p in one.whole.calibrated))
-            for one in self.predictions
-        ]
-        notes = dict.fromkeys(note for one in self.predictions for note in one.notes)
-        return shown_table("", ("file", "decided", *self.space.emotions), rows, *notes)
-
-    def figure(self) -> "Figure":
-        """The answer to the first file: a frame, bars, and the course of a long recording."""
-        from blended.studies.annotation import picture_of
-
-        return picture_of(self.predictions[0], self.space.emotions)
 
 
 def to_json(prediction: Prediction, emotions: Sequence[str]) -> dict[str, Any]:

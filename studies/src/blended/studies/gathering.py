@@ -6,6 +6,7 @@ from dataclasses import replace
 from blended.data import Corpus, InputError
 from blended.data.errors import some
 from blended.data.store import FeatureStore
+from blended.eval.protocol import Protocol
 from blended.studies.params import Missing
 
 
@@ -61,3 +62,10 @@ def emotions_missing(corpus: Corpus) -> list[str]:
                 f"{', '.join(gone)} without any clip of {emotion!r}: scores there say nothing about it"
             )
     return said
+
+
+def usable(corpus: Corpus, protocol: Protocol) -> Corpus:
+    """Without the test partition, if the trial is transductive and nobody says who is seen there."""
+    if protocol.transductive and not all(clip.actor for clip in corpus.clips):
+        return replace(corpus, clips=tuple(clip for clip in corpus.clips if clip.split == "train"))
+    return corpus

@@ -109,7 +109,7 @@ def identity(config: "TrialConfig", index: Index, stores: Mapping[str, FeatureSt
 def training_identity(config: "TrialConfig", index: Index, stores: Mapping[str, FeatureStore]) -> str:
     """SHA-256 over everything that its scores depend on before anything decides: of trials that differ in
     nothing but the decision, the same."""
-    from blended.studies.trial import usable
+    from blended.studies.gathering import usable
 
     task = index.corpus.space.task
     config = config.resolved(task)

@@ -1,4 +1,4 @@
-"""What a notebook holds in its hands of a corpus and of features."""
+"""What a notebook holds in its hands: a corpus, features, answers."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float32
 
+from blended.data.digits import chance
 from blended.data.errors import InputError
 from blended.data.index import Index
 from blended.data.labels import LabelSpace
@@ -16,6 +17,7 @@ from blended.data.shown import Shown, shown_table
 from blended.data.store import FeatureStore
 from blended.encoders.names import parse_feature_reference
 from blended.encoders.pooling import pool_store, read_layers
+from blended.studies.answers import Prediction, file_values, name_of
 from blended.studies.folders import Folders
 
 if TYPE_CHECKING:
@@ -149,3 +151,33 @@ class LoadedCorpus:
         return bars_figure(
             Counter(clip.mixture.name for clip in corpus.train if clip.mixture), title, "clips"
         )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Predicted:
+    """What a run says about some recordings."""
+
+    space: LabelSpace
+    predictions: tuple[Prediction, ...]
+
+    def to_frame(self) -> pl.DataFrame:
+        """A row for every file: `path`, `state`, and per emotion its share in percent (`share_`), its
+        probability (`p_`) and its calibrated one (`calibrated_`); `notes` say what a reader must know."""
+        return pl.DataFrame([file_values(one, self.space.emotions) for one in self.predictions]).drop(
+            "problem"
+        )
+
+    def table(self) -> Shown:
+        """What is decided, and calibrated probabilities; notes below."""
+        rows = [
+            (one.path.name, name_of(one.whole.decided), *(chance(p) for p in one.whole.calibrated))
+            for one in self.predictions
+        ]
+        notes = dict.fromkeys(note for one in self.predictions for note in one.notes)
+        return shown_table("", ("file", "decided", *self.space.emotions), rows, *notes)
+
+    def figure(self) -> "Figure":
+        """The answer to the first file: a frame, bars, and the course of a long recording."""
+        from blended.studies.annotation import picture_of
+
+        return picture_of(self.predictions[0], self.space.emotions)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from blended.data.index import Index
     from blended.eval.comparison import Standings
     from blended.studies.answers import Predicted
-    from blended.studies.loaded import FeatureSet, LoadedCorpus
+    from blended.studies.loaded import FeatureSet, LoadedCorpus, Predicted
     from blended.studies.params import Params, Recipe
     from blended.studies.runs import Run
 
@@ -170,8 +170,9 @@ class Project:
         folder of clips of the same person, for runs that standardise per actor. Raises InputError for a file
         that cannot be decided.
         """
-        from blended.studies.answers import Predicted, Prediction
+        from blended.studies.answers import Prediction
         from blended.studies.enrolment import enrolled, media_files
+        from blended.studies.loaded import Predicted
         from blended.studies.models import pipeline_folder
         from blended.studies.prediction import open_predictor
         from blended.studies.progress import clips_progress

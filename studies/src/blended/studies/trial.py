@@ -38,7 +38,7 @@ from blended.studies.corpus_params import with_name
 from blended.studies.evaluating import PartScores, evaluate_scores
 from blended.studies.extras import Extras
 from blended.studies.folders import Folders
-from blended.studies.gathering import complete, emotions_missing, lacking
+from blended.studies.gathering import complete, emotions_missing, lacking, usable
 from blended.studies.identity import identity
 from blended.studies.inner import InnerScore, Watch, inner_scores, watcher
 from blended.studies.params import DecisionConfig, Missing, Params
@@ -284,13 +284,6 @@ def modality_of(config: TrialConfig) -> dict[str, str]:
     made = {n: encoder_config(with_name(n, given)).modality for n, given in config.encoders.items()}
     made |= {name: str(given["modality"]) for name, given in config.imported.items()}
     return {feature: made[parse_feature_reference(feature).name] for feature in config.fusion.features}
-
-
-def usable(corpus: Corpus, protocol: Protocol) -> Corpus:
-    """Without the test partition, if the trial is transductive and nobody says who is seen there."""
-    if protocol.transductive and not all(clip.actor for clip in corpus.clips):
-        return replace(corpus, clips=tuple(clip for clip in corpus.clips if clip.split == "train"))
-    return corpus
 
 
 def fitted_on(corpus: Corpus, fused: Fused) -> dict[int, Evidence] | None:
