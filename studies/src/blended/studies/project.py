@@ -25,7 +25,6 @@ from blended.studies.folders import Folders
 if TYPE_CHECKING:
     from blended.data.index import Index
     from blended.eval.comparison import Standings
-    from blended.studies.answers import Predicted
     from blended.studies.loaded import FeatureSet, LoadedCorpus, Predicted
     from blended.studies.params import Params, Recipe
     from blended.studies.runs import Run
