@@ -20,9 +20,9 @@ from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
 from blended.data import Mixture
 from blended.data.corpora import blemore
-from blended.eval.decisions import Decider, Fit, FitOptions, bayes, set_ratio, templates, thresholds
+from blended.eval.decisions import Decider, Fit, FitOptions, bayes, plain, set_ratio, thresholds
+from blended.eval.decisions.decider import choose
 from blended.eval.decisions.expected_score import maximise_expected_score, set_of_state, state_numbers
-from blended.eval.decisions.inner import choose
 from blended.eval.decisions.multinomial import INVERSE_PENALTIES as PENALTIES
 from blended.eval.decisions.multinomial import fit_multinomial
 from blended.eval.evidence import Evidence
@@ -240,7 +240,7 @@ TRIED_NORMALISATIONS = {
 }
 TRIED = {
     "thresholds": tuned([0], lambda _, e, t: thresholds.fit_thresholds(e, t, FitOptions())),
-    "templates": tuned([0], lambda *_: templates.Templates()),
+    "templates": tuned([0], lambda *_: plain.Templates()),
     "bayes": tuned(PENALTIES, bayes.fit_once),
     "set-ratio": tuned(PENALTIES, set_ratio.fit_once),
     "bayes on mean logits": variant(PENALTIES, classifier(logistic, mean_logits)),

@@ -4,13 +4,16 @@ Every entry is fitted on evidence and truth of clips that are not reported and r
 """
 
 from blended.data import LabelSpace
-from blended.eval.decisions.argmax import fit_argmax
 from blended.eval.decisions.bayes import fit_bayes
-from blended.eval.decisions.constant import fit_most_frequent_blend, fit_most_frequent_single
 from blended.eval.decisions.decider import Decider, Fit, FitOptions
 from blended.eval.decisions.expected_score import fit_model_states
+from blended.eval.decisions.plain import (
+    fit_argmax,
+    fit_most_frequent_blend,
+    fit_most_frequent_single,
+    fit_templates,
+)
 from blended.eval.decisions.set_ratio import fit_set_ratio
-from blended.eval.decisions.templates import fit_templates
 from blended.eval.decisions.thresholds import fit_thresholds
 
 DECISIONS: dict[str, Fit] = {

@@ -13,8 +13,7 @@ from numpy import ndarray
 
 from blended.data import InputError, LabelSpace, Mixture
 from blended.eval.calibration import softmax
-from blended.eval.decisions.decider import FitOptions
-from blended.eval.decisions.products import row_products
+from blended.eval.decisions.decider import FitOptions, row_products
 from blended.eval.evidence import Evidence
 
 

@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from threadpoolctl import ThreadpoolController
 
-from blended.eval.decisions.products import row_products
+from blended.eval.decisions.decider import row_products
 
 # Inverse strengths of the ridge penalty, from the most regularised.
 INVERSE_PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
