@@ -3,8 +3,8 @@
 import numpy as np
 
 from blended.data import Mixture
-from blended.eval.figures.answer import PANEL_HEIGHT_PX, Course, answer_figure, panel
-from blended.eval.figures.saving import png
+from blended.eval.figures.clips import PANEL_HEIGHT_PX, Course, answer_figure, panel
+from blended.eval.figures.style import png
 
 EMOTIONS = ("ang", "disg", "fea", "hap", "sad", "neu")
 ROW = np.array([0.5, 0.3, 0.1, 0.05, 0.05, 0.0])

@@ -35,7 +35,7 @@ from blended.eval.figures import (
     ternary_figure,
     two_readings,
 )
-from blended.eval.figures.ternary import HEIGHT, on_plane
+from blended.eval.figures.pairs import HEIGHT, on_plane
 from blended.eval.measures.blends import correctness
 from blended.eval.protocol import Protocol
 from blended.eval.run_record import RunRecord

@@ -11,7 +11,7 @@ from blended.data import InputError
 from blended.data.media import probe, read_audio
 from blended.data.media.frames import stream_frames
 from blended.data.media.writing import write_video
-from blended.eval.figures.answer import Course, answer_figure, panel
+from blended.eval.figures.clips import Course, answer_figure, panel
 from blended.studies.answers import Answer, Prediction, name_of
 
 WIDTH_PX = 640

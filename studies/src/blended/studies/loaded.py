@@ -67,7 +67,7 @@ class FeatureSet:
 
     def figure(self) -> "Figure":
         """Every dimension of every clip (of sequences: its mean over time), standardised."""
-        from blended.eval.figures.corpus import map_figure
+        from blended.eval.figures.clips import map_figure
 
         values = self.values
         if values is None:
@@ -141,7 +141,7 @@ class LoadedCorpus:
 
     def figure(self) -> "Figure":
         """How many training clips there are of every label; for intensities, the mean of each."""
-        from blended.eval.figures.corpus import bars_figure
+        from blended.eval.figures.clips import bars_figure
 
         corpus, title = self.index.corpus, f"{self.name}: training clips"
         if corpus.space.task == "intensities":

@@ -19,7 +19,7 @@ from blended.data.media import read_frames
 from blended.eval.decisions import trivial_decisions
 from blended.eval.estimate import Estimate
 from blended.eval.evaluation import Evaluation, evaluate
-from blended.eval.figures.saving import picture_png, png
+from blended.eval.figures.style import picture_png, png
 from blended.eval.measures import measures_of, spread_of
 from blended.eval.predictions import Predictions
 from blended.eval.protocol import Protocol

@@ -228,8 +228,7 @@ def drawn(run: Run, corpus: Corpus) -> dict[str, bytes]:
     """PNGs by name, the confusion matrix (for intensities: the agreement) among them; those of rendered clips
     say so."""
     from blended.eval.figures import footnote, run_figure
-    from blended.eval.figures.saving import png
-    from blended.eval.figures.style import WIDE_INCHES
+    from blended.eval.figures.style import WIDE_INCHES, png
     from blended.eval.report.top_run import figures_of, take_apart
 
     record = record_of(run)

@@ -146,7 +146,7 @@ def _annotate(
     video_out: Path | None,
     png_out: Path | None,
 ) -> None:
-    from blended.eval.figures.saving import save
+    from blended.eval.figures.style import save
     from blended.studies.annotation import annotate_video, picture_of
 
     emotions = predictor.pipeline.space.emotions

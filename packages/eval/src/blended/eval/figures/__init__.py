@@ -1,25 +1,35 @@
-"""Figures of a report, also used singly: a function returns a matplotlib `Figure`, `saving` its bytes.
+"""Figures of a report, also used singly: a function returns a matplotlib `Figure`, `png` and `svg` its bytes.
 
 No global state of matplotlib is left changed and no window system is needed.
 """
 
-from blended.eval.figures.actors import actor_results, actors_figure
-from blended.eval.figures.agreement import agreement_figure, run_figure
-from blended.eval.figures.attention import attention_figure
-from blended.eval.figures.confusion import Confusion, confusion_figure, count_confusion, kinship_order
-from blended.eval.figures.enrolment import enrolment_figure
-from blended.eval.figures.forest import forest_figure
-from blended.eval.figures.importance import encoder_weights_figure, gates_figure, importance_figure
-from blended.eval.figures.reliability import (
+from blended.eval.figures.agreement import (
     TwoReadings,
+    agreement_figure,
     reliability_figure,
+    run_figure,
     target_shares,
     two_readings,
 )
-from blended.eval.figures.salience import PairResult, pair_results, pairs_figure, shares_figure
-from blended.eval.figures.saving import png, save, svg
-from blended.eval.figures.style import NARROW_INCHES, WIDE_INCHES, footnote
-from blended.eval.figures.ternary import PairPoints, pair_points, ternary_figure
+from blended.eval.figures.confusion import Confusion, confusion_figure, count_confusion, kinship_order
+from blended.eval.figures.forest import forest_figure
+from blended.eval.figures.importance import (
+    attention_figure,
+    encoder_weights_figure,
+    gates_figure,
+    importance_figure,
+)
+from blended.eval.figures.pairs import (
+    PairPoints,
+    PairResult,
+    pair_points,
+    pair_results,
+    pairs_figure,
+    shares_figure,
+    ternary_figure,
+)
+from blended.eval.figures.people import actor_results, actors_figure, enrolment_figure
+from blended.eval.figures.style import NARROW_INCHES, WIDE_INCHES, footnote, png, save, svg
 
 __all__ = [
     "NARROW_INCHES",

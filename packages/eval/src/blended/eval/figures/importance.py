@@ -1,9 +1,10 @@
-"""What runs rely on, drawn: importance of encoders and predictors, what fusion counts encoders for."""
+"""What a run relies on: encoders and predictors, weights of fusion, who attends to whom."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib.figure import Figure
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
 
 from blended.eval.estimate import Estimate
 from blended.eval.figures.style import (
@@ -12,6 +13,7 @@ from blended.eval.figures.style import (
     LOOKS,
     MUTED,
     PAPER,
+    RULE,
     SMALL,
     WIDE_INCHES,
     drawing,
@@ -19,10 +21,15 @@ from blended.eval.figures.style import (
     new_figure,
     open_frame,
 )
-from blended.eval.importance import ALL, Importance
+from blended.eval.importance import ALL, Attention, Importance
 
-MOST_SHOWN = 12
+MOST_ROWS = 12
 """Predictors in a figure; those with the largest loss over all clips."""
+FINAL = "final"
+"""In place of a fold: of the model for new clips."""
+TIMES_EVEN = "times even"
+MOST_DIRECTIONS = 2
+"""Pairs of streams in a figure, from the first layer on."""
 
 
 def pairs_in(importance: Importance) -> list[str]:
@@ -30,7 +37,7 @@ def pairs_in(importance: Importance) -> list[str]:
     return list(dict.fromkeys(pair for by_pair in importance.values() for pair in by_pair))
 
 
-def largest(importance: Importance, most: int = MOST_SHOWN) -> Importance:
+def largest(importance: Importance, most: int = MOST_ROWS) -> Importance:
     """The predictors that cost most over all clips."""
     names = sorted(importance, key=lambda name: -_value(importance[name].get(ALL, 0.0)))
     return {name: importance[name] for name in names[:most]}
@@ -96,10 +103,6 @@ def _certain(cell: Estimate | float | None) -> bool:
     return low > 0 or high < 0
 
 
-FINAL = "final"
-"""In place of a fold: of the model for new clips."""
-
-
 def gates_figure(gates: Mapping[str, Mapping[str, float]], *, width_inches: float = WIDE_INCHES) -> Figure:
     """A cell per set of emotions and encoder: the mean weight of its clips, in percent."""
     encoders = list(gates)
@@ -154,3 +157,88 @@ def encoder_weights_figure(
         axes.set_xlabel("percent of the weight, fitted on inner folds")
         figure.legend(loc="outside upper right", ncols=2, frameon=False, fontsize=SMALL, handletextpad=0.2)
     return figure
+
+
+def attention_figure(attention: Sequence[Attention], *, width_inches: float = WIDE_INCHES) -> Figure:
+    """Per direction: preferred lags of the mean of all heads and of every head, and one clip's weights.
+
+    On a narrow page directions are below each other.
+    """
+    shown, narrow = list(attention)[:MOST_DIRECTIONS], is_narrow(width_inches)
+    heads = max(len(one.preference) for one in shown)
+    height = 3.3 + (0.13 * heads + 0.4 if heads > 1 else 0)
+    with drawing():
+        figure = Figure(figsize=(width_inches, height * (len(shown) if narrow else 1)), layout="constrained")
+        figure.get_layout_engine().set(w_pad=0.03, h_pad=0.03)  # pyright: ignore[reportOptionalMemberAccess, reportCallIssue]
+        parts = figure.subfigures(
+            len(shown) if narrow else 1, 1 if narrow else len(shown), squeeze=False
+        ).ravel()
+        for part, one in zip(parts, shown, strict=True):
+            _draw_direction(part, one)
+    return figure
+
+
+def _draw_direction(part: SubFigure, one: Attention) -> None:
+    with_heads = len(one.preference) > 1
+    ratios = [1.0, *([0.13 * len(one.preference) + 0.35] if with_heads else []), 2.0]
+    rows = list(part.subplots(len(ratios), 1, height_ratios=ratios))
+    part.suptitle(
+        f"{one.asking} attends to {one.answering}, layer {one.layer}", fontsize=SMALL + 1, color=INK
+    )
+    _draw_mean(rows[0], one)
+    if with_heads:
+        _draw_heads(rows[1], one)
+        rows[0].tick_params(labelbottom=False)
+        rows[0].set_xlabel("")
+    _draw_example(rows[-1], one)
+
+
+def _draw_mean(axes: Axes, one: Attention) -> None:
+    axes.axhline(1, color=MUTED, linewidth=0.8, linestyle=(0, (3, 2)))
+    axes.axvline(0, color=RULE, linewidth=0.8)
+    axes.plot(one.lags_seconds, np.mean(one.preference, axis=0), color=INK, linewidth=1.4)
+    axes.set_ylim(bottom=0)
+    axes.set_xlim(one.lags_seconds[0], one.lags_seconds[-1])
+    axes.set_ylabel(TIMES_EVEN)
+    axes.set_xlabel(f"seconds by which {one.answering} is later")
+    axes.tick_params(axis="y", labelsize=SMALL)
+    for side in ("right", "top"):
+        axes.spines[side].set_visible(False)
+
+
+def _draw_heads(axes: Axes, one: Attention) -> None:
+    """Darker is more; the same lags as above."""
+    values = np.array(one.preference)
+    lags = np.array(one.lags_seconds)
+    step = float(lags[1] - lags[0]) if len(lags) > 1 else 1.0
+    edges = np.append(lags - step / 2, lags[-1] + step / 2)
+    drawn = axes.pcolormesh(edges, np.arange(len(values) + 1), values, cmap=HEAT, vmin=0)
+    axes.set_ylim(len(values), 0)
+    axes.set_xlim(lags[0], lags[-1])
+    axes.set_yticks(np.arange(len(values)) + 0.5, [str(head + 1) for head in range(len(values))])
+    axes.tick_params(axis="y", labelsize=SMALL)
+    axes.set_ylabel("head")
+    axes.set_xlabel(f"seconds by which {one.answering} is later")
+    _scale(axes, drawn, TIMES_EVEN)
+
+
+def _draw_example(axes: Axes, one: Attention) -> None:
+    if not len(one.example):
+        axes.set_axis_off()
+        return
+    drawn = axes.pcolormesh(
+        one.answering_seconds, one.asking_seconds, 100 * np.array(one.example), cmap=HEAT, vmin=0,
+        shading="nearest",
+    )  # fmt: skip
+    axes.invert_yaxis()
+    axes.tick_params(axis="y", labelsize=SMALL)
+    axes.set_ylabel(f"seconds, {one.asking}")
+    axes.set_xlabel(f"seconds, {one.answering}: {one.clip_id}")
+    _scale(axes, drawn, "percent")
+
+
+def _scale(axes: Axes, drawn: object, label: str) -> None:
+    bar = axes.figure.colorbar(drawn, ax=axes, pad=0.01, aspect=12)  # pyright: ignore[reportArgumentType]
+    bar.set_label(label, fontsize=SMALL, color=MUTED)
+    bar.ax.tick_params(labelsize=SMALL - 1, length=2)
+    bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue]

@@ -1,28 +1,34 @@
 """How figures look: one column of ink on white, colours that survive colour blindness and a grey printer.
 
 Every figure takes its width, because a page shows it wide on a desk and narrow on a telephone; text
-keeps its size. Colours are those of Okabe and Ito (2008), and never the only difference.
+keeps its size. Colours are those of Okabe and Ito (2008), and never the only difference. `png`, `svg` and
+`save` write the same bytes for the same figure.
 """
 
+import io
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import matplotlib as mpl
+from jaxtyping import UInt8
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.image import imsave
+from numpy import ndarray
 
+from blended.data import InputError
+from blended.data.atomic import replacing
 from blended.eval.run_record import RunRecord
 
 WIDE_INCHES = 6.6
 NARROW_INCHES = 3.4
 """About the width of a telephone, at 96 dots per inch."""
-
 INK, MUTED, RULE, PAPER = "#1c1e21", "#5d6470", "#d5d9df", "#ffffff"
 SMALL, NORMAL = 7.0, 8.0
 """Sizes of text in points."""
-
 HEAT = LinearSegmentedColormap.from_list(
     "heat", ["#f6f8fa", "#cfe0ee", "#8db8d8", "#3d80b3", "#0b4f8a", "#08306b"]
 )
@@ -48,7 +54,6 @@ LOOKS: dict[str, Look] = {
 }
 OTHER = Look("#7a4b94", "o", "●")
 """Any other single modality."""
-
 # Set in full, so that a user's own matplotlibrc does not change a report.
 STYLE: dict[str, object] = {
     "font.family": "sans-serif",
@@ -76,6 +81,14 @@ STYLE: dict[str, object] = {
     "text.usetex": False,
     "path.simplify": True,
 }
+DOTS_PER_INCH = 160
+
+
+class NotebookFigure(Figure):
+    """A figure that a notebook shows, whether or not anybody has imported pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        return png(self)
 
 
 @contextmanager
@@ -91,15 +104,6 @@ def drawing() -> Generator[None]:
 def look_of(record: RunRecord) -> Look:
     """By the modality of a run."""
     return LOOKS.get(record.modality, OTHER)
-
-
-class NotebookFigure(Figure):
-    """A figure that a notebook shows, whether or not anybody has imported pyplot."""
-
-    def _repr_png_(self) -> bytes:
-        from blended.eval.figures.saving import png
-
-        return png(self)
 
 
 def new_figure(width_inches: float, height_inches: float) -> Figure:
@@ -129,3 +133,40 @@ def open_frame(axes: Axes, *, grid: bool = True) -> None:
     axes.set_axisbelow(True)
     if grid:
         axes.grid(axis="x", color=RULE, linewidth=0.6, alpha=0.7)
+
+
+def png(figure: Figure, *, dots_per_inch: int = DOTS_PER_INCH) -> bytes:
+    """A PNG without date or program name."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    buffer, before = io.BytesIO(), figure.dpi
+    with drawing():
+        # Figure.savefig draws twice, once for the layout alone, and the canvas makes the layout anyway.
+        figure.set_dpi(dots_per_inch)
+        FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
+        figure.set_dpi(before)
+    return buffer.getvalue()
+
+
+def svg(figure: Figure) -> bytes:
+    """An SVG with letters as outlines, so that it looks the same everywhere."""
+    buffer = io.BytesIO()
+    with drawing():
+        figure.savefig(buffer, format="svg", dpi=72, metadata={"Date": None, "Creator": None})
+    return buffer.getvalue()
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Writes `.png` or `.svg`; raises InputError for another suffix."""
+    writers = {".png": png, ".svg": svg}
+    if path.suffix not in writers:
+        raise InputError(f"cannot write a figure as {path.name!r}: name it .png or .svg")
+    with replacing(path) as temporary:
+        temporary.write_bytes(writers[path.suffix](figure))
+
+
+def picture_png(pixels: UInt8[ndarray, "height width 3"]) -> bytes:
+    """RGB pixels as they are, one to one."""
+    buffer = io.BytesIO()
+    imsave(buffer, pixels, format="png")
+    return buffer.getvalue()

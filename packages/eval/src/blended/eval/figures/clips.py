@@ -1,6 +1,6 @@
-"""What is said about one recording: a bar per emotion, and their course over a long one."""
+"""What is said about one recording, and what all recordings of a corpus look like."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,13 +11,24 @@ from matplotlib.figure import Figure
 
 from blended.data import Mixture
 from blended.data.digits import chance
-from blended.eval.figures.style import INK, MUTED, RULE, SMALL, WIDE_INCHES, drawing, footnote, new_figure
+from blended.eval.figures.style import (
+    INK,
+    MUTED,
+    RULE,
+    SMALL,
+    WIDE_INCHES,
+    drawing,
+    footnote,
+    new_figure,
+    open_frame,
+)
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999")
 """Okabe and Ito, by place of the emotion; lines also bear their names."""
 PRESENT, ABSENT = "#0072b2", "#b9c0c9"
-
 PANEL_HEIGHT_PX, PANEL_DPI = 150, 100
+LIMIT = 3.0
+"""Standard deviations at which the colours of a map end."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,3 +134,37 @@ def panel(
         figure.set_dpi(PANEL_DPI)
         canvas.draw()
         return np.asarray(canvas.buffer_rgba())[:, :, :3].copy()
+
+
+def bars_figure(values: Mapping[str, float], title: str, unit: str) -> Figure:
+    """A horizontal bar for every name, in the order given; `unit` says what is counted or measured."""
+    with drawing():
+        figure = new_figure(WIDE_INCHES, 0.5 + 0.16 * max(len(values), 3))
+        axes = figure.add_subplot()
+        axes.barh(range(len(values)), list(values.values()), color=PRESENT, height=0.7)
+        axes.set_yticks(range(len(values)), list(values))
+        axes.invert_yaxis()
+        axes.set_xlabel(unit)
+        axes.set_title(title, loc="left")
+        open_frame(axes)
+        return figure
+
+
+def map_figure(values: np.ndarray, title: str) -> Figure:
+    """[clip, dim] standardised by dimension: a row of the picture for every clip, up to three deviations.
+
+    A dimension that never changes is white, and one without a value somewhere stands out as a gap.
+    """
+    spread = np.nanstd(values, axis=0)
+    standard = (values - np.nanmean(values, axis=0)) / np.where(spread > 0, spread, 1.0)
+    with drawing():
+        figure = new_figure(WIDE_INCHES, 3.0)
+        axes = figure.add_subplot()
+        drawn = axes.imshow(
+            standard, aspect="auto", cmap="RdBu_r", vmin=-LIMIT, vmax=LIMIT, interpolation="nearest"
+        )
+        axes.set_xlabel("dimension")
+        axes.set_ylabel("clip")
+        axes.set_title(title, loc="left")
+        figure.colorbar(drawn, label="standard deviations from the mean of the corpus")
+        return figure
