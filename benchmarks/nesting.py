@@ -39,7 +39,7 @@ from blended.fusion.run import Run
 from blended.fusion.strategies.pooled import Concatenation, pooled_problem
 from blended.fusion.strategy import Memory
 from blended.studies import trial
-from blended.studies.evaluating import PartScores
+from blended.studies.evaluating import fitted_on, undecided
 from blended.studies.folders import Folders
 from blended.studies.params import read_params
 
@@ -196,11 +196,11 @@ def demo(root: Path, recipes: Sequence[str]) -> None:
     print("|---|---|---|---|---|")
     for recipe, config in recipes_of(root, recipes):
         fused, _ = project.trained(config.model_copy(update={"nesting": "strict"}))
-        evidence = PartScores(corpus.train, fused.out_of_fold, fused.states).predictions().evidence(SPACE)
+        evidence = undecided(corpus.train, fused.out_of_fold, fused.states).evidence(SPACE)
         for decision in DECISIONS:
             rules = replace(config.protocol, decision=decision)
             plain = evaluate(evidence, truth, rules)
-            strict = evaluate(evidence, truth, rules, fitted_on=trial.fitted_on(corpus, fused))
+            strict = evaluate(evidence, truth, rules, fitted_on=fitted_on(corpus, fused))
             gap = compare(answers(corpus, truth, plain), answers(corpus, truth, strict)).score
             cells = f"{plain.measured['score']} | {strict.measured['score']} | {gap}"
             print(f"| {recipe} | {decision} | {cells} |", flush=True)

@@ -31,7 +31,7 @@ from blended.fusion.run import Run
 from blended.fusion.sources import Change
 from blended.fusion.strategies import FUSIONS, CrossAttentionConfig, EarlyConfig, Fused, FusionConfig, fit
 from blended.fusion.strategy import Gathering, Memory
-from blended.studies.evaluating import PartScores
+from blended.studies.evaluating import undecided
 from blended.studies.folders import Folders
 
 SEEDS = (0, 1, 2)
@@ -143,7 +143,7 @@ def _report(corpus: Corpus, predicted: dict[str, list[np.ndarray]], orderings: O
 
 def _spread(corpus: Corpus, probabilities: np.ndarray) -> Spread:
     """Presence, salience and score of one system."""
-    evidence = PartScores(corpus.train, probabilities).predictions().evidence(corpus.space)
+    evidence = undecided(corpus.train, probabilities).evidence(corpus.space)
     truth = mixtures(corpus.train, corpus.space)
     compared = correctness(truth, evaluate(evidence, truth, PROTOCOL).mixtures)
     return score_spread(compared, evidence.actors, evidence.folds)

@@ -13,15 +13,17 @@ from blended.data.demo.signatures import label_space
 from blended.encoders.egemaps import EGeMAPSConfig
 from blended.encoders.prosody import COLUMNS
 from blended.eval.estimate import Estimate
+from blended.eval.evaluation import evaluate
 from blended.eval.importance import ALL
 from blended.eval.measures.blends import correctness
+from blended.eval.tasks import TASKS
 from blended.fusion.config import TrainingConfig
 from blended.fusion.inputs import Inputs
 from blended.fusion.sequences import pack
 from blended.fusion.sources import Change
 from blended.fusion.strategies import FUSIONS, fit
 from blended.studies import explaining
-from blended.studies.evaluating import PartScores, evaluate_scores
+from blended.studies.evaluating import answered, final_decision, undecided
 from blended.studies.explaining import explained
 from blended.studies.extras import read_extras, write_extras
 from blended.studies.params import DecisionConfig
@@ -81,17 +83,14 @@ def result_of(
         seed=0,
     )
     fused = fit(config.fusion, inputs, 0, QUIET)
-    found = evaluate_scores(
-        corpus,
-        config.protocol,
-        config.official_protocol,
-        PartScores(corpus.train, fused.out_of_fold, fused.states),
-        None,
-    )
+    scores = undecided(corpus.train, fused.out_of_fold, fused.states)
+    evidence, truth = scores.evidence(space), TASKS[space.task].truth(corpus.train, space)
+    cross_fold = evaluate(evidence, truth, config.protocol)
+    train = answered(scores, cross_fold.decided, corpus.train, space)
+    decision = final_decision(evidence, truth, config.protocol)
     return TrialResult(
-        config, "", corpus, "", ("audio", "video"), found.cross_fold, found.in_fold, found.train, None, fused,
-        found.decision, {}, (),
-    )  # fmt: skip
+        config, "", corpus, "", ("audio", "video"), cross_fold, None, train, None, fused, decision, {}, ()
+    )
 
 
 @pytest.fixture(scope="module")

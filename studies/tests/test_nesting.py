@@ -9,16 +9,16 @@ import pytest
 import torch
 
 from blended.data import Clip, Corpus
-from blended.eval.evaluation import Evaluation
+from blended.eval.evaluation import evaluate
 from blended.eval.protocol import Protocol
 from blended.fusion.config import TrainingConfig
 from blended.fusion.inputs import Inputs
 from blended.fusion.pairs import Nesting
 from blended.fusion.strategies import Fused, fit
-from blended.studies.evaluating import PartScores, evaluate_scores
+from blended.studies.evaluating import fitted_on, undecided
 from blended.studies.params import DecisionConfig
 from blended.studies.search.evaluation import Trained, TrainingStore
-from blended.studies.trial import TrialConfig, fitted_on
+from blended.studies.trial import TrialConfig
 from toys.problems import OF_FEATURES, QUIET, TOY_SPACE, quiet, toy_config, toy_inputs
 
 FOLD = 2
@@ -67,10 +67,9 @@ def corpus_of(given: Inputs) -> Corpus:
 
 
 def decided(fused: Fused, corpus: Corpus, protocol: Protocol) -> list[Any]:
-    scores = PartScores(corpus.train, fused.out_of_fold, fused.states)
-    official = Protocol("thresholds", tune="in-fold")
-    found = evaluate_scores(corpus, protocol, official, scores, None, fitted_on(corpus, fused)).cross_fold
-    assert isinstance(found, Evaluation)
+    evidence = undecided(corpus.train, fused.out_of_fold, fused.states).evidence(corpus.space)
+    truth = [clip.mixture for clip in corpus.train if clip.mixture is not None]
+    found = evaluate(evidence, truth, protocol, fitted_on=fitted_on(corpus, fused))
     rows = [row for row, clip in enumerate(corpus.train) if clip.fold == FOLD]
     return [found.decided[row] for row in rows]
 

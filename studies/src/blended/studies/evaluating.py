@@ -1,106 +1,75 @@
-"""What a trial's scores are worth: decided, measured and written down as the corpus's task asks for."""
+"""A trial's scores before and after something decides: undecided, what new clips are decided by, answered."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
-from blended.data import Clip, Corpus, Mixture
+from blended.data import Clip, Corpus, LabelSpace
 from blended.eval.decisions.decider import intensities
-from blended.eval.evaluation import Evaluation, evaluate
 from blended.eval.evidence import Evidence
+from blended.eval.measures import Labels
 from blended.eval.predictions import Predictions
 from blended.eval.protocol import FittedDecision, Protocol, fit_decision, normalised, people_of
 from blended.eval.tasks import TASKS
-
-Values = Float[np.ndarray, "clip column"]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class PartScores:
-    """What a fused model says about the clips of a partition, in their order."""
-
-    clips: Sequence[Clip]
-    emotions: Values
-    """Probabilities or intensities, emotions in the order of the space."""
-    states: Float[np.ndarray, "clip state"] | None = None
-    """Probabilities of the states of the space, for models that have them."""
-
-    def predictions(self) -> Predictions:
-        """Undecided."""
-        return Predictions(
-            clip_ids=tuple(clip.id for clip in self.clips),
-            actors=tuple(clip.actor for clip in self.clips),
-            folds=tuple(clip.fold for clip in self.clips),
-            probabilities=self.emotions,
-            states=self.states,
-        )
+from blended.fusion.strategy import Fused
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Evaluated:
-    """The numbers of a trial, and its answers."""
-
-    cross_fold: Evaluation
-    in_fold: Evaluation | None
-    """Two thresholds tuned on the reported fold: optimistic, to compare with published numbers. None for
-    tasks without blends, where there is nothing to tune."""
-    decision: FittedDecision | None
-    """Fitted on all out-of-fold predictions: what decided the test clips and will decide new ones. None for
-    intensities, which are taken as they are."""
-    train: Predictions
-    test: Predictions | None
-
-
-def evaluate_scores(
-    corpus: Corpus,
-    protocol: Protocol,
-    official: Protocol,
-    train: PartScores,
-    test: PartScores | None,
-    fitted_on: Mapping[int, Evidence] | None = None,
-) -> Evaluated:
-    """Decides and measures; `official` is the optimistic protocol that published numbers have.
-
-    `fitted_on` is what the decision of a fold is fitted on; None for `train`. What decides new clips is
-    fitted on `train`: no clip that it was fitted on is judged by it.
-    """
-    task = TASKS[corpus.space.task]
-    truth = task.truth(train.clips, corpus.space)
-    evidence = train.predictions().evidence(corpus.space)
-    if not task.decides:
-        result = evaluate(evidence, truth, protocol)
-        return Evaluated(
-            result, None, None, _with_intensities(train, corpus), test and _with_intensities(test, corpus)
-        )
-    result = evaluate(evidence, truth, protocol, fitted_on=fitted_on)
-    known = people_of(evidence, protocol)
-    decision = fit_decision(normalised(evidence, protocol, known), truth, protocol, known)
-    return Evaluated(
-        cross_fold=result,
-        in_fold=evaluate(evidence, truth, official) if corpus.space.task == "mixture" else None,
-        decision=decision,
-        train=_with_mixtures(train, result.mixtures),
-        test=test and _with_mixtures(test, decide(decision, test, corpus, protocol)),
+def undecided(
+    clips: Sequence[Clip],
+    emotions: Float[np.ndarray, "clip emotion"],
+    states: Float[np.ndarray, "clip state"] | None = None,
+) -> Predictions:
+    """What a fused model says about clips, in their order: probabilities or intensities, and for models that
+    have them probabilities of the states of the space."""
+    return Predictions(
+        clip_ids=tuple(clip.id for clip in clips),
+        actors=tuple(clip.actor for clip in clips),
+        folds=tuple(clip.fold for clip in clips),
+        probabilities=emotions,
+        states=states,
     )
 
 
-def decide(decision: FittedDecision, scores: PartScores, corpus: Corpus, protocol: Protocol) -> list[Mixture]:
-    """Of clips that the decision was not fitted on."""
-    evidence = scores.predictions().evidence(corpus.space)
+def fitted_on(corpus: Corpus, fused: Fused) -> dict[int, Evidence] | None:
+    """Fold -> scores that its decision is fitted on; None under plain nesting, where they are the reported
+    ones."""
+    if fused.fitting is None:
+        return None
+    found: dict[int, Evidence] = {}
+    for number, fold in enumerate(sorted({clip.fold for clip in corpus.train if clip.fold is not None})):
+        states = None if fused.fitting_states is None else fused.fitting_states[number]
+        found[fold] = undecided(corpus.train, fused.fitting[number], states).evidence(corpus.space)
+    return found
+
+
+def final_decision(evidence: Evidence, truth: Any, protocol: Protocol) -> FittedDecision | None:
+    """What decides new clips, fitted on all clips of the evidence, of which it judges none.
+
+    None for intensities, which are taken as they are.
+    """
+    if not TASKS[evidence.space.task].decides:
+        return None
+    known = people_of(evidence, protocol)
+    return fit_decision(normalised(evidence, protocol, known), truth, protocol, known)
+
+
+def decide(
+    decision: FittedDecision | None, scores: Predictions, space: LabelSpace, protocol: Protocol
+) -> Labels:
+    """Answers for clips that the decision was not fitted on; without one, intensities in [0, 1]."""
+    evidence = scores.evidence(space)
+    if decision is None:
+        return np.array([soft.values for soft in intensities(evidence)])
     return decision.decide(normalised(evidence, protocol, decision.known))
 
 
-def _with_mixtures(scores: PartScores, decided: list[Mixture]) -> Predictions:
-    truth = tuple(clip.mixture for clip in scores.clips)
-    return replace(scores.predictions(), decided=tuple(decided), truth=truth)
-
-
-def _with_intensities(scores: PartScores, corpus: Corpus) -> Predictions:
-    """A withheld label is NaN."""
-    plain = scores.predictions()
-    decided = np.array([soft.values for soft in intensities(plain.evidence(corpus.space))])
-    missing = (np.nan,) * len(corpus.space.emotions)
-    truth = [clip.soft.values if clip.soft else missing for clip in scores.clips]
-    return replace(plain, probabilities=decided, true_intensities=np.array(truth))
+def answered(scores: Predictions, decided: Labels, clips: Sequence[Clip], space: LabelSpace) -> Predictions:
+    """With the answers and the labels of the same clips; a withheld label is None, of intensities NaN."""
+    if not isinstance(decided, np.ndarray):
+        return replace(scores, decided=tuple(decided), truth=tuple(clip.mixture for clip in clips))
+    missing = (np.nan,) * len(space.emotions)
+    truth = [clip.soft.values if clip.soft else missing for clip in clips]
+    return replace(scores, probabilities=decided, true_intensities=np.array(truth))

@@ -26,10 +26,10 @@ from blended.fusion.attending import Attended
 from blended.fusion.nested import Predicted
 from blended.fusion.sources import Change
 from blended.fusion.strategies import FUSIONS
-from blended.studies.evaluating import PartScores
+from blended.studies.evaluating import fitted_on, undecided
 from blended.studies.extras import curve
 from blended.studies.predictors import Predictor
-from blended.studies.trial import TrialResult, fitted_on, modality_of
+from blended.studies.trial import TrialResult, modality_of
 
 NUM_PERMUTATIONS = 3
 """Of an encoder; a single predictor is permuted once, which over a thousand clips is as good."""
@@ -62,8 +62,8 @@ class _Decided:
 
     def evidence(self, predicted: Predicted) -> Evidence:
         """Before normalisation."""
-        scores = PartScores(self.result.corpus.train, predicted["emotions"], predicted.get("states"))
-        return scores.predictions().evidence(self.result.corpus.space)
+        scores = undecided(self.result.corpus.train, predicted["emotions"], predicted.get("states"))
+        return scores.evidence(self.result.corpus.space)
 
 
 def explained(result: TrialResult, predictors: Sequence[Predictor] = ()) -> TrialResult:

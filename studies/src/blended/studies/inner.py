@@ -21,7 +21,7 @@ from blended.eval.protocol import Protocol, fit_decision, normalised, people_of
 from blended.eval.tasks import mixtures, true_intensities
 from blended.fusion.plan import inner_fold
 from blended.fusion.run import Epoch
-from blended.studies.evaluating import PartScores
+from blended.studies.evaluating import undecided
 
 MAX_PARTS = 5
 """Groups of actors that an inner fold is cut into."""
@@ -57,7 +57,7 @@ def inner_scores(
     scores: dict[int, InnerScore] = {}
     known = None
     if corpus.space.task != "intensities":
-        known = people_of(PartScores(train, predicted).predictions().evidence(corpus.space), protocol)
+        known = people_of(undecided(train, predicted).evidence(corpus.space), protocol)
     for fold in folds:
         rows = np.array([row for row, clip in enumerate(train) if clip.fold == inner_fold(fold, folds)])
         scores[fold] = _score(corpus, [train[row] for row in rows], predicted[rows], protocol, known)
@@ -101,7 +101,7 @@ def _score(
     if corpus.space.task == "intensities":
         return InnerScore(None, None, mean_pearson(predicted, true_intensities(clips, corpus.space)))
     truth = mixtures(clips, corpus.space)
-    scores = normalised(PartScores(clips, predicted).predictions().evidence(corpus.space), protocol, known)
+    scores = normalised(undecided(clips, predicted).evidence(corpus.space), protocol, known)
     parts = _parts(clips)
     if protocol in PLAIN.values() or not parts.any():
         # A fold of one actor has nobody else to fit on, so what decides there must fit nothing.

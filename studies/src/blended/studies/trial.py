@@ -25,8 +25,7 @@ from blended.encoders.names import parse_feature_reference
 from blended.encoders.table import encoder_config
 from blended.encoders.weights import forbid_random
 from blended.eval.estimate import Estimate
-from blended.eval.evaluation import Evaluation
-from blended.eval.evidence import Evidence
+from blended.eval.evaluation import Evaluation, evaluate
 from blended.eval.predictions import Predictions
 from blended.eval.protocol import FittedDecision, Protocol, few_people
 from blended.eval.tasks import TASKS
@@ -35,7 +34,7 @@ from blended.fusion.run import Run
 from blended.fusion.strategies import FUSIONS, FusionConfig
 from blended.fusion.strategy import Fused, Gathering, Memory
 from blended.studies.corpus_params import with_name
-from blended.studies.evaluating import PartScores, evaluate_scores
+from blended.studies.evaluating import answered, decide, final_decision, fitted_on, undecided
 from blended.studies.extras import Extras
 from blended.studies.folders import Folders
 from blended.studies.gathering import complete, emotions_missing, lacking, usable
@@ -204,31 +203,28 @@ def run(
         on_epoch = None if watch is None else watcher(corpus, watch)
         surroundings = Run(log, on_epoch, checkpoints)
         fused = trained(config, index, corpus, stores, surroundings, device, where.cache, memory)
-    test = _scores(corpus, fused, "test") if corpus.test else None
-    found = evaluate_scores(
-        corpus,
-        config.protocol,
-        config.official_protocol,
-        _scores(corpus, fused, "train"),
-        test,
-        fitted_on(corpus, fused),
-    )
+    space, protocol, official = corpus.space, config.protocol, config.official_protocol
+    scores = undecided(corpus.train, fused.out_of_fold, fused.states)
+    evidence, truth = scores.evidence(space), TASKS[space.task].truth(corpus.train, space)
+    cross_fold = evaluate(evidence, truth, protocol, fitted_on=fitted_on(corpus, fused))
+    decision = final_decision(evidence, truth, protocol)
+    test = undecided(corpus.test, fused.test, fused.test_states) if corpus.test else None
     result = TrialResult(
         config=config,
         identity=identity(config, index, stores),
         corpus=corpus,
         corpus_hash=index.corpus_hash,
         modalities=tuple(sorted(set(modality_of(config).values()))),
-        cross_fold=found.cross_fold,
-        in_fold=found.in_fold,
-        train=found.train,
-        test=found.test,
+        cross_fold=cross_fold,
+        in_fold=evaluate(evidence, truth, official) if space.task == "mixture" else None,
+        train=answered(scores, cross_fold.decided, corpus.train, space),
+        test=test and answered(test, decide(decision, test, space, protocol), corpus.test, space),
         fused=fused,
-        decision=found.decision,
-        inner={} if watch is None else inner_scores(corpus, fused.inner, config.protocol),
+        decision=decision,
+        inner={} if watch is None else inner_scores(corpus, fused.inner, protocol),
         skipped=tuple(sorted({clip.id for clip in index.corpus.clips} - {clip.id for clip in whole.clips})),
     )
-    words = TASKS[corpus.space.task].headline.words
+    words = TASKS[space.task].headline.words
     log(f"{result.cross_fold.protocol.label}: {words} {result.headline}")
     return result
 
@@ -284,23 +280,3 @@ def modality_of(config: TrialConfig) -> dict[str, str]:
     made = {n: encoder_config(with_name(n, given)).modality for n, given in config.encoders.items()}
     made |= {name: str(given["modality"]) for name, given in config.imported.items()}
     return {feature: made[parse_feature_reference(feature).name] for feature in config.fusion.features}
-
-
-def fitted_on(corpus: Corpus, fused: Fused) -> dict[int, Evidence] | None:
-    """Fold -> scores that its decision is fitted on; None under plain nesting, where they are the reported
-    ones."""
-    if fused.fitting is None:
-        return None
-    found: dict[int, Evidence] = {}
-    for number, fold in enumerate(sorted({clip.fold for clip in corpus.train if clip.fold is not None})):
-        states = None if fused.fitting_states is None else fused.fitting_states[number]
-        scores = PartScores(corpus.train, fused.fitting[number], states)
-        found[fold] = scores.predictions().evidence(corpus.space)
-    return found
-
-
-def _scores(corpus: Corpus, fused: Fused, split: str) -> PartScores:
-    """What was fused for a partition; a model that scores label states says so beside its emotions."""
-    if split == "train":
-        return PartScores(corpus.train, fused.out_of_fold, fused.states)
-    return PartScores(corpus.test, fused.test, fused.test_states)
