@@ -23,8 +23,8 @@ from blended.eval.evidence import Evidence, gather
 from blended.eval.intervals import Spread
 from blended.eval.measures.blends import correctness, score_spread
 from blended.eval.normalisation import NORMALISATIONS
+from blended.eval.predictions import read_scores
 from blended.eval.protocol import Protocol
-from blended.eval.scorefile import read_scores
 
 NUM_SAMPLES = 10_000
 

@@ -14,8 +14,8 @@ from blended.encoders.egemaps import EGeMAPSConfig
 from blended.encoders.prosody import COLUMNS
 from blended.eval.estimate import Estimate
 from blended.eval.evaluation import evaluate
-from blended.eval.importance import ALL
 from blended.eval.measures.blends import correctness
+from blended.eval.run_record import ALL
 from blended.eval.tasks import TASKS
 from blended.fusion.config import TrainingConfig
 from blended.fusion.inputs import Inputs

@@ -7,7 +7,6 @@ import pytest
 
 from blended.data.corpora.blemore import EMOTIONS, SPACE
 from blended.eval import breakdown as detail
-from blended.eval import reliability
 from blended.eval.breakdown import OVERALL_WORDS, Overall, breakdown
 from blended.eval.measures import agreement
 from blended.eval.measures.blends import correctness, presence_accuracy
@@ -29,8 +28,8 @@ def test_every_part_is_that_of_its_own_function() -> None:
     assert overall.share_distance == agreement.earth_movers_distance(probabilities, targets)
     chosen = np.array([SPACE.target(mixture) for mixture in decided])
     assert overall.decided_distance == agreement.earth_movers_distance(chosen, targets)
-    assert overall.calibration_error == reliability.classwise_error(probabilities, targets)
-    assert overall.confidence_error == reliability.confidence(probabilities, targets).error
+    assert overall.calibration_error == agreement.classwise_error(probabilities, targets)
+    assert overall.confidence_error == agreement.confidence(probabilities, targets).error
     assert found.emotions == detail.per_emotion(truth, decided, EMOTIONS)
     assert found.pairs == detail.per_pair(truth, decided) and len(found.pairs) == 10
     assert found.shares.keys() == {"50/50", "70/30"}

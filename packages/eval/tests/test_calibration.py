@@ -17,7 +17,7 @@ from blended.eval.calibration import (
     softmax,
 )
 from blended.eval.evidence import Evidence
-from blended.eval.reliability import classwise_error, confidence
+from blended.eval.measures.agreement import classwise_error, confidence
 
 SPACE = LabelSpace(("ang", "hap", "sad"), "single")
 FITTED = [name for name in CALIBRATIONS if name != "raw"]

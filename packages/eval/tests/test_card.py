@@ -12,7 +12,7 @@ from blended.data.corpora import about, read_corpus
 from blended.data.findings import check
 from blended.data.index import Index, build_index
 from blended.eval.card import DataCard, card_html, card_markdown, examples
-from blended.eval.card.tables import card_tables
+from blended.eval.card.content import card_tables
 from blended.eval.report.formats import DASH
 from toys.clips import toy_corpus
 

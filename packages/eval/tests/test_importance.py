@@ -13,9 +13,9 @@ from blended.eval.figures import (
     png,
 )
 from blended.eval.figures.importance import largest
-from blended.eval.importance import ALL, Attention, Weights
 from blended.eval.report.detail_tables import predictors_table, shown_weights, weight_figures, weight_tables
 from blended.eval.report.formats import to_csv
+from blended.eval.run_record import ALL, Attention, Weights
 
 WIDTHS = pytest.mark.parametrize("width", [WIDE_INCHES, NARROW_INCHES])
 LAGS = (-0.2, -0.1, 0.0, 0.1, 0.2)

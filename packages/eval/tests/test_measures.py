@@ -11,7 +11,7 @@ from blended.data.corpora.blemore import SPACE
 from blended.eval.evaluation import evaluate
 from blended.eval.evidence import Evidence
 from blended.eval.intervals import spread
-from blended.eval.measures import MEASURES, Measure, Terms, alone, mean_over_clips, measures_of, spread_of
+from blended.eval.measures import MEASURES, Measure, Terms, alone, measures_of, spread_of
 from blended.eval.protocol import Protocol
 from blended.eval.scoring import evaluation_json
 from blended.eval.tasks import TASKS
@@ -32,7 +32,8 @@ def mean_overlap(truth: Sequence[Mixture], decided: Sequence[Mixture]) -> float:
 
 
 def overlap_terms(truth: Sequence[Mixture], decided: Sequence[Mixture]) -> Terms:
-    return mean_over_clips(_both_right(truth, decided))
+    ones = np.ones((len(truth), 1))
+    return Terms(np.stack([_both_right(truth, decided)[:, None], ones], axis=-1), ones)
 
 
 TOY = Measure(

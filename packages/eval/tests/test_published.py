@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from blended.eval.published import PUBLISHED, PublishedPair, Spread
+from blended.eval.report.published import PUBLISHED, PublishedPair, Spread
 
 
 def test_rows_are_of_one_name_and_hold_accuracies() -> None:

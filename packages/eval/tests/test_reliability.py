@@ -5,7 +5,7 @@ import pytest
 from sklearn.calibration import calibration_curve
 
 from blended.data import InputError
-from blended.eval.reliability import classwise_error, confidence, reliability
+from blended.eval.measures.agreement import classwise_error, confidence, reliability
 
 
 def drawn(seed: int, num_clips: int = 500) -> tuple[np.ndarray, np.ndarray]:

@@ -13,7 +13,6 @@ from blended.eval.enrolment_curve import EnrolmentPoint
 from blended.eval.estimate import Estimate
 from blended.eval.evaluation import evaluate
 from blended.eval.evidence import Evidence
-from blended.eval.importance import ALL, Weights
 from blended.eval.protocol import Protocol
 from blended.eval.report import (
     CorpusFacts,
@@ -26,7 +25,7 @@ from blended.eval.report import (
     to_csv,
     to_latex,
 )
-from blended.eval.run_record import RunRecord
+from blended.eval.run_record import ALL, RunRecord, Weights
 from blended.eval.tasks import TASKS
 
 NUM = 96

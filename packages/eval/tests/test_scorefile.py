@@ -9,7 +9,7 @@ import pytest
 
 from blended.data import Clip, InputError
 from blended.data.corpora.blemore import EMOTIONS, SPACE, truth_from_name
-from blended.eval.scorefile import read_scores, remark
+from blended.eval.predictions import read_scores, remark
 
 NAMES = ("A1_ang_int1_ver1", "A1_mix_ang_hap_70_30_ver1", "A2_neu_sit1_ver1", "A2_sad_int2_ver1")
 FOLDS = (0, 0, 1, 1)

@@ -18,10 +18,10 @@ from blended.data.labels import set_name
 from blended.encoders.device import one_thread
 from blended.eval.estimate import Estimate
 from blended.eval.evidence import Evidence
-from blended.eval.importance import ALL, Attention, Importance, Weights
 from blended.eval.intervals import ratio, spread
 from blended.eval.measures.blends import Correctness, correctness, score_spread
 from blended.eval.protocol import FittedDecision, normalised
+from blended.eval.run_record import ALL, Attention, Importance, Weights
 from blended.fusion.attending import Attended
 from blended.fusion.nested import Predicted
 from blended.fusion.sources import Change

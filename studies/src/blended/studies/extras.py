@@ -20,8 +20,8 @@ from blended.data.atomic import write_text
 from blended.eval.enrolment_curve import EnrolmentPoint, enrolment_curve, read_curve, write_curve
 from blended.eval.estimate import Estimate
 from blended.eval.evidence import Evidence
-from blended.eval.importance import Importance, Weights
 from blended.eval.protocol import Protocol
+from blended.eval.run_record import Importance, Weights
 from blended.studies.run_files import ENROLMENT, EXTRAS, IMPORTANCE, PREDICTORS, WEIGHTS, WITHOUT
 
 CURVE_CLIPS, CURVE_REPEATS = (1, 2, 4, 8, 16), 2

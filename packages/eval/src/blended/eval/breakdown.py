@@ -12,9 +12,8 @@ from numpy import ndarray
 
 from blended.data import InputError, LabelSpace, Mixture
 from blended.data.labels import set_name
-from blended.eval.measures.agreement import earth_movers_distance, mean_pearson
+from blended.eval.measures.agreement import classwise_error, confidence, earth_movers_distance, mean_pearson
 from blended.eval.measures.blends import Correctness, correctness
-from blended.eval.reliability import classwise_error, confidence
 
 
 @dataclass(frozen=True, slots=True)

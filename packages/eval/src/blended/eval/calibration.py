@@ -17,7 +17,7 @@ from numpy import ndarray
 from blended.data import InputError, Mixture
 from blended.data.errors import unknown_name
 from blended.eval.evidence import SMALLEST_PROBABILITY, Evidence
-from blended.eval.reliability import classwise_error, confidence
+from blended.eval.measures.agreement import classwise_error, confidence
 
 # Keeps separable clips from an infinite scale; far below the loss of a thousand clips.
 RIDGE = 1e-4

@@ -1,7 +1,10 @@
-"""One run, with everything that is said about it: what reports compare and figures draw."""
+"""One run, with everything that is said about it: what reports compare and figures draw.
+
+What its models rely on are records of their own: importance of predictors, weights of encoders, attention.
+"""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Int
@@ -13,6 +16,12 @@ from blended.eval.estimate import Basis, Estimate
 from blended.eval.evaluation import Evaluation
 from blended.eval.measures import Labels
 from blended.eval.tasks import TASKS
+
+Importance = Mapping[str, Mapping[str, Estimate | float]]
+"""Encoder or predictor -> pair of emotions -> drop of the score, positive where it mattered; with an interval
+where there is one."""
+ALL = "all clips"
+"""In place of a pair."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,11 +65,11 @@ class RunRecord:
                 f"expected one entry per clip in each"
             )
         tuned = (("cross-fold", self.cross_fold), ("cross-fold", self.thresholds), ("in-fold", self.in_fold))
-        for field, evaluation in tuned:
-            if evaluation is not None and evaluation.protocol.tune != field:
+        for tune, evaluation in tuned:
+            if evaluation is not None and evaluation.protocol.tune != tune:
                 raise InputError(
                     f"run {self.name!r}: an evaluation tuned {evaluation.protocol.tune} was given as its "
-                    f"{field} result; in-fold numbers are optimistic and must not be mixed up"
+                    f"{tune} result; in-fold numbers are optimistic and must not be mixed up"
                 )
 
     @property
@@ -118,6 +127,40 @@ class RunRecord:
             return None
         honest = self.thresholds.measured["score"].value if self.thresholds else self.score
         return self.in_fold.measured["score"].value - honest
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """How one stream attends to another."""
+
+    asking: str
+    """Modality."""
+    answering: str
+    layer: int
+    """From 1."""
+    lags_seconds: Sequence[float]
+    """By how much later the step is that is attended to."""
+    preference: Sequence[Sequence[float]]
+    """Head, lag -> mean weight, as a multiple of what it had if all steps of a clip had the same."""
+    nothing: Sequence[float]
+    """Share of every head's attention that goes to no step."""
+    clip_id: str = ""
+    """Of the example."""
+    asking_seconds: Sequence[float] = ()
+    answering_seconds: Sequence[float] = ()
+    example: Sequence[Sequence[float]] = ()
+    """Asking step, answering step -> weight; rows add up to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Empty where a strategy has none."""
+
+    gates: Mapping[str, Mapping[str, float]] = field(default_factory=dict[str, Mapping[str, float]])
+    """Encoder -> set of emotions -> mean weight in its clips; the encoders' add up to 1."""
+    shares: Mapping[str, Mapping[str, float]] = field(default_factory=dict[str, Mapping[str, float]])
+    """Encoder -> `fold0`, ..., `final` -> weight; the encoders' add up to 1."""
+    attention: tuple[Attention, ...] = ()
 
 
 def rank(records: Sequence[RunRecord]) -> list[RunRecord]:

@@ -26,8 +26,7 @@ from blended.eval.labelled import EXPECTED, Labelled, labels_of_corpus, labels_o
 from blended.eval.measures import MEASURES, Labels
 from blended.eval.measures.agreement import agreement_by_emotion
 from blended.eval.normalisation import MIN_ENROL_CLIPS
-from blended.eval.protocol import EVEN, Protocol, few_people, normalised
-from blended.eval.scorefile import (
+from blended.eval.predictions import (
     Table,
     is_predictions,
     read_scores,
@@ -36,6 +35,7 @@ from blended.eval.scorefile import (
     remark,
     scored_emotions,
 )
+from blended.eval.protocol import EVEN, Protocol, few_people, normalised
 from blended.eval.tasks import TASKS, decision_of
 
 if TYPE_CHECKING:

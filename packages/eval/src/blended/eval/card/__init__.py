@@ -3,7 +3,7 @@
 `DataCard` holds plain inputs; `examples` is the one function that opens recordings.
 """
 
-from blended.eval.card.records import DataCard, Example, examples
+from blended.eval.card.content import DataCard, Example, examples
 from blended.eval.card.render import card_html, card_markdown
 
 __all__ = ["DataCard", "Example", "card_html", "card_markdown", "examples"]

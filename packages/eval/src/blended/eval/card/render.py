@@ -8,8 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from blended.eval.card.records import DataCard, Example
-from blended.eval.card.tables import MEASURES, card_tables
+from blended.eval.card.content import MEASURES, DataCard, Example, card_tables
 from blended.eval.report.formats import cell_text, is_numeric, to_markdown
 
 BANNER = "This corpus is synthetic: it was rendered, shows nobody, and says nothing about people."

@@ -26,8 +26,7 @@ from blended.eval.figures.style import (
     new_figure,
     open_frame,
 )
-from blended.eval.measures.agreement import agreement_by_emotion
-from blended.eval.reliability import NUM_BINS, Reliability, reliability
+from blended.eval.measures.agreement import NUM_BINS, Reliability, agreement_by_emotion, reliability
 from blended.eval.run_record import RunRecord
 
 Agreement = Mapping[str, tuple[Estimate, Estimate]]

@@ -21,7 +21,7 @@ from blended.eval.figures.style import (
     new_figure,
     open_frame,
 )
-from blended.eval.importance import ALL, Attention, Importance
+from blended.eval.run_record import ALL, Attention, Importance
 
 MOST_ROWS = 12
 """Predictors in a figure; those with the largest loss over all clips."""

@@ -7,7 +7,7 @@ and tracked wherever the others of its tasks are.
 from blended.data.labels import Task
 from blended.eval.measures.agreement import MEAN_CONCORDANCE, MEAN_PEARSON
 from blended.eval.measures.blends import PRESENCE, SALIENCE, SCORE
-from blended.eval.measures.measure import Labels, Measure, Terms, alone, mean_over_clips, spread_of
+from blended.eval.measures.measure import Labels, Measure, Terms, alone, spread_of
 from blended.eval.measures.recall import UNWEIGHTED_RECALL, WEIGHTED_RECALL
 
 MEASURES: dict[str, Measure] = {
@@ -27,7 +27,6 @@ __all__ = [
     "Measure",
     "Terms",
     "alone",
-    "mean_over_clips",
     "measures_of",
     "spread_of",
 ]

@@ -81,12 +81,6 @@ def spread_of(
     return beside(found, [order.index(place) for place in range(len(measures))])
 
 
-def mean_over_clips(values: Float[ndarray, "clip"]) -> Terms:
-    """Of a measure that is a plain mean over clips; its weights are `alone`."""
-    ones = np.ones((len(values), 1))
-    return Terms(np.stack([values[:, None], ones], axis=-1), ones)
-
-
 def alone(occurs: Bool[ndarray, "component"]) -> Float[ndarray, "component"]:
     """The weights of a measure that is its only component."""
     return np.ones(len(occurs))

@@ -11,9 +11,9 @@ from blended.eval.enrolment_curve import EnrolmentPoint
 from blended.eval.estimate import Estimate
 from blended.eval.figures.agreement import Agreement
 from blended.eval.figures.importance import attention_figure, encoder_weights_figure, gates_figure, pairs_in
-from blended.eval.importance import ALL, Attention, Importance, Weights
 from blended.eval.measures import Measure
 from blended.eval.report.formats import Cell, Column, Table
+from blended.eval.run_record import ALL, Attention, Importance, Weights
 
 HEADS = {
     "macro_presence": "Macro",

@@ -8,9 +8,7 @@ from typing import Literal
 from blended.data import digits as digits_of
 from blended.data.digits import decimals, plain, significant
 from blended.eval.estimate import Estimate
-from blended.eval.published import Spread
 
-Cell = str | int | float | Estimate | Spread | None
 Scale = Literal["share", "free", "rank"]
 MINUS, DASH, NO_BREAK = "\N{MINUS SIGN}", "\N{EN DASH}", "\N{NO-BREAK SPACE}"
 
@@ -18,6 +16,18 @@ _LATEX_ESCAPES = str.maketrans(
     {character: f"\\{character}" for character in "&%$#_{}"}
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """A published accuracy in [0, 1]."""
+
+    value: float
+    std: float | None = None
+    """Sample standard deviation over the five folds; None where none was published."""
+
+
+Cell = str | int | float | Estimate | Spread | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,7 @@ from numpy import ndarray
 from blended.data import Corpus, InputError, LabelSpace
 from blended.eval.enrolment_curve import EnrolmentPoint
 from blended.eval.estimate import Estimate
-from blended.eval.importance import Importance, Weights
-from blended.eval.run_record import RunRecord
+from blended.eval.run_record import Importance, RunRecord, Weights
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 

@@ -32,7 +32,7 @@ from blended.eval.report.formats import (
     to_latex,
     to_markdown,
 )
-from blended.eval.report.published_table import is_comparable, published_table
+from blended.eval.report.published import is_comparable, published_table
 from blended.eval.report.records import Report
 from blended.eval.report.top_run import Draw, TopRun, figures_of, take_apart
 from blended.eval.tasks import TASKS

@@ -32,9 +32,8 @@ from blended.eval.figures import (
 )
 from blended.eval.figures.agreement import Agreement, agreement_of
 from blended.eval.figures.importance import largest
-from blended.eval.importance import Importance, Weights
 from blended.eval.report.detail_tables import Draw, weight_figures
-from blended.eval.run_record import RunRecord
+from blended.eval.run_record import Importance, RunRecord, Weights
 from blended.eval.tasks import TASKS
 
 CLIPS_SHOWN = 5
