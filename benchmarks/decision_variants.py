@@ -21,8 +21,7 @@ from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from blended.data import Mixture
 from blended.data.corpora import blemore
 from blended.eval.decisions import Decider, Fit, FitOptions, bayes, plain, set_ratio, thresholds
-from blended.eval.decisions.decider import choose
-from blended.eval.decisions.expected_score import maximise_expected_score, set_of_state, state_numbers
+from blended.eval.decisions.decider import choose, maximise_expected_score, set_of_state, state_numbers
 from blended.eval.decisions.multinomial import INVERSE_PENALTIES as PENALTIES
 from blended.eval.decisions.multinomial import fit_multinomial
 from blended.eval.evidence import Evidence

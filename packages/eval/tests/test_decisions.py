@@ -14,8 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from blended.data import InputError, LabelSpace, Mixture
 from blended.data.corpora.blemore import EMOTIONS, SPACE
 from blended.eval.decisions import DECISIONS, FitOptions
-from blended.eval.decisions.decider import choose, inner_splits
-from blended.eval.decisions.expected_score import maximise_expected_score, state_numbers
+from blended.eval.decisions.decider import choose, inner_splits, maximise_expected_score, state_numbers
 from blended.eval.decisions.multinomial import PERCENTILES, fit_multinomial
 from blended.eval.decisions.set_ratio import fit_once, pairs_of
 from blended.eval.evidence import Evidence

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from blended.eval.report.published import PUBLISHED, PublishedPair, Spread
+from blended.eval.report.published import PUBLISHED, MeanStd, PublishedPair
 
 
 def test_rows_are_of_one_name_and_hold_accuracies() -> None:
@@ -37,6 +37,6 @@ def test_known_sums_of_the_table() -> None:
 
 
 def test_score_is_the_mean_unless_published_or_unknown() -> None:
-    assert PublishedPair(Spread(0.4), Spread(0.2)).score == 0.3
-    assert PublishedPair(Spread(0.391), Spread(0.168), 0.279).score == 0.279
-    assert PublishedPair(None, Spread(0.18)).score is None
+    assert PublishedPair(MeanStd(0.4), MeanStd(0.2)).score == 0.3
+    assert PublishedPair(MeanStd(0.391), MeanStd(0.168), 0.279).score == 0.279
+    assert PublishedPair(None, MeanStd(0.18)).score is None

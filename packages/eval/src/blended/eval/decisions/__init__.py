@@ -6,9 +6,9 @@ Every entry is fitted on evidence and truth of clips that are not reported and r
 from blended.data import LabelSpace
 from blended.eval.decisions.bayes import fit_bayes
 from blended.eval.decisions.decider import Decider, Fit, FitOptions
-from blended.eval.decisions.expected_score import fit_model_states
 from blended.eval.decisions.plain import (
     fit_argmax,
+    fit_model_states,
     fit_most_frequent_blend,
     fit_most_frequent_single,
     fit_templates,

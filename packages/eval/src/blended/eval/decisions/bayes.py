@@ -8,8 +8,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from blended.data import Mixture
-from blended.eval.decisions.decider import Decide, FitOptions, choose
-from blended.eval.decisions.expected_score import maximise_expected_score, state_numbers
+from blended.eval.decisions.decider import Decide, FitOptions, choose, maximise_expected_score, state_numbers
 from blended.eval.decisions.multinomial import INVERSE_PENALTIES, Multinomial, multinomials_of
 from blended.eval.evidence import Evidence
 

@@ -13,9 +13,8 @@ import numpy as np
 from blended.data import InputError, LabelSpace, Mixture
 from blended.eval.calibration import Calibration, ScaleAndShift, Steps
 from blended.eval.decisions.bayes import Bayes
-from blended.eval.decisions.expected_score import ModelStates
 from blended.eval.decisions.multinomial import Multinomial, of_estimators
-from blended.eval.decisions.plain import Argmax, Constant, Templates
+from blended.eval.decisions.plain import Argmax, Constant, ModelStates, Templates
 from blended.eval.decisions.set_ratio import SetRatio
 from blended.eval.decisions.thresholds import Thresholds
 from blended.eval.normalisation import Population, Populations

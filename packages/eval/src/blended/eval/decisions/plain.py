@@ -1,4 +1,8 @@
-"""Decisions that fit nothing to scores: the most probable emotion, the nearest label state, one answer."""
+"""Decisions that fit nothing to scores.
+
+The most probable emotion; the nearest label state; the state that is worth most if the model's own
+probabilities of states are right; and the trivial baselines, one answer for every clip.
+"""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -7,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from blended.data import InputError, Mixture
-from blended.eval.decisions.decider import FitOptions, row_products
+from blended.eval.calibration import softmax
+from blended.eval.decisions.decider import FitOptions, maximise_expected_score, row_products
 from blended.eval.evidence import SMALLEST_PROBABILITY, Evidence
 
 
@@ -59,6 +64,41 @@ def fit_templates(evidence: Evidence, truth: Sequence[Mixture], options: FitOpti
     """Ignores its arguments: there is nothing to fit."""
     del evidence, truth, options
     return Templates()
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStates:
+    """Names the state that is worth most if the model's probabilities of states are right."""
+
+    blend_share: float
+    """Share of blends among the clips fitted on, in [0, 1]: what salience accuracy is averaged over."""
+    presence_weight: float = 0.5
+    """Of the score that is maximised, in [0, 1]."""
+
+    @property
+    def parameters(self) -> dict[str, float]:
+        """The share of blends is counted, not chosen."""
+        return {}
+
+    def decide(self, evidence: Evidence) -> list[Mixture]:
+        """Raises InputError for a model without probabilities of states."""
+        if evidence.states is None:
+            raise InputError(
+                "the decision 'expected-score' decodes probabilities of label states, and this model has "
+                "probabilities of emotions only: use set-ratio or bayes, or a model that scores states"
+            )
+        return maximise_expected_score(
+            softmax(evidence.states),
+            evidence.space,
+            blend_share=self.blend_share,
+            presence_weight=self.presence_weight,
+        )
+
+
+def fit_model_states(evidence: Evidence, truth: Sequence[Mixture], options: FitOptions) -> ModelStates:
+    """Counts blends; nothing is fitted."""
+    del evidence
+    return ModelStates(float(np.mean([mixture.is_blend for mixture in truth])), options.presence_weight)
 
 
 @dataclass(frozen=True, slots=True)

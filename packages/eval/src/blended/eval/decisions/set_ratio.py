@@ -14,8 +14,14 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from blended.data import LabelSpace, Mixture
-from blended.eval.decisions.decider import Decide, FitOptions, choose
-from blended.eval.decisions.expected_score import maximise_expected_score, set_of_state, state_numbers
+from blended.eval.decisions.decider import (
+    Decide,
+    FitOptions,
+    choose,
+    maximise_expected_score,
+    set_of_state,
+    state_numbers,
+)
 from blended.eval.decisions.multinomial import INVERSE_PENALTIES, Multinomial, multinomials_of
 from blended.eval.evidence import Evidence
 

@@ -19,15 +19,15 @@ _LATEX_ESCAPES = str.maketrans(
 
 
 @dataclass(frozen=True, slots=True)
-class Spread:
-    """A published accuracy in [0, 1]."""
+class MeanStd:
+    """A published accuracy, a mean over folds in [0, 1]."""
 
     value: float
     std: float | None = None
     """Sample standard deviation over the five folds; None where none was published."""
 
 
-Cell = str | int | float | Estimate | Spread | None
+Cell = str | int | float | Estimate | MeanStd | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ def cell_text(cell: Cell, column: Column) -> str:
     if isinstance(cell, Estimate):
         value = number(cell.value, signed=column.signed, digits=_decimals(column))
         return f"{value} {interval(cell, signed=column.signed)}"
-    if isinstance(cell, Spread):
+    if isinstance(cell, MeanStd):
         return number(cell.value) + (f" ± {number(cell.std)}" if cell.std is not None else "")
     if not isinstance(cell, float):
         return str(cell)
@@ -139,7 +139,7 @@ def _csv_endings(table: Table, place: int) -> list[str]:
     cells = [row[place] for row in table.rows]
     endings = [""]
     endings += ["_low", "_high"] if any(isinstance(cell, Estimate) for cell in cells) else []
-    endings += ["_std"] if any(isinstance(cell, Spread) for cell in cells) else []
+    endings += ["_std"] if any(isinstance(cell, MeanStd) for cell in cells) else []
     return endings
 
 
@@ -147,7 +147,7 @@ def _csv_values(cell: Cell, endings: list[str]) -> list[Cell]:
     values: dict[str, Cell] = {"": cell}
     if isinstance(cell, Estimate):
         values = {"": cell.value, "_low": cell.low, "_high": cell.high}
-    elif isinstance(cell, Spread):
+    elif isinstance(cell, MeanStd):
         values = {"": cell.value, "_std": cell.std}
     return [values.get(ending) for ending in endings]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from blended.eval.comparison import Standings
 from blended.eval.measures.blends import OF_BLENDS
-from blended.eval.report.formats import Cell, Column, Spread, Table
+from blended.eval.report.formats import Cell, Column, MeanStd, Table
 from blended.eval.report.records import Report
 from blended.eval.run_record import RunRecord
 
@@ -26,9 +26,9 @@ TEST_ONLY = "test, held out"
 class PublishedPair:
     """Presence and salience accuracy on one partition."""
 
-    presence: Spread | None
+    presence: MeanStd | None
     """None where it was not published; so for salience."""
-    salience: Spread | None
+    salience: MeanStd | None
     published_score: float | None = None
     """The challenge score, where it was published itself."""
 
@@ -62,13 +62,13 @@ def _row(
     presence, presence_std, salience, salience_std = validation
     return PublishedRow(
         system,
-        PublishedPair(Spread(presence, presence_std), Spread(salience, salience_std)),
-        PublishedPair(Spread(test[0]), Spread(test[1])),
+        PublishedPair(MeanStd(presence, presence_std), MeanStd(salience, salience_std)),
+        PublishedPair(MeanStd(test[0]), MeanStd(test[1])),
     )
 
 
 def _trivial(system: str, validation: tuple[float, float], test: tuple[float, float]) -> PublishedRow:
-    pairs = [PublishedPair(Spread(presence), Spread(salience)) for presence, salience in (validation, test)]
+    pairs = [PublishedPair(MeanStd(presence), MeanStd(salience)) for presence, salience in (validation, test)]
     return PublishedRow(system, *pairs, comparable=UNTUNED)
 
 
@@ -88,15 +88,15 @@ PUBLISHED: tuple[PublishedRow, ...] = (
     _row("VideoMAEv2 + HuBERT", (0.332, 0.016, 0.138, 0.012), (0.332, 0.114)),
     PublishedRow(
         "HiCMAE (from the abstract)",
-        PublishedPair(None, Spread(0.18)),
-        PublishedPair(None, Spread(0.18)),
+        PublishedPair(None, MeanStd(0.18)),
+        PublishedPair(None, MeanStd(0.18)),
     ),
     _trivial("most frequent single emotion", (0.078, 0.000), (0.074, 0.000)),
     _trivial("most frequent blend", (0.057, 0.035), (0.059, 0.036)),
     PublishedRow(
         "FG 2026 challenge, 6th place (12 encoders)",
         None,
-        PublishedPair(Spread(0.391), Spread(0.168), 0.279),
+        PublishedPair(MeanStd(0.391), MeanStd(0.168), 0.279),
         TEST_ONLY,
         CHALLENGE_PAPER,
     ),
