@@ -20,7 +20,7 @@ from blended.studies.search import results
 from blended.studies.search.objective import Objective, Watch
 from blended.studies.search.opening import join
 from blended.studies.search.plan import Plan
-from blended.studies.search.results import Curve, Evaluated, FoldNumbers, Outcome
+from blended.studies.search.results import Curve, Evaluated, Outcome
 from blended.studies.search.storage import Place, open_storage
 from blended.studies.search.worker import Worker
 
@@ -100,11 +100,11 @@ def quality(config: "TrialConfig") -> float:
 
 def _outcome(config: "TrialConfig", identity: str, score: float, curve: Curve) -> Outcome:
     inner = {
-        fold: FoldNumbers(presence=score + 0.01 * fold, salience=score - 0.01 * fold, score=score)
+        fold: {"presence": score + 0.01 * fold, "salience": score - 0.01 * fold, "score": score}
         for fold in range(FOLDS)
     }
     outer = {
-        fold: FoldNumbers(presence=score - 0.05, salience=score - 0.05, score=score - 0.05)
+        fold: {"presence": score - 0.05, "salience": score - 0.05, "score": score - 0.05}
         for fold in range(FOLDS)
     }
     return Outcome(

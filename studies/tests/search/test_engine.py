@@ -15,7 +15,7 @@ from blended.studies.search import progress, report, selection
 from blended.studies.search.objective import FAILURE, RESULT, SEED, values
 from blended.studies.search.opening import join
 from blended.studies.search.ray_search import ENDED, StudyScheduler, StudySearch
-from blended.studies.search.results import FoldNumbers, Outcome
+from blended.studies.search.results import Outcome
 from blended.studies.search.space import all_points, to_params
 from blended.studies.search.storage import open_storage
 from toys.trials import ToyEvaluator, quality
@@ -214,7 +214,7 @@ def test_trials_that_a_machine_loses_are_one_sentence(bench: MakeBench) -> None:
 def test_what_is_no_number_is_a_failure_with_its_reason(bench: MakeBench) -> None:
     """One of two objectives may be none where the score is one; nor may it come from a store."""
     toy = bench(SEARCH.replace("pruner: none", "objective: [presence, salience]"))
-    nothing = FoldNumbers(presence=math.nan, salience=0.5, score=0.5)
+    nothing = {"presence": math.nan, "salience": 0.5, "score": 0.5}
     outcome = Outcome(identity="a", config={}, label_space={}, inner={0: nothing}, outer={0: nothing})
     with pytest.raises(InputError, match="inner presence is nan: its training diverged"):
         values(toy.plan, [outcome])

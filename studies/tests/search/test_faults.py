@@ -29,7 +29,7 @@ def check_complete(toy: Bench, number: int) -> None:
     for trial in counted:
         (identity,) = trial.user_attrs[RESULT]["identities"]
         outcome = toy.store.get(identity)
-        assert trial.value == pytest.approx(outcome.mean_inner.score)
+        assert trial.value == pytest.approx(outcome.mean_inner["score"])
         assert len(toy.store.predictions(outcome).clip_ids) > 0
     identities = {trial.user_attrs[RESULT]["identities"][0] for trial in counted}
     keys = [record_of(toy.plan, trial, toy.store).key for trial in counted]

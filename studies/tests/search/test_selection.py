@@ -95,7 +95,7 @@ def test_the_headline_joins_the_chosen_trials_predictions(bench: MakeBench) -> N
     expected = []
     for choice in nested.choices:
         predictions = selection.predictions_of(by_number[choice.number], toy.store)
-        expected.append(results.fold_numbers(predictions, space)[choice.fold].score)
+        expected.append(results.fold_numbers(predictions, space)[choice.fold]["score"])
     assert nested.estimates["score"].value == pytest.approx(sum(expected) / len(expected))
 
 

@@ -5,7 +5,6 @@ rank by lie in sealed files too.
 """
 
 import json
-import math
 import sqlite3
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from blended.data.checksums import DamagedError, read_sealed_json
+from blended.studies.fold_numbers import HEADLINE, mean_numbers, stored_numbers
 from blended.studies.run_files import ARTIFACTS, METRICS, RECORD, run_faults
 
 TOLERANCE = 1e-12
 """Of a mean over folds or seeds that was added up in another order."""
-MEASURES = ("presence", "salience", "score")
 
 
 @contextmanager
@@ -75,11 +74,13 @@ def _agree(values: list[float], kept: Mapping[str, Any], outcomes: Sequence[Mapp
     """Whether values and folds are the means of what the outcomes have."""
     for part in ("inner", "outer"):
         for fold, row in kept[part].items():
-            given = [[one[part][fold][name] for name in MEASURES] for one in outcomes]
-            if not _close(row, _means(given)):
+            said = stored_numbers(row)
+            means = mean_numbers([stored_numbers(one[part][fold]) for one in outcomes])
+            if said.keys() != means.keys() or not _close([*said.values()], [means[name] for name in said]):
                 return False
-    means = _means(list(kept["inner"].values()))
-    return _close(values, means[:2] if len(values) > 1 else means[2:])
+    means = mean_numbers([stored_numbers(row) for row in kept["inner"].values()])
+    names = ("presence", "salience") if len(values) > 1 else (HEADLINE,)
+    return _close(values, [means[name] for name in names])
 
 
 def contradicted_runs(tracking: Path, root: Path) -> list[Path]:
@@ -104,10 +105,6 @@ def _flat(numbers: Mapping[str, Any]) -> dict[str, float]:
     folds = {fold: row for fold, row in numbers.items() if isinstance(row, dict)}
     flat = {key: value for key, value in numbers.items() if key not in folds}
     return flat | {f"{fold}/{key}": value for fold, row in folds.items() for key, value in row.items()}
-
-
-def _means(rows: list[list[float]]) -> list[float]:
-    return [math.fsum(column) / len(rows) for column in zip(*rows, strict=True)]
 
 
 def _close(some: list[float], others: list[float]) -> bool:

@@ -13,21 +13,25 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from blended.data import Clip, Corpus, Mixture
-from blended.eval.measures.agreement import mean_pearson
-from blended.eval.measures.blends import challenge_score, presence_accuracy, salience_accuracy
-from blended.eval.measures.recall import recalls
+from blended.data.labels import Task
+from blended.eval.measures import Labels, Measure
+from blended.eval.measures.blends import SCORE
+from blended.eval.measures.recall import WEIGHTED_RECALL
 from blended.eval.normalisation import Populations
 from blended.eval.protocol import Protocol, fit_decision, normalised, people_of
-from blended.eval.tasks import mixtures, true_intensities
+from blended.eval.tasks import TASKS
 from blended.fusion.plan import inner_fold
 from blended.fusion.run import Epoch
 from blended.studies.evaluating import undecided
+from blended.studies.fold_numbers import HEADLINE, numbers_of
 
 MAX_PARTS = 5
 """Groups of actors that an inner fold is cut into."""
 
-PLAIN = {"mixture": Protocol("templates"), "single": Protocol("argmax")}
+PLAIN: dict[Task, Protocol] = {"mixture": Protocol("templates"), "single": Protocol("argmax")}
 """Task -> a decision that has nothing to fit."""
+OF_ACTORS: dict[Task, Measure] = {"mixture": SCORE, "single": WEIGHTED_RECALL}
+"""Task -> what clips of one actor, who need not show every emotion, are judged by."""
 
 Watch = Callable[[int, float, Mapping[int, float]], None]
 """Called with the number of the epoch, from 1, the mean score of the models that are still trained, and
@@ -38,14 +42,16 @@ reported fold -> the mean of those of its inner fold; may raise to stop the tria
 class InnerScore:
     """What predictions for an inner fold are worth."""
 
-    presence: float | None
-    """Presence accuracy; None for tasks without blends, as is `salience`."""
-    salience: float | None
-    score: float
-    """The mean of the two; unweighted average recall of single labels, mean Pearson of intensities."""
+    numbers: Mapping[str, float]
+    """Every measure of the task, by the names of `numbers_of`."""
     per_actor: Mapping[str, float] = field(default_factory=dict)
-    """Actor -> the mean of the two on that actor's clips, accuracy for single labels; empty for intensities.
+    """Actor -> the challenge score on that actor's clips, accuracy for single labels; empty for intensities.
     Of single actors, so noisy, and their mean is not `score`: for paired tests."""
+
+    @property
+    def score(self) -> float:
+        """The headline of the task, such as the challenge score."""
+        return self.numbers[HEADLINE]
 
 
 def inner_scores(
@@ -56,7 +62,7 @@ def inner_scores(
     folds = sorted({clip.fold for clip in train if clip.fold is not None})
     scores: dict[int, InnerScore] = {}
     known = None
-    if corpus.space.task != "intensities":
+    if TASKS[corpus.space.task].decides:
         known = people_of(undecided(train, predicted).evidence(corpus.space), protocol)
     for fold in folds:
         rows = np.array([row for row, clip in enumerate(train) if clip.fold == inner_fold(fold, folds)])
@@ -98,14 +104,15 @@ def _score(
     `known` is what an actor with few clips is held against: that of all folds, for one fold may have nobody
     else. No label enters it.
     """
-    if corpus.space.task == "intensities":
-        return InnerScore(None, None, mean_pearson(predicted, true_intensities(clips, corpus.space)))
-    truth = mixtures(clips, corpus.space)
+    task = TASKS[corpus.space.task]
+    truth = task.truth(clips, corpus.space)
+    if not task.decides:
+        return InnerScore(_measured(task.task, truth, predicted))
     scores = normalised(undecided(clips, predicted).evidence(corpus.space), protocol, known)
     parts = _parts(clips)
     if protocol in PLAIN.values() or not parts.any():
         # A fold of one actor has nobody else to fit on, so what decides there must fit nothing.
-        protocol, parts = PLAIN[corpus.space.task], np.zeros_like(parts)
+        protocol, parts = PLAIN[task.task], np.zeros_like(parts)
     decided = [truth[0]] * len(truth)
     for part in np.unique(parts):
         held = parts == part
@@ -113,12 +120,12 @@ def _score(
         decision = fit_decision(scores.take(fit), list(compress(truth, fit)), protocol)
         for row, mixture in zip(np.flatnonzero(held), decision.decide(scores.take(held)), strict=True):
             decided[row] = mixture
-    if corpus.space.task == "single":
-        alone = _per_actor(clips, truth, decided, presence_accuracy)
-        return InnerScore(None, None, recalls(truth, decided).unweighted, alone)
-    presence, salience = presence_accuracy(truth, decided), salience_accuracy(truth, decided)
-    alone = _per_actor(clips, truth, decided, challenge_score)
-    return InnerScore(presence, salience, (presence + salience) / 2, alone)
+    alone = _per_actor(clips, truth, decided, OF_ACTORS[task.task].function)
+    return InnerScore(_measured(task.task, truth, decided), alone)
+
+
+def _measured(task: Task, truth: Labels, answers: Labels) -> dict[str, float]:
+    return numbers_of(task, [one.function(truth, answers) for one in TASKS[task].measures])
 
 
 def _per_actor(

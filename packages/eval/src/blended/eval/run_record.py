@@ -164,5 +164,10 @@ class Weights:
 
 
 def rank(records: Sequence[RunRecord]) -> list[RunRecord]:
-    """By falling cross-fold headline, such as the challenge score; equal ones by name."""
-    return sorted(records, key=lambda record: (-record.score, record.name))
+    """The best cross-fold headline, such as the challenge score, first; equal ones by name."""
+
+    def key(record: RunRecord) -> tuple[float, str]:
+        better = -record.score if TASKS[record.task].headline.larger_is_better else record.score
+        return better, record.name
+
+    return sorted(records, key=key)

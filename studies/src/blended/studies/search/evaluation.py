@@ -30,7 +30,7 @@ from blended.studies.search import progress
 from blended.studies.search.mapped_memory import MappedMemory
 from blended.studies.search.objective import Watch
 from blended.studies.search.plan import Plan
-from blended.studies.search.results import Curve, Evaluated, FoldNumbers, Outcome, fold_numbers
+from blended.studies.search.results import Curve, Evaluated, Outcome, fold_numbers
 from blended.studies.search.storage import Place
 from blended.studies.trial import TrialConfig, TrialResult
 
@@ -229,10 +229,7 @@ def _outcome(result: TrialResult, curves: Curves, seconds: float) -> Outcome:
         identity=result.identity,
         config=result.config.model_dump(mode="json"),
         label_space=json.loads(json.dumps(result.corpus.space.to_dict())),
-        inner={
-            fold: FoldNumbers(presence=one.presence, salience=one.salience, score=one.score)
-            for fold, one in result.inner.items()
-        },
+        inner={fold: dict(one.numbers) for fold, one in result.inner.items()},
         outer=fold_numbers(result.train, result.corpus.space),
         metrics={**tracking.trial_metrics(result), **_pairs(result), "seconds": seconds},
         tags={**tracking.trial_tags(result), **tracking.code_tags(code)},

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from blended.data import InputError
 from blended.data.checksums import DamagedError
+from blended.studies.fold_numbers import HEADLINE, Numbers, mean_numbers
 from blended.studies.search import space
 from blended.studies.search.plan import Plan
-from blended.studies.search.results import NUMBERS, Evaluated, FoldNumbers, Outcome, TrialStore, mean_of
+from blended.studies.search.results import Evaluated, Outcome, TrialStore
 
 if TYPE_CHECKING:
     import optuna
@@ -174,7 +175,7 @@ def _compare_units(trial: Reporting, outcomes: Sequence[Outcome]) -> None:
     import optuna
 
     last = outcomes[-1]
-    units = last.units or {str(fold): numbers.score for fold, numbers in last.inner.items()}
+    units = last.units or {str(fold): numbers[HEADLINE] for fold, numbers in last.inner.items()}
     start = (len(outcomes) - 1) * len(units)
     for step, name in enumerate(sorted(units)):
         trial.report(units[name], start + step)
@@ -191,12 +192,9 @@ def result(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     }
 
 
-def _folds(seeds: Sequence[dict[int, FoldNumbers]]) -> dict[str, list[float | None]]:
-    """Fold -> presence, salience and score, mean over seeds; None for what the task does not have."""
-    return {
-        str(fold): [mean_of([getattr(folds[fold], name) for folds in seeds]) for name in NUMBERS]
-        for fold in seeds[0]
-    }
+def _folds(seeds: Sequence[dict[int, Numbers]]) -> dict[str, Numbers]:
+    """Fold -> means over seeds."""
+    return {str(fold): mean_numbers([folds[fold] for folds in seeds]) for fold in seeds[0]}
 
 
 def values(plan: Plan, outcomes: Sequence[Outcome]) -> float | tuple[float, float]:
@@ -204,19 +202,17 @@ def values(plan: Plan, outcomes: Sequence[Outcome]) -> float | tuple[float, floa
 
     Raises InputError for a mean that is no number: Optuna and Ray each make something else of it.
     """
-    names = ("presence", "salience") if plan.study.is_multi_objective else ("score",)
-    means = [one.mean_inner for one in outcomes]
-    found: dict[str, float] = {}
+    names = ("presence", "salience") if plan.study.is_multi_objective else (HEADLINE,)
+    means, found = mean_numbers([one.mean_inner for one in outcomes]), dict[str, float]()
     for name in names:
-        value = mean_of([getattr(one, name) for one in means])
-        if value is None:
+        if name not in means:
             raise InputError(
                 f"the objective asks for {name}, which a task without blends does not have: use "
                 f"objective: score"
             )
-        found[name] = value
+        found[name] = value = means[name]
         if not math.isfinite(value):
             raise InputError(
                 f"the trial's inner {name} is {value}: its training diverged, or a fold is empty"
             )
-    return found["score"] if "score" in found else (found["presence"], found["salience"])
+    return found[HEADLINE] if HEADLINE in found else (found["presence"], found["salience"])

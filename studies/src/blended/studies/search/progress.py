@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from optuna.trial import FrozenTrial, TrialState
 
 from blended.data import InputError
+from blended.studies.fold_numbers import HEADLINE, Numbers, mean_numbers, stored_numbers
 from blended.studies.search.objective import FAILURE, RESULT, SEED, SURPLUS
 from blended.studies.search.plan import Plan
 from blended.studies.search.results import TrialStore
@@ -114,8 +115,13 @@ def ranked(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
 
 def mean_score(trial: FrozenTrial, folds: Literal["inner", "outer"] = "inner") -> float:
     """Mean over folds and seeds."""
-    rows: dict[str, list[float]] = trial.user_attrs[RESULT][folds]
-    return sum(row[2] for row in rows.values()) / len(rows)
+    return mean_numbers([*by_fold(trial, folds).values()])[HEADLINE]
+
+
+def by_fold(trial: FrozenTrial, folds: Literal["inner", "outer"]) -> dict[int, Numbers]:
+    """Reported fold -> the numbers of a finished trial on it, or on its inner fold; means over seeds."""
+    kept: dict[str, Any] = trial.user_attrs[RESULT][folds]
+    return {int(fold): stored_numbers(row) for fold, row in kept.items()}
 
 
 def missing_reevaluations(plan: Plan, trials: Sequence[FrozenTrial]) -> list[tuple[dict[str, Any], int]]:

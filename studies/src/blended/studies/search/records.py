@@ -7,10 +7,11 @@ from typing import Any, Literal
 from optuna.trial import FrozenTrial, TrialState
 from pydantic import BaseModel, ConfigDict
 
+from blended.studies.fold_numbers import mean_numbers
 from blended.studies.search import progress, space
 from blended.studies.search.objective import RESULT, SEED
 from blended.studies.search.plan import Plan
-from blended.studies.search.results import NUMBERS, Curve, Outcome, TrialStore, mean_of, together
+from blended.studies.search.results import Curve, Outcome, TrialStore, together
 from blended.studies.search.space import short_value
 from blended.studies.tracking import flatten
 
@@ -92,15 +93,11 @@ def _metrics(trial: FrozenTrial, outcomes: Sequence[Outcome]) -> dict[str, float
     values: dict[str, float] = {}
     for name in set.intersection(*(set(one.metrics) for one in outcomes)):
         values[name] = sum(one.metrics[name] for one in outcomes) / len(outcomes)
-    for position, name in enumerate(NUMBERS):
-        for part in ("inner", "outer"):
-            folds: dict[str, list[float | None]] = trial.user_attrs[RESULT][part]
-            mean = mean_of([row[position] for row in folds.values()])
-            if mean is None:
-                continue  # The task has no such measure.
+    for part in ("inner", "outer"):
+        folds = progress.by_fold(trial, part)
+        for name, mean in mean_numbers([*folds.values()]).items():
             values[f"{part}/{name}"] = mean
-            found = {f"fold{fold}/{part}_{name}": row[position] for fold, row in folds.items()}
-            values |= {key: value for key, value in found.items() if value is not None}
+            values |= {f"fold{fold}/{part}_{name}": row[name] for fold, row in folds.items()}
     return values
 
 

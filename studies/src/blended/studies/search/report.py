@@ -14,6 +14,7 @@ from blended.eval.comparison import Comparison
 from blended.eval.estimate import Estimate
 from blended.eval.report.formats import Cell, Column, Scale, Table, to_csv, to_latex, to_markdown
 from blended.studies import identity, tracking
+from blended.studies.fold_numbers import HEADLINE
 from blended.studies.plans import trial_notes
 from blended.studies.search import progress, results, selection, study_view
 from blended.studies.search.figures import study_figures
@@ -36,14 +37,15 @@ def trial_table(plan: Plan, trials: Sequence[FrozenTrial], store: TrialStore) ->
     settings = list(plan.study.dimensions)
     finished = progress.complete(trials)
     names = [one.key for one in results.measures(selection.space_of(finished[0], store))] if finished else []
-    # Of a task without blends, the score alone.
-    inner = [*selection.inner_means(finished[0])] if finished else ["score"]
+    # A measure may be younger than the first trials.
+    known = [name for trial in finished for name in selection.inner_means(trial)]
+    inner = [*dict.fromkeys(known or [HEADLINE])]
     heads = ["trial", "state", "phase", *settings, *(f"inner {name}" for name in inner)]
     scales: dict[str, Scale] = {**dict.fromkeys(settings, "free"), "inner score": "rank"}
     columns = [Column(head, scale=scales.get(head, "share")) for head in (*heads, *names, "outer scores are")]
     rows = [_row(trial, settings, inner, names, store) for trial in progress.counted(trials)]
     if progress.ranked(trials):
-        rows.append(_headline(plan, trials, store, [None] * (len(settings) + len(inner) - 1)))
+        rows.append(_headline(plan, trials, store, len(settings), inner))
     return Table(
         name=plan.name,
         caption=f"Trials of the study {plan.name} on {plan.params.corpus}. {plan.study.question}".strip(),
@@ -109,12 +111,13 @@ def _row(
 
 
 def _headline(
-    plan: Plan, trials: Sequence[FrozenTrial], store: TrialStore, nothing: Sequence[Cell]
+    plan: Plan, trials: Sequence[FrozenTrial], store: TrialStore, num_settings: int, names: Sequence[str]
 ) -> list[Cell]:
     nested = selection.headline(plan, trials, store)
     inner = sum(one.inner for one in nested.choices) / len(nested.choices)
     chosen = " ".join(f"{one.fold}:#{one.number}" for one in nested.choices)
-    row: list[Cell] = ["per fold", "finished", "nested selection", *nothing, inner]
+    row: list[Cell] = ["per fold", "finished", "nested selection", *([None] * num_settings)]
+    row += [inner if name == HEADLINE else None for name in names]
     return [*row, *nested.estimates.values(), "not selected on", chosen]
 
 

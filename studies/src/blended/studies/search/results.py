@@ -5,12 +5,13 @@ again. Nothing is fitted here: decisions are taken as they were stored.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError, field_validator
 
 from blended.data import InputError, LabelSpace
 from blended.data.checksums import DamagedError, check_seal_if_any, read_sealed_json, write_sealed_json
@@ -20,35 +21,10 @@ from blended.eval.intervals import Spread
 from blended.eval.measures import Labels, Measure, spread_of
 from blended.eval.predictions import Predictions, read_predictions, write_predictions
 from blended.eval.tasks import TASKS
+from blended.studies.fold_numbers import HEADLINE, Numbers, mean_numbers, numbers_of, stored_numbers
 
 Curve = dict[int, float]
 """Epoch, from 1 -> value after it; epochs without a value are left out."""
-
-
-NUMBERS = ("presence", "salience", "score")
-"""In the order in which Optuna's storage keeps them."""
-
-
-def mean_of(values: Sequence[float | int | None]) -> float | None:
-    """None where one is missing.
-
-    >>> mean_of([0.25, 0.75]), mean_of([None, 0.5])
-    (0.5, None)
-    """
-    there = [value for value in values if value is not None]
-    return sum(there) / len(there) if len(there) == len(values) else None
-
-
-class FoldNumbers(BaseModel):
-    """Of one fold, each in [0, 1]."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    presence: float | None = None
-    """None for tasks without blends, as is `salience`."""
-    salience: float | None = None
-    score: float
-    """The headline of the task, such as the challenge score."""
 
 
 class Outcome(BaseModel):
@@ -61,9 +37,9 @@ class Outcome(BaseModel):
     config: dict[str, JsonValue]
     """The TrialConfig."""
     label_space: dict[str, JsonValue]
-    inner: dict[int, FoldNumbers]
+    inner: dict[int, Numbers]
     """Reported fold -> numbers on its inner fold, made without any label of the reported fold."""
-    outer: dict[int, FoldNumbers]
+    outer: dict[int, Numbers]
     """Reported fold -> numbers on it."""
     units: dict[str, float] = {}
     """`fold/actor` -> score of the clips of one actor of one inner fold; for the Wilcoxon pruner."""
@@ -76,11 +52,21 @@ class Outcome(BaseModel):
     """Reported fold -> score on its inner fold, while its models were trained."""
     seconds: float = 0.0
 
+    @field_validator("inner", "outer", mode="before")
+    @classmethod
+    def _of_folds(cls, given: Any) -> Any:
+        """Reads what was written before 2026-11-28, where what a task does not have is null."""
+        if not isinstance(given, Mapping):
+            return given
+        found = {fold: stored_numbers(row) for fold, row in given.items()}
+        if not all(HEADLINE in row for row in found.values()):
+            raise ValueError(f"a fold has no {HEADLINE}")
+        return found
+
     @property
-    def mean_inner(self) -> FoldNumbers:
+    def mean_inner(self) -> Numbers:
         """What a search maximises: the unweighted mean over folds."""
-        rows = [one.model_dump() for one in self.inner.values()]
-        return FoldNumbers.model_validate({name: mean_of([row[name] for row in rows]) for name in NUMBERS})
+        return mean_numbers([*self.inner.values()])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -175,19 +161,13 @@ def basis(predictions: Predictions) -> Basis:
     return Basis(len(set(predictions.actors)), len(set(predictions.folds)))
 
 
-def fold_numbers(predictions: Predictions, space: LabelSpace) -> dict[int, FoldNumbers]:
-    """Of every fold; tasks without blends have neither presence nor salience."""
+def fold_numbers(predictions: Predictions, space: LabelSpace) -> dict[int, Numbers]:
+    """Of every fold, every measure of the task."""
     folds = sorted({fold for fold in predictions.folds if fold is not None})
-    found: dict[int, FoldNumbers] = {}
+    found: dict[int, Numbers] = {}
     for fold in folds:
         rows = [row for row, one in enumerate(predictions.folds) if one == fold]
-        values = _spread(predictions.take(rows), space).values
-        named = {one.key: float(value) for one, value in zip(measures(space), values, strict=True)}
-        found[fold] = FoldNumbers(
-            presence=named.get("presence_accuracy"),
-            salience=named.get("salience_accuracy"),
-            score=named[TASKS[space.task].headline.key],
-        )
+        found[fold] = numbers_of(space.task, _spread(predictions.take(rows), space).values.tolist())
     return found
 
 

@@ -9,7 +9,7 @@ folds: its own outer score is therefore "selected on these folds".
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from optuna.trial import FrozenTrial
 
@@ -18,13 +18,14 @@ from blended.eval import comparison
 from blended.eval.comparison import Comparison, compare_all
 from blended.eval.estimate import Basis, Estimate
 from blended.eval.predictions import Predictions, read_predictions
+from blended.studies.fold_numbers import HEADLINE, mean_numbers
 from blended.studies.folders import Folders
 from blended.studies.params import read_params
 from blended.studies.search import progress, results
 from blended.studies.search.objective import RESULT, SEED
 from blended.studies.search.opening import join
 from blended.studies.search.plan import Plan
-from blended.studies.search.results import NUMBERS, TrialStore, mean_of
+from blended.studies.search.results import TrialStore
 from blended.studies.search.storage import Place, open_storage
 
 if TYPE_CHECKING:
@@ -152,10 +153,8 @@ def space_of(trial: FrozenTrial, store: TrialStore) -> LabelSpace:
 
 
 def inner_means(trial: FrozenTrial) -> dict[str, float]:
-    """Presence, salience and score, mean over inner folds and seeds; without blends the score alone."""
-    rows = list(trial.user_attrs[RESULT]["inner"].values())
-    found = {name: mean_of([row[place] for row in rows]) for place, name in enumerate(NUMBERS)}
-    return {name: value for name, value in found.items() if value is not None}
+    """Every measure, such as presence, salience and score: means over inner folds and seeds."""
+    return mean_numbers([*progress.by_fold(trial, "inner").values()])
 
 
 def point(trial: FrozenTrial) -> str:
@@ -174,15 +173,17 @@ def _finished(plan: Plan, trials: Sequence[FrozenTrial], store: TrialStore) -> l
 
 
 def _folds(finished: Sequence[FrozenTrial]) -> list[int]:
-    return sorted(int(fold) for fold in finished[0].user_attrs[RESULT]["inner"])
+    return sorted(progress.by_fold(finished[0], "inner"))
 
 
 def best_for(fold: int, finished: Sequence[FrozenTrial]) -> FoldChoice:
     """Among equals the earliest; looks at nothing but the inner score of that fold."""
-    key = str(fold)
-    best = max(finished, key=lambda trial: (trial.user_attrs[RESULT]["inner"][key][2], -trial.number))
-    numbers = best.user_attrs[RESULT]
-    return FoldChoice(fold, best.number, numbers["inner"][key][2], numbers["outer"][key][2])
+
+    def score(trial: FrozenTrial, folds: Literal["inner", "outer"]) -> float:
+        return progress.by_fold(trial, folds)[fold][HEADLINE]
+
+    best = max(finished, key=lambda trial: (score(trial, "inner"), -trial.number))
+    return FoldChoice(fold, best.number, score(best, "inner"), score(best, "outer"))
 
 
 def _fresh_scores(plan: Plan, trials: Sequence[FrozenTrial]) -> dict[str, float]:
