@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from blended.eval import evaluate as evaluate
     from blended.studies.params import Recipe as Recipe
     from blended.studies.project import Project as Project
+    from blended.studies.search.study_file import Study as Study
 
 DOOR = {
     "Project": "blended.studies.project",
     "Recipe": "blended.studies.params",
+    "Study": "blended.studies.search.study_file",
     "evaluate": "blended.eval",
 }
 """Name -> the module that it is taken from."""

@@ -81,9 +81,26 @@ class Run:
         return Result(_given(self.train, self.space), decided, self._few_clips(protocol))
 
     def evaluate(self, **choices: Any) -> Result:
-        """The run's scores decided in another way: `decision`, `normalise`, `calibrate`, ... as
-        `blended.eval.evaluate` has them. Fitted on what the other folds report, as by plain nesting."""
-        return evaluate_table(self.folder / ARTIFACTS / PREDICTIONS, kinds="probabilities", **choices)
+        """The run's scores decided in another way: as the run decides but for the choices that are given,
+        such as `decision`, `normalise` or `calibrate` of `blended.eval.evaluate`.
+
+        What decides a fold is fitted on what the other folds report, whose models have seen the fold (plain
+        nesting), while `evaluation` of a strictly nested run is not: compare decisions with each other.
+        """
+        own = self.config.decision
+        usual = {
+            "decision": own.name,
+            "normalise": own.normalise,
+            "calibrate": own.calibrate,
+            "enrol_clips": own.enrol_clips,
+            "enrol_minimum": own.enrol_minimum,
+            "presence_weight": own.presence_weight,
+            "seed": self.config.seed,
+        }
+        if choices.get("tune") == "in-fold":
+            usual["decision"] = None
+        predictions = self.folder / ARTIFACTS / PREDICTIONS
+        return evaluate_table(predictions, kinds="probabilities", **{**usual, **choices})
 
     def _few_clips(self, protocol: Protocol) -> str:
         return few_people(protocol, self.train.evidence(self.space).actors)
