@@ -88,7 +88,7 @@ class Run:
         nesting), while `evaluation` of a strictly nested run is not: compare decisions with each other.
         """
         own = self.config.decision
-        usual = {
+        usual: dict[str, Any] = {
             "decision": own.name,
             "normalise": own.normalise,
             "calibrate": own.calibrate,
