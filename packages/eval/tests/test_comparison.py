@@ -15,6 +15,7 @@ from blended.eval.evidence import Evidence
 from blended.eval.measures.blends import correctness
 from blended.eval.protocol import Protocol
 from blended.eval.run_record import RunRecord, rank
+from blended.eval.tasks import TASKS
 
 EMOTIONS = ("ang", "hap", "sad")
 STATES = [
@@ -153,6 +154,13 @@ def test_ranking_is_by_score_then_name() -> None:
     twin = make_run("mid", 0.5)
     object.__setattr__(twin, "name", "also-mid")
     assert [run.name for run in rank([*runs, twin])] == ["high", "also-mid", "mid", "low"]
+
+
+def test_a_headline_that_is_better_when_smaller_is_ranked_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    smaller = replace(TASKS["mixture"].headline, larger_is_better=False)
+    monkeypatch.setitem(TASKS, "mixture", replace(TASKS["mixture"], headline=smaller))
+    runs = [make_run(name, skill) for name, skill in (("low", 0.1), ("high", 0.9), ("mid", 0.5))]
+    assert [run.name for run in rank(runs)] == ["low", "mid", "high"]
 
 
 def test_nobody_wins_inside_the_noise() -> None:

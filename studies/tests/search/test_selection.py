@@ -1,5 +1,8 @@
 """Nothing is chosen by what is reported; the winner is written so that it gives the same trial again."""
 
+import json
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +25,7 @@ from blended.eval.predictions import Predictions
 from blended.eval.protocol import Protocol
 from blended.eval.run_record import RunRecord
 from blended.studies.commands.study_tables import show_status
+from blended.studies.databases import contradicted_trials
 from blended.studies.identity import code_of_run
 from blended.studies.params import Params, read_params
 from blended.studies.search import progress, report, results, selection
@@ -38,7 +42,10 @@ ROWS = st.lists(
 )
 
 
-def frozen(number: int, inner: list[list[float]], outer: list[list[float]], **attributes: int) -> FrozenTrial:
+Rows = list[list[float | int | None]]
+
+
+def frozen(number: int, inner: Rows, outer: Rows, **attributes: int) -> FrozenTrial:
     trial = optuna.trial.create_trial(
         value=0.0,
         params={"x": number / 100},
@@ -289,3 +296,36 @@ def test_tables_say_when_trials_are_of_different_code(bench: MakeBench) -> None:
     first, second = said()
     assert "a third (#5): " in first and "that of now" not in first
     assert "numpy 1.9 (#5) and 2.0 (" in second
+
+
+def test_results_of_before_are_read_and_say_the_same(bench: MakeBench) -> None:
+    """Lists in Optuna's storage, and nulls in outcomes, for what a task did not have."""
+    toy = bench(GRID)
+    toy.start()
+    toy.worker(ToyEvaluator(toy.root)).work()
+    trials = toy.trials()
+    now, best = report.trial_table(toy.plan, trials, toy.store), selection.winner(toy.plan, trials, toy.store)
+    with closing(sqlite3.connect(toy.place.folder / "study.db")) as database, database:
+        query = "SELECT trial_user_attribute_id, value_json FROM trial_user_attributes WHERE key = 'result'"
+        for ident, text in database.execute(query).fetchall():
+            kept = json.loads(text)
+            for part in ("inner", "outer"):
+                kept[part] = {fold: [*row.values()] for fold, row in kept[part].items()}
+            change = "UPDATE trial_user_attributes SET value_json = ? WHERE trial_user_attribute_id = ?"
+            database.execute(change, (json.dumps(kept), ident))
+    trials = toy.trials()
+    assert isinstance(trials[0].user_attrs[RESULT]["inner"]["0"], list)
+    assert report.trial_table(toy.plan, trials, toy.store).rows == now.rows
+    assert selection.winner(toy.plan, trials, toy.store) == best
+    assert contradicted_trials(toy.place.folder / "study.db", toy.store.folder) == []
+
+    single = frozen(0, [[None, None, 0.25], [None, None, 0.75]], [[None, None, 0.5]] * 2)
+    assert selection.inner_means(single) == {"score": 0.5} and selection.front([single]) == []
+    path = toy.store.path(trials[0].user_attrs[RESULT]["identities"][0]) / "outcome.json"
+    fields = read_sealed_json(path)
+    alone = {fold: {**row, "presence": None, "salience": None} for fold, row in fields["inner"].items()}
+    write_sealed_json(path, {**fields, "inner": alone})
+    assert [*toy.store.get(fields["identity"]).mean_inner] == ["score"]
+    nothing = {fold: {**row, "score": None} for fold, row in fields["inner"].items()}
+    write_sealed_json(path, {**fields, "inner": nothing})
+    assert toy.store.find(fields["identity"]) is None

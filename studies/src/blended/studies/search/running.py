@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from blended.data import InputError
 from blended.data.index import read_index
+from blended.eval.measures.blends import SALIENCE
 from blended.eval.tasks import TASKS
 from blended.studies import tracking
 from blended.studies.folders import Folders
@@ -41,7 +42,7 @@ def check_ready(plan: Plan, root: Path) -> None:
     no such objectives."""
     corpus = plan.params.corpus
     labels = read_index(Folders(root).index(corpus)).corpus.space
-    if plan.study.is_multi_objective and labels.task != "mixture":
+    if plan.study.is_multi_objective and SALIENCE not in TASKS[labels.task].measures:
         raise InputError(
             f"the study's objective is presence and salience, but {corpus!r} has no blends, so nothing has a "
             f"salience: use objective: score, which is its {TASKS[labels.task].headline.words}"

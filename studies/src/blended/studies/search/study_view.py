@@ -11,6 +11,7 @@ import zlib
 from typing import Any
 
 from blended.data.labels import Task
+from blended.eval.measures.blends import SALIENCE
 from blended.eval.tasks import TASKS
 from blended.studies.saved_view import measure_columns
 from blended.studies.search.plan import Plan
@@ -91,7 +92,7 @@ def _charts(plan: Plan, task: Task) -> list[dict[str, Any]]:
     }
     return [
         _chart("PARALLEL", "parallel", "Settings, score on inner folds, score", parallel),
-        *(two if task == "mixture" else []),
+        *(two if SALIENCE in TASKS[task].measures else []),
         _chart("SCATTER", "scores", "Chosen by, and reported", _axes("inner/score", headline.key)),
         _chart(
             "BAR",
