@@ -14,7 +14,7 @@ from blended.data import LabelSpace
 from blended.fusion.config import TrainingConfig
 from blended.fusion.inputs import Inputs
 from blended.fusion.plan import Job
-from blended.fusion.run import Run
+from blended.fusion.run import Surroundings
 from blended.fusion.strategies.pooled import Concatenation, pooled_problem
 from blended.fusion.training import Problem, train
 
@@ -68,7 +68,7 @@ def compare(dim: int, hidden: int) -> None:
     config = TrainingConfig(hidden=hidden)
     rate = config.rates[0]
     jobs = [Job(np.flatnonzero(folds != fold), EPOCHS, fold, rate) for fold in range(NUM_FOLDS)]
-    given, run = problem(x, targets, config), Run(lambda _: None)
+    given, run = problem(x, targets, config), Surroundings(lambda _: None)
     times: dict[str, float] = {}
     for name, action in (
         ("together", lambda: train(given, jobs, config, run)),

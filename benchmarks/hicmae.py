@@ -29,7 +29,7 @@ from blended.fusion.inputs import Media
 from blended.fusion.losses import kl_to_soft_labels
 from blended.fusion.objective import LossConfig, make_objective, targets_of
 from blended.fusion.plan import Job
-from blended.fusion.run import Batched, Run
+from blended.fusion.run import Batched, Surroundings
 from blended.fusion.training import Problem, train
 from blended.studies.folders import Folders
 from blended.studies.params import read_params
@@ -75,12 +75,12 @@ def step(device: torch.device, size: str, batch_size: int, num_steps: int) -> No
     there = np.ones(8, dtype=bool)
     media = Media(few, sound.astype(np.float16), there, there, np.arange(count) % 8)
     times: list[float] = []
-    run = Run(lambda _: None, on_batch=lambda _: times.append(synchronised(device)))
+    run = Surroundings(lambda _: None, on_batch=lambda _: times.append(synchronised(device)))
     pretrain(config, media, SPACE, 0, run, device)
     seconds = float(np.median(np.diff(times[WARM_UP_STEPS - 1 :])))
     one_batch = Media(media.pictures, media.sound, there, there, media.rows[:batch_size])
     with FlopCounterMode(display=False) as counter:
-        pretrain(config, one_batch, SPACE, 0, Run(lambda _: None), device)
+        pretrain(config, one_batch, SPACE, 0, Surroundings(lambda _: None), device)
     rate, possible = counter.get_total_flops() / seconds, matmul_rate(device)
     print(
         f"{size}, {batch_size} clips per step on {device}, {torch.get_num_threads()} threads: "
@@ -124,7 +124,7 @@ def learn_unlabelled(
             print(f"pre-training epoch {done.epoch + 1}: loss {mean:.4f}", flush=True)
 
     begun = time.perf_counter()
-    run = Run(lambda _: None, on_batch=tell)
+    run = Surroundings(lambda _: None, on_batch=tell)
     trained = pretrain(config, media, corpus.space, 0, run, torch.device("cpu"))
     print(f"pre-training took {time.perf_counter() - begun:.0f} s", flush=True)
     write_pretrained(path, trained, config, [corpus.name], corpus_hash)
@@ -178,7 +178,7 @@ def fine_tuned(
         together=1,
     )
     job = Job(learn, config.training.max_epochs, seed, config.training.rates[0])
-    trained = train(problem, [job], config.training, Run(lambda _: None))
+    trained = train(problem, [job], config.training, Surroundings(lambda _: None))
     rows = np.flatnonzero(judged)
     said = torch.from_numpy(trained.predict_all(rows)["emotions"][0])
     truth = targets[rows].double()

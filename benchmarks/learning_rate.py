@@ -18,7 +18,7 @@ from blended.fusion.inputs import Inputs
 from blended.fusion.losses import kl_to_soft_labels
 from blended.fusion.nested import train_nested
 from blended.fusion.reading import gather_vectors
-from blended.fusion.run import Run
+from blended.fusion.run import Surroundings
 from blended.fusion.strategies.pooled import Concatenation, pooled_problem
 from blended.fusion.strategy import Gathering
 from blended.studies.folders import Folders
@@ -59,7 +59,7 @@ def main() -> None:
     for hidden, rate, decay in SETTINGS:
         config = TrainingConfig(hidden=hidden, learning_rate=rate, weight_decay=decay, max_epochs=40)
         problem = pooled_problem(given, [*given.features], "training", config, None, Concatenation)
-        nested = train_nested(problem, given.folds, len(given.clips), config, 0, Run(lambda _: None))
+        nested = train_nested(problem, given.folds, len(given.clips), config, 0, Surroundings(lambda _: None))
         epochs = [choice.epochs for choice in nested.choices.values()]
         inner = loss(nested.inner["emotions"], given.targets)
         print(f"{hidden:>6} {rate:>8g} {decay:>6g} {inner:>9.4f}  {epochs}")

@@ -35,7 +35,7 @@ from blended.eval.protocol import Protocol, fit_decision
 from blended.fusion.config import TrainingConfig
 from blended.fusion.inputs import Inputs
 from blended.fusion.nested import Nested, train_nested
-from blended.fusion.run import Run
+from blended.fusion.run import Surroundings
 from blended.fusion.strategies.pooled import Concatenation, pooled_problem
 from blended.fusion.strategy import Memory
 from blended.studies import trial
@@ -63,7 +63,7 @@ RECIPES = (
     "early-all-actor",
     "cross-attention-actor",
 )
-QUIET = Run(lambda _: None)
+QUIET = Surroundings(lambda _: None)
 
 
 def planted_inputs(

@@ -33,7 +33,7 @@ from blended.fusion.config import TrainingConfig
 from blended.fusion.inputs import Inputs
 from blended.fusion.plan import Job
 from blended.fusion.preprocessing import PCAConfig
-from blended.fusion.run import Run
+from blended.fusion.run import Surroundings
 from blended.fusion.sources import BatchSource
 from blended.fusion.strategies import EarlyConfig, fit
 from blended.fusion.strategies.pooled import Concatenation, pooled_problem
@@ -42,7 +42,7 @@ from blended.fusion.training import train
 FOLDS, EPOCHS, TIMED_EPOCHS = 5, 200, 5
 DIMS = {"video": 7 * 1024, "audio": 7 * 1024}
 """Seven statistics of 1,024 dimensions each, as ImageBind + WavLM."""
-QUIET = Run(lambda _: None)
+QUIET = Surroundings(lambda _: None)
 
 FAST = EarlyConfig(
     features=tuple(DIMS),

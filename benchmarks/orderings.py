@@ -27,7 +27,7 @@ from blended.eval.protocol import Protocol
 from blended.eval.tasks import mixtures
 from blended.fusion.config import TrainingConfig
 from blended.fusion.objective import LossConfig
-from blended.fusion.run import Run
+from blended.fusion.run import Surroundings
 from blended.fusion.sources import Change
 from blended.fusion.strategies import FUSIONS, CrossAttentionConfig, EarlyConfig, Fused, FusionConfig, fit
 from blended.fusion.strategy import Gathering, Memory
@@ -112,7 +112,7 @@ def main(root: Path, group: str) -> None:
             where = Gathering(index, corpus, stores, wanted, "cpu", folders.cache, print, memory)
             inputs = FUSIONS[config.name].reads.gather(config, where)
             with one_thread():
-                fused = fit(config, inputs, seed, Run(lambda _: None))
+                fused = fit(config, inputs, seed, Surroundings(lambda _: None))
                 for label, given in _changes(name, fused, orderings).items():
                     predicted.setdefault(label, []).append(given)
         print(f"{name}: {(time.perf_counter() - started) / len(SEEDS):.0f} s per seed", flush=True)

@@ -25,7 +25,7 @@ from planted import planted_features, planted_labels
 from pydantic import TypeAdapter
 
 from blended.encoders.device import one_thread
-from blended.fusion.run import Run
+from blended.fusion.run import Surroundings
 from blended.fusion.sequences import Sequences
 from blended.fusion.strategies import FUSIONS, FusionConfig, fit
 from blended.studies.params import read_params
@@ -120,7 +120,7 @@ def measure(cell: Cell) -> Measured:
         inputs = replace(inputs, sequences={name: windows(name) for name in modality_of})
     with one_thread():
         wall, cpu = time.perf_counter(), time.process_time()
-        fused = fit(cell.config, inputs, 42, Run(lambda _: None))
+        fused = fit(cell.config, inputs, 42, Surroundings(lambda _: None))
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     score = str(labels.evaluation(fused.out_of_fold, "cross-fold").measured["score"])
     return Measured(cell, wall, cpu, score, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from blended.data import LabelSpace, Mixture
 from blended.fusion.config import TrainingConfig
 from blended.fusion.inputs import Inputs
-from blended.fusion.run import Run
+from blended.fusion.run import Surroundings
 from blended.fusion.sequences import Sequences, pack
 from blended.fusion.strategies import FUSIONS
 from blended.fusion.strategies.pooled import Concatenation, pooled_problem
@@ -44,7 +44,7 @@ def quiet(message: str) -> None:
     assert message
 
 
-QUIET = Run(quiet)
+QUIET = Surroundings(quiet)
 
 
 def toy_inputs(

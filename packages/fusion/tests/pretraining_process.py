@@ -16,7 +16,7 @@ from blended.fusion import optimiser
 from blended.fusion.config import TrainingConfig
 from blended.fusion.hicmae.pretraining import PretrainingConfig, pretrain, write_pretrained
 from blended.fusion.parallel import joined_processes
-from blended.fusion.run import Batched, Run
+from blended.fusion.run import Batched, Surroundings
 from toys.media import TOY_BACKBONE, toy_media
 from toys.problems import SINGLE_SPACE
 
@@ -42,7 +42,7 @@ def main() -> None:
         def tell(done: Batched) -> None:
             say(f"loss {float(done.losses_A[0])!r}")
 
-        run = Run(say, checkpoints=Path(sys.argv[1]), checkpoint_seconds=0, on_batch=tell)
+        run = Surroundings(say, checkpoints=Path(sys.argv[1]), checkpoint_seconds=0, on_batch=tell)
         trained = pretrain(CONFIG, media, SINGLE_SPACE, 0, run, torch.device(device), parallel=parallel)
         if parallel.writes:
             write_pretrained(Path(sys.argv[2]), trained, CONFIG, ["toys"], "hash")

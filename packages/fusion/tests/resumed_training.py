@@ -18,7 +18,7 @@ from blended.data import atomic, checksums
 from blended.fusion.config import TrainingConfig
 from blended.fusion.objective import LossConfig
 from blended.fusion.plan import Job
-from blended.fusion.run import Epoch, Run
+from blended.fusion.run import Epoch, Surroundings
 from blended.fusion.training import Trained, train
 from toys.problems import toy_problem
 
@@ -33,7 +33,7 @@ JOBS = [
 ]
 
 
-def trained(run: Run) -> Trained:
+def trained(run: Surroundings) -> Trained:
     return train(toy_problem(CONFIG), JOBS, CONFIG, run)
 
 
@@ -57,7 +57,7 @@ def say(message: str) -> None:
 def main() -> None:
     torch.set_num_threads(1)
     checksums.save_file = halfway
-    result = trained(Run(say, lambda epoch: told(epoch), Path(sys.argv[1]), checkpoint_seconds=0))
+    result = trained(Surroundings(say, lambda epoch: told(epoch), Path(sys.argv[1]), checkpoint_seconds=0))
     parameters = {name: value.numpy() for name, value in result.parameters.items()}
     with atomic.replacing(Path(sys.argv[2])) as temporary:
         files.save_file(parameters | {"watched": result.watched_loss}, temporary)

@@ -11,7 +11,7 @@ from blended.data import InputError
 from blended.fusion.config import TrainingConfig
 from blended.fusion.objective import Targets
 from blended.fusion.plan import Job, batches_of_epoch
-from blended.fusion.run import NAME, Run
+from blended.fusion.run import NAME, Surroundings
 from blended.fusion.training import Problem, train
 from toys.problems import QUIET, quiet, toy_inputs, toy_problem
 
@@ -58,7 +58,7 @@ def test_a_rate_that_explodes_is_an_error(watched: np.ndarray | None, batch_size
 
 def test_the_checkpoint_before_it_is_kept_and_goes_on(tmp_path: Path) -> None:
     """A fault that comes in the third epoch: what was written after the second is as it should be."""
-    run = Run(quiet, checkpoints=tmp_path, checkpoint_seconds=0)
+    run = Surroundings(quiet, checkpoints=tmp_path, checkpoint_seconds=0)
     problem = toy_problem(CONFIG)
     undisturbed = train(problem, [JOB], CONFIG, QUIET)
 

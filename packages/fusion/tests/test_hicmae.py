@@ -21,7 +21,7 @@ from blended.fusion.network import Network
 from blended.fusion.objective import LossConfig, make_objective, targets_of
 from blended.fusion.optimiser import AdamW
 from blended.fusion.plan import Job
-from blended.fusion.run import Run
+from blended.fusion.run import Surroundings
 from blended.fusion.sources import Change
 from blended.fusion.strategies import Fused, apply_final, fit
 from blended.fusion.strategy import NewClips
@@ -176,9 +176,9 @@ def test_an_interrupted_training_ends_with_the_same_numbers(toys: Inputs, tmp_pa
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fit(config, toys, 3, Run(quiet, stop, tmp_path, checkpoint_seconds=0))
+        fit(config, toys, 3, Surroundings(quiet, stop, tmp_path, checkpoint_seconds=0))
     said: list[str] = []
-    resumed = fit(config, toys, 3, Run(said.append, None, tmp_path))
+    resumed = fit(config, toys, 3, Surroundings(said.append, None, tmp_path))
     assert [line for line in said if line.startswith("trained before, read from")]
     assert [line for line in said if line.startswith("continuing after 1 epochs")]
     for name, value in whole.state.items():

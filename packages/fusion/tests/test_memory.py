@@ -9,7 +9,7 @@ from blended.fusion.config import TrainingConfig
 from blended.fusion.network import Batch, Outputs
 from blended.fusion.objective import LossConfig
 from blended.fusion.plan import Job
-from blended.fusion.run import Run
+from blended.fusion.run import Surroundings
 from blended.fusion.strategies.pooled import Concatenation, pooled_problem
 from blended.fusion.training import Problem, Trained, train
 from toys.problems import QUIET, toy_inputs
@@ -31,7 +31,7 @@ def problem(config: TrainingConfig, fits: int, inputs: object = None) -> Problem
 
 def trained(config: TrainingConfig, fits: int, inputs: object = None) -> tuple[Trained, list[str]]:
     messages: list[str] = []
-    return train(problem(config, fits, inputs), JOBS, config, Run(messages.append)), messages
+    return train(problem(config, fits, inputs), JOBS, config, Surroundings(messages.append)), messages
 
 
 @pytest.mark.parametrize(

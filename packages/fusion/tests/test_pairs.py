@@ -17,7 +17,7 @@ from blended.fusion.inputs import Inputs
 from blended.fusion.nested import Nested, train_nested
 from blended.fusion.pairs import MOST_FOLDS, groups_of, num_models
 from blended.fusion.plan import Job, inner_fold, model_seed
-from blended.fusion.run import Run
+from blended.fusion.run import Surroundings
 from blended.fusion.training import train
 from toys.problems import QUIET, quiet, toy_inputs, toy_problem
 
@@ -31,7 +31,9 @@ def relabelled(given: Inputs, fold: int) -> Inputs:
     return replace(given, targets=targets)
 
 
-def nested_of(config: TrainingConfig, given: Inputs, run: Run = QUIET, nesting: Any = "strict") -> Nested:
+def nested_of(
+    config: TrainingConfig, given: Inputs, run: Surroundings = QUIET, nesting: Any = "strict"
+) -> Nested:
     problem = toy_problem(config, inputs=given)
     return train_nested(problem, given.folds, len(given.clips), config, 0, run, nesting)
 
@@ -78,7 +80,7 @@ def test_a_probe_that_gave_up_too_early_is_trained_on() -> None:
     config = CONFIG.model_copy(update={"patience": 1, "learning_rate": 0.05, "max_epochs": 12})
     given = toy_inputs(per_fold=12, num_folds=3, noise=3)
     said: list[str] = []
-    nested = nested_of(config, given, Run(said.append))
+    nested = nested_of(config, given, Surroundings(said.append))
     epochs = [nested.choices[fold].epochs for fold in range(3)]
     assert len({*epochs}) > 1 and np.isfinite(nested.fitting["emotions"]).all()
     assert len([one for one in said if one.startswith("trained")]) == 3
@@ -94,7 +96,9 @@ def test_many_folds_are_left_out_in_groups() -> None:
         CONFIG.model_copy(update={"max_epochs": 2}),
     )
     said: list[str] = []
-    before, after = (nested_of(config, one, Run(said.append)) for one in (given, relabelled(given, 2)))
+    before, after = (
+        nested_of(config, one, Surroundings(said.append)) for one in (given, relabelled(given, 2))
+    )
     assert (
         "13 folds: decisions are fitted on scores of 40 models, each of which leaves out one or two of 9"
         in said[2]
@@ -125,11 +129,11 @@ def test_interrupted_it_ends_with_the_same_scores(tmp_path: Path, stage: str) ->
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        nested_of(config, given, Run(quiet, None, tmp_path, checkpoint_seconds=0, on_batch=stop))
+        nested_of(config, given, Surroundings(quiet, None, tmp_path, checkpoint_seconds=0, on_batch=stop))
     said: list[str] = []
-    resumed = nested_of(config, given, Run(said.append, None, tmp_path))
+    resumed = nested_of(config, given, Surroundings(said.append, None, tmp_path))
     assert any(one.endswith(f"epochs from {tmp_path / stage}") for one in said)
     for kind, values in whole.fitting.items():
         np.testing.assert_array_equal(values, resumed.fitting[kind])
-    again = nested_of(config, given, Run(quiet, None, tmp_path))
+    again = nested_of(config, given, Surroundings(quiet, None, tmp_path))
     np.testing.assert_array_equal(whole.fitting["emotions"], again.fitting["emotions"])

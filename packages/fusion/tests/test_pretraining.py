@@ -38,7 +38,7 @@ from blended.fusion.hicmae.pretraining import (
 from blended.fusion.inputs import PICTURES, SOUND
 from blended.fusion.objective import LossConfig
 from blended.fusion.parallel import ALONE, Parallel
-from blended.fusion.run import Batched, Run
+from blended.fusion.run import Batched, Surroundings
 from blended.fusion.training import Trained
 from toys.hicmae_loss import pretraining_loss
 from toys.media import TOY_BACKBONE, toy_hicmae, toy_media
@@ -59,7 +59,7 @@ def losses_while(config: PretrainingConfig, pieces: int = 1) -> tuple[list[float
     def tell(done: Batched) -> None:
         losses.append(float(done.losses_A[0]))
 
-    trained = pretrain(config, MEDIA, SINGLE_SPACE, 0, Run(quiet, on_batch=tell), CPU, pieces=pieces)
+    trained = pretrain(config, MEDIA, SINGLE_SPACE, 0, Surroundings(quiet, on_batch=tell), CPU, pieces=pieces)
     return losses, trained
 
 

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from blended.data import InputError, LabelSpace
 from blended.fusion.config import TrainingConfig
 from blended.fusion.plan import Job
-from blended.fusion.run import NAME, Run
+from blended.fusion.run import NAME, Surroundings
 from blended.fusion.training import Trained, train
 from toys.problems import TOY_NAMES, TOY_STATES, quiet, toy_inputs, toy_problem
 
@@ -80,7 +80,7 @@ def stopped_after(epochs: int, folder: Path, config: TrainingConfig = CONFIG) ->
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run = Run(quiet, stop, folder, checkpoint_seconds=0)
+        run = Surroundings(quiet, stop, folder, checkpoint_seconds=0)
         train(toy_problem(config), JOBS, config, run)
 
 
@@ -88,7 +88,7 @@ def messages_of(folder: Path, **changes: object) -> tuple[list[str], Trained]:
     said: list[str] = []
     given = {"config": CONFIG, "jobs": JOBS, "inputs": toy_inputs()} | changes
     problem = toy_problem(given["config"], inputs=given["inputs"])
-    return said, train(problem, given["jobs"], given["config"], Run(said.append, None, folder))
+    return said, train(problem, given["jobs"], given["config"], Surroundings(said.append, None, folder))
 
 
 EVERYTHING = CONFIG.model_copy(
@@ -102,7 +102,7 @@ def test_it_goes_on_where_it_was(tmp_path: Path, config: TrainingConfig, epochs:
     stopped_after(epochs, tmp_path, config)
     said, resumed = messages_of(tmp_path, config=config)
     assert said[0] == f"continuing after {epochs} epochs from {tmp_path}"
-    whole = train(toy_problem(config), JOBS, config, Run(quiet))
+    whole = train(toy_problem(config), JOBS, config, Surroundings(quiet))
     for name, value in whole.parameters.items():
         assert torch.equal(value, resumed.parameters[name]), name
     np.testing.assert_array_equal(whole.watched_loss, resumed.watched_loss)
@@ -163,6 +163,6 @@ def test_a_damaged_checkpoint_is_not_continued(tmp_path: Path, damage: str) -> N
     said, again = messages_of(tmp_path)
     assert re.search(r"training\.safetensors is damaged.* it is not continued, .* begins anew", said[0])
     assert not [one for one in said if "continuing" in one]
-    undisturbed = train(toy_problem(CONFIG), JOBS, CONFIG, Run(quiet))
+    undisturbed = train(toy_problem(CONFIG), JOBS, CONFIG, Surroundings(quiet))
     for name, value in undisturbed.parameters.items():
         assert torch.equal(value, again.parameters[name]), name

@@ -14,7 +14,7 @@ from blended.encoders.device import one_thread
 from blended.fusion.hicmae.gathering import gather_media
 from blended.fusion.hicmae.pretraining import PretrainingConfig, pretrain, write_pretrained
 from blended.fusion.parallel import Parallel
-from blended.fusion.run import Batched, Run
+from blended.fusion.run import Batched, Surroundings
 from blended.studies.folders import Folders
 from blended.studies.params import read_params
 from blended.studies.progress import clips_progress, say
@@ -62,7 +62,9 @@ def pretrain_corpus(
     bar = clips_progress("pre-train", device) if parallel.writes else nullcontext()
     with threads, bar as progress:
         tell = _teller(config, num_clips, progress, loud)
-        run = Run(loud, checkpoints=checkpoints, checkpoint_seconds=checkpoint_seconds, on_batch=tell)
+        run = Surroundings(
+            loud, checkpoints=checkpoints, checkpoint_seconds=checkpoint_seconds, on_batch=tell
+        )
         trained = pretrain(
             config,
             media,

@@ -30,7 +30,7 @@ from blended.eval.predictions import Predictions
 from blended.eval.protocol import FittedDecision, Protocol, few_people
 from blended.eval.tasks import TASKS
 from blended.fusion.pairs import Nesting
-from blended.fusion.run import Run
+from blended.fusion.run import Surroundings
 from blended.fusion.strategies import FUSIONS, FusionConfig
 from blended.fusion.strategy import Fused, Gathering, Memory
 from blended.studies.corpus_params import with_name
@@ -201,7 +201,7 @@ def run(
     fused = known
     if fused is None:
         on_epoch = None if watch is None else watcher(corpus, watch)
-        surroundings = Run(log, on_epoch, checkpoints)
+        surroundings = Surroundings(log, on_epoch, checkpoints)
         fused = trained(config, index, corpus, stores, surroundings, device, where.cache, memory)
     space, protocol, official = corpus.space, config.protocol, config.official_protocol
     scores = undecided(corpus.train, fused.out_of_fold, fused.states)
@@ -234,7 +234,7 @@ def trained(
     index: Index,
     corpus: Corpus,
     stores: Mapping[str, FeatureStore],
-    surroundings: Run,
+    surroundings: Surroundings,
     device: str,
     cache: Path,
     memory: Memory | None = None,

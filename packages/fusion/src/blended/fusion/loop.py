@@ -20,7 +20,7 @@ from blended.fusion.optimiser import AdamW, Parameters, rate_factor
 from blended.fusion.parallel import ALONE, Parallel
 from blended.fusion.passes import Step, losses_of, outputs_of, per_model, predictions_of
 from blended.fusion.plan import Draws, Job, batches_of_epoch, num_batches
-from blended.fusion.run import Batched, Epoch, Progress, Recorded, Run
+from blended.fusion.run import Batched, Epoch, Progress, Recorded, Surroundings
 from blended.fusion.sources import BatchSource
 
 
@@ -123,7 +123,7 @@ class Loop:
         """Places of the models that are still trained."""
         return torch.tensor(self.places, device=self.weights_MN.device)
 
-    def train_epoch(self, run: Run) -> None:
+    def train_epoch(self, run: Surroundings) -> None:
         """One pass over every model's clips, then the watched clips; finished models leave."""
         jobs = [self.jobs[place] for place in self.places]
         plan = batches_of_epoch(jobs, self.epochs_done, self.config.batch_size)
@@ -146,7 +146,7 @@ class Loop:
         self._keep(jobs)
 
     def _step(
-        self, jobs: Sequence[Job], number: int, rows_AB: Int[np.ndarray, "A B"], run: Run
+        self, jobs: Sequence[Job], number: int, rows_AB: Int[np.ndarray, "A B"], run: Surroundings
     ) -> Float[Tensor, "A"]:
         step = Step(self.network, self.source, self.targets, self.objective, self.config, self.by_length)
         draws = Draws(jobs, self.epochs_done, number, self.weights_MN.device)

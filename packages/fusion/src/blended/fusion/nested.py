@@ -21,7 +21,7 @@ from blended.data import InputError
 from blended.fusion.config import TrainingConfig
 from blended.fusion.pairs import Choice, Nesting, Pairs, Predicted, groups_of, mean_recorded, num_models
 from blended.fusion.plan import Job, inner_fold, model_seed
-from blended.fusion.run import Run
+from blended.fusion.run import Surroundings
 from blended.fusion.sources import Change
 from blended.fusion.training import Problem, Trained, train
 
@@ -82,7 +82,7 @@ def train_nested(
     num_clips: int,
     config: TrainingConfig,
     seed: int,
-    run: Run,
+    run: Surroundings,
     nesting: Nesting = "plain",
 ) -> Nested:
     """Probes, reported models and the final model of one problem.
@@ -104,7 +104,7 @@ def train_nested(
     choices = _choices(probes.watched_loss, folds, config)
     jobs, fold_of_model = _reported_jobs(clip_folds, folds, choices, config, seed)
     # What is reported needs no callback: it is over before anybody could learn from it.
-    reported = train(problem, jobs, config, Run(run.log, None, run.stage("reported").checkpoints))
+    reported = train(problem, jobs, config, Surroundings(run.log, None, run.stage("reported").checkpoints))
     out_of_fold = _of_own_folds(reported, fold_of_model, clip_folds, None)
     inner = _of_inner_folds(probes, probe_jobs, choices, folds, config, len(clip_folds))
     nested = Nested(
@@ -180,7 +180,12 @@ def _known(
 
 
 def _fitting(
-    problem: Problem, pairs: Pairs, out_of_fold: Predicted, config: TrainingConfig, seed: int, run: Run
+    problem: Problem,
+    pairs: Pairs,
+    out_of_fold: Predicted,
+    config: TrainingConfig,
+    seed: int,
+    run: Surroundings,
 ) -> Predicted:
     """Trains the pairs that no probe stands in for, all at once."""
     asked, trained = pairs.asked, None

@@ -50,7 +50,7 @@ class Batched:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Run:
+class Surroundings:
     """Callbacks and folders."""
 
     log: Log
@@ -65,7 +65,7 @@ class Run:
     on_batch: Callable[[Batched], None] | None = None
     """Called after every step."""
 
-    def stage(self, name: str, epochs_before: int = 0) -> "Run":
+    def stage(self, name: str, epochs_before: int = 0) -> "Surroundings":
         """The surroundings of a part of the training, with checkpoints of its own."""
         folder = None if self.checkpoints is None else self.checkpoints / name
         return replace(self, checkpoints=folder, first_epoch=self.first_epoch + epochs_before)

@@ -19,7 +19,7 @@ from blended.fusion.attending import Attended, attended
 from blended.fusion.config import TrainingConfig
 from blended.fusion.inputs import Inputs
 from blended.fusion.nested import FINAL, Nested, Predicted
-from blended.fusion.run import Log, Run
+from blended.fusion.run import Log, Surroundings
 from blended.fusion.sequences import Sequences
 from blended.fusion.sources import Change
 from blended.fusion.training import Trained
@@ -171,7 +171,7 @@ class Strategy:
 
     config: type[BaseModel]
     reads: InputKind
-    fit: Callable[[Any, Inputs, int, Run], Fused]
+    fit: Callable[[Any, Inputs, int, Surroundings], Fused]
     """(config, inputs, seed, run) -> Fused."""
     apply: Callable[[Any, State, NewClips], Applied]
     """(config, state, clips) -> Applied, for clips of which something is there to read."""

@@ -23,7 +23,7 @@ from blended.fusion.optimiser import Parameters
 from blended.fusion.parallel import ALONE, Parallel
 from blended.fusion.passes import outputs_of, predictions_of
 from blended.fusion.plan import Job
-from blended.fusion.run import Recorded, Run, origin_of, read_progress, write_progress
+from blended.fusion.run import Recorded, Surroundings, origin_of, read_progress, write_progress
 from blended.fusion.sources import BatchSource, Change
 
 
@@ -107,7 +107,7 @@ class Trained:
         return state | {f"source.{name}": value for name, value in self.source.state(places).items()}
 
 
-def train(problem: Problem, jobs: Sequence[Job], config: TrainingConfig, run: Run) -> Trained:
+def train(problem: Problem, jobs: Sequence[Job], config: TrainingConfig, run: Surroundings) -> Trained:
     """Trains one model per job, all at once.
 
     A watched model keeps the parameters of the epoch with the smallest watched loss (the first, on a tie).
@@ -155,7 +155,7 @@ def train(problem: Problem, jobs: Sequence[Job], config: TrainingConfig, run: Ru
 
 
 def _in_turns(
-    problem: Problem, jobs: Sequence[Job], together: int, config: TrainingConfig, run: Run
+    problem: Problem, jobs: Sequence[Job], together: int, config: TrainingConfig, run: Surroundings
 ) -> Trained:
     """Some models after the others, each group with checkpoints of its own."""
     parts: list[Trained] = []

@@ -31,7 +31,7 @@ from blended.fusion.inputs import MODALITY_OF, Inputs
 from blended.fusion.nested import train_nested
 from blended.fusion.network import Network, ScoresHead
 from blended.fusion.objective import make_objective, targets_of
-from blended.fusion.run import Run
+from blended.fusion.run import Surroundings
 from blended.fusion.strategy import (
     Applied,
     Fused,
@@ -117,7 +117,7 @@ class HiCMAEFusionConfig(BaseModel):
         return preparation_of(self.backbone, self.windows, faces=self.faces)
 
 
-def fit_hicmae(config: HiCMAEFusionConfig, inputs: Inputs, seed: int, run: Run) -> Fused:
+def fit_hicmae(config: HiCMAEFusionConfig, inputs: Inputs, seed: int, run: Surroundings) -> Fused:
     """Fine-tunes one network per fold, one after the other."""
     if inputs.media is None:
         raise InputError("hicmae reads the clips themselves, and only features were given: gather media")

@@ -24,7 +24,7 @@ from blended.fusion.inputs import Media
 from blended.fusion.objective import LossConfig, Targets
 from blended.fusion.parallel import ALONE, Parallel
 from blended.fusion.plan import Job
-from blended.fusion.run import Run
+from blended.fusion.run import Surroundings
 from blended.fusion.training import Problem, Trained, train
 
 PREFIX = "autoencoder."
@@ -95,7 +95,7 @@ def pretrain(
     media: Media,
     space: LabelSpace,
     seed: int,
-    run: Run,
+    run: Surroundings,
     device: torch.device,
     *,
     pieces: int = 1,

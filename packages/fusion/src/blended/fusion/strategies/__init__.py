@@ -9,7 +9,7 @@ from blended.data.errors import unknown_name
 from blended.fusion.hicmae.finetuning import HICMAE, HiCMAEFusionConfig
 from blended.fusion.inputs import Inputs
 from blended.fusion.reading import SEQUENCES, VECTORS
-from blended.fusion.run import Run
+from blended.fusion.run import Surroundings
 from blended.fusion.strategies.cross_attention import (
     CrossAttentionConfig,
     apply_cross_attention,
@@ -36,7 +36,7 @@ FUSIONS: dict[str, Strategy] = {
 }
 
 
-def fit(config: FusionConfig, inputs: Inputs, seed: int, run: Run) -> Fused:
+def fit(config: FusionConfig, inputs: Inputs, seed: int, run: Surroundings) -> Fused:
     """Trains the strategy that the config names."""
     return FUSIONS[config.name].fit(config, inputs, seed, run)
 

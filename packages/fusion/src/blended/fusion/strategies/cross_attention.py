@@ -16,7 +16,7 @@ from blended.fusion.nested import train_nested
 from blended.fusion.network import FusionModule, Network, ScoresHead
 from blended.fusion.objective import make_objective, targets_of
 from blended.fusion.preprocessing import PCAConfig
-from blended.fusion.run import Run
+from blended.fusion.run import Surroundings
 from blended.fusion.sequences import SequenceSource, sequence_source
 from blended.fusion.strategies.sequenced import Streaming, apply_sequenced, streams_of
 from blended.fusion.strategy import Applied, Fused, NewClips, Standardise, State, fused
@@ -61,7 +61,7 @@ class CrossAttentionConfig(BaseModel):
     )
 
 
-def fit_cross_attention(config: CrossAttentionConfig, inputs: Inputs, seed: int, run: Run) -> Fused:
+def fit_cross_attention(config: CrossAttentionConfig, inputs: Inputs, seed: int, run: Surroundings) -> Fused:
     """Trains one network per fold on sequences standardised on the training part."""
     device, space = inputs.targets.device, inputs.space
     streams, blocks = streams_of(_streaming(config), inputs.sequences, inputs.modality_of, inputs.actors)

@@ -11,7 +11,7 @@ from blended.fusion.config import TrainingConfig
 from blended.fusion.inputs import Inputs
 from blended.fusion.nested import train_nested
 from blended.fusion.preprocessing import PCAConfig
-from blended.fusion.run import Run
+from blended.fusion.run import Surroundings
 from blended.fusion.strategies.pooled import (
     Concatenation,
     out_of_distribution_distance,
@@ -36,7 +36,7 @@ class EarlyConfig(BaseModel):
     training: TrainingConfig = TrainingConfig()
 
 
-def fit_early(config: EarlyConfig, inputs: Inputs, seed: int, run: Run) -> Fused:
+def fit_early(config: EarlyConfig, inputs: Inputs, seed: int, run: Surroundings) -> Fused:
     """Trains one head per fold on the concatenated features, standardised on the training part."""
     problem = pooled_problem(
         inputs, config.features, config.standardise, config.training, config.pca, Concatenation

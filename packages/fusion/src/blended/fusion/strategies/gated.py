@@ -15,7 +15,7 @@ from blended.fusion.inputs import Inputs
 from blended.fusion.nested import train_nested
 from blended.fusion.network import Batch, FusionModule, Outputs, dropped
 from blended.fusion.preprocessing import PCAConfig
-from blended.fusion.run import Run
+from blended.fusion.run import Surroundings
 from blended.fusion.strategies.pooled import (
     MakeModule,
     out_of_distribution_distance,
@@ -87,7 +87,7 @@ class GatedConfig(BaseModel):
     training: TrainingConfig = TrainingConfig(learning_rate=3e-4, dropout=0.2)
 
 
-def fit_gated(config: GatedConfig, inputs: Inputs, seed: int, run: Run) -> Fused:
+def fit_gated(config: GatedConfig, inputs: Inputs, seed: int, run: Surroundings) -> Fused:
     """Trains projections, gate and head together, per fold."""
     problem = pooled_problem(
         inputs, config.features, config.standardise, config.training, config.pca, _module(config)

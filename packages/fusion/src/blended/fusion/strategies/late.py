@@ -15,7 +15,7 @@ from blended.fusion.inputs import Inputs
 from blended.fusion.nested import Nested, Predicted, train_nested
 from blended.fusion.plan import inner_fold
 from blended.fusion.preprocessing import PCAConfig
-from blended.fusion.run import Run
+from blended.fusion.run import Surroundings
 from blended.fusion.sources import Change
 from blended.fusion.strategies.pooled import (
     Concatenation,
@@ -46,7 +46,7 @@ class LateConfig(BaseModel):
     training: TrainingConfig = TrainingConfig()
 
 
-def fit_late(config: LateConfig, inputs: Inputs, seed: int, run: Run) -> Fused:
+def fit_late(config: LateConfig, inputs: Inputs, seed: int, run: Surroundings) -> Fused:
     """Trains one head per fold and encoder, then what combines them, per fold on its inner fold alone.
 
     What combines for fold k is fitted on the probes' predictions for k's inner fold, so neither it nor the
@@ -145,7 +145,7 @@ def _state(parts: Mapping[str, Nested], final: Combiner) -> dict[str, Tensor]:
     return heads | final.state
 
 
-def _trained(config: LateConfig, inputs: Inputs, seed: int, run: Run) -> dict[str, Nested]:
+def _trained(config: LateConfig, inputs: Inputs, seed: int, run: Surroundings) -> dict[str, Nested]:
     parts: dict[str, Nested] = {}
     for number, name in enumerate(config.features):
         problem = pooled_problem(

@@ -19,7 +19,7 @@ from blended.fusion.nested import train_nested
 from blended.fusion.network import Batch, FusionModule, Network, Outputs, ScoresHead
 from blended.fusion.objective import make_objective, targets_of
 from blended.fusion.preprocessing import PCAConfig
-from blended.fusion.run import Run
+from blended.fusion.run import Surroundings
 from blended.fusion.sequences import SequenceSource, sequence_source
 from blended.fusion.strategies.sequenced import Streaming, apply_sequenced, streams_of
 from blended.fusion.strategy import Applied, Fused, NewClips, Standardise, State, fused
@@ -64,7 +64,7 @@ class SubsampledConfig(BaseModel):
     training: TrainingConfig = TrainingConfig(batch_size=64)
 
 
-def fit_subsampled(config: SubsampledConfig, inputs: Inputs, seed: int, run: Run) -> Fused:
+def fit_subsampled(config: SubsampledConfig, inputs: Inputs, seed: int, run: Surroundings) -> Fused:
     """Trains one head per fold on the stretches of the training part."""
     _check(config)
     device, space = inputs.targets.device, inputs.space
