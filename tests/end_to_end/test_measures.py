@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from tests.conftest import Command
 from tests.end_to_end.test_single_labels import PARAMS, STUDY, tones
 
 from blended.data import Mixture
-from blended.eval.measures import MEASURES, Measure, Terms, alone, mean_over_clips
+from blended.eval.measures import MEASURES, Measure, Terms, alone
 
 
 def _wrong(truth: Sequence[Mixture], decided: Sequence[Mixture]) -> np.ndarray:
@@ -23,7 +24,8 @@ def error_rate(truth: Sequence[Mixture], decided: Sequence[Mixture]) -> float:
 
 
 def error_terms(truth: Sequence[Mixture], decided: Sequence[Mixture]) -> Terms:
-    return mean_over_clips(_wrong(truth, decided))
+    ones = np.ones((len(truth), 1))
+    return Terms(np.stack([_wrong(truth, decided)[:, None], ones], axis=-1), ones)
 
 
 TOY = Measure(
@@ -64,6 +66,15 @@ def test_a_new_measure_is_in_runs_and_studies_and_in_mlflow(
     assert "error_rate" in blended("study", "best", "rates", "--root", root).out
     checked = blended("verify", "--root", root)
     assert checked.code == 0, checked.out + checked.err
+
+    # Of one that is younger than the runs and trials: what was not stored is missing, and nothing else.
+    younger = replace(TOY, key="younger_rate", short="younger", words="younger rate")
+    monkeypatch.setitem(MEASURES, younger.key, younger)
+    shown = blended("runs", "--root", root)
+    assert shown.code == 0 and "younger rate" in " ".join(shown.out.split()) and "none" in shown.out
+    later = list(csv.DictReader(blended("study", "export", "rates", "--root", root).out.splitlines()))
+    assert later[0]["younger_rate"] == "" and "inner_younger" not in later[0]
+    assert later[-1]["younger_rate"] == later[-1]["error_rate"]
 
     client = MlflowClient(tracking_uri=f"sqlite:///{root / 'mlflow' / 'mlflow.db'}")
     runs = client.search_runs([one.experiment_id for one in client.search_experiments()])

@@ -58,7 +58,7 @@ def _state(task: Task) -> dict[str, Any]:
     return {
         "searchFilter": "",
         "orderByKey": f"metrics.`{TASKS[task].headline.key}`",
-        "orderByAsc": False,
+        "orderByAsc": not TASKS[task].headline.larger_is_better,
         "startTime": "ALL",
         "lifecycleFilter": "Active",
         "selectedColumns": ["attributes.`Run Name`", *columns],

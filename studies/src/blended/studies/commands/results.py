@@ -46,7 +46,8 @@ def runs(root: Annotated[Path, typer.Option(help="Folder of params.yaml.")] = Pa
     for one in task.measures:
         table.add_column(one.words, justify="right", no_wrap=True)
     places = decimals(numbers[task.headline.key] for _, numbers in rows)
-    for name, numbers in sorted(rows, key=lambda row: -row[1][task.headline.key]):
+    sign = -1 if task.headline.larger_is_better else 1
+    for name, numbers in sorted(rows, key=lambda row: sign * row[1][task.headline.key]):
         digits = {task.headline.key: places}
         shown = (_with_interval(numbers, one.key, one.short, digits.get(one.key, 3)) for one in task.measures)
         table.add_row(name, *shown)
@@ -64,6 +65,8 @@ def runs(root: Annotated[Path, typer.Option(help="Folder of params.yaml.")] = Pa
 def _with_interval(numbers: dict[str, float], value: str, bounds: str, places: int) -> str:
     from blended.data.digits import small
 
+    if value not in numbers:
+        return "none"  # The measure is younger than the run.
     shown = small(numbers[value], places)
     if f"{bounds}_low" not in numbers:
         return f"{shown} (no interval)"
