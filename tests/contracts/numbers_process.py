@@ -17,8 +17,8 @@ from threadpoolctl import threadpool_info
 from blended.data.corpora.blemore import SPACE
 from blended.encoders.device import one_thread
 from blended.eval.decisions import DECISIONS, FitOptions
-from blended.eval.decisions.frozen import freeze, thaw
 from blended.eval.evidence import Evidence
+from blended.eval.frozen import freeze, thaw
 from blended.fusion.config import TrainingConfig
 from blended.fusion.strategies import fit
 from toys.problems import QUIET, toy_config, toy_inputs

@@ -147,7 +147,9 @@ def test_forest_names_runs_and_fills_only_what_may_be_best() -> None:
         make_run("null", 0.0, ()),
     ]
     table = standings(runs)
-    figure = forest_figure(table, ceilings={"oracle": 0.99})
+    figure = forest_figure(
+        table.runs, table.baselines, {one.name for one in table.tied}, ceilings={"oracle": 0.99}
+    )
     axes = figure.axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["bad", "good"]
     lines = [line for line in axes.lines if line.get_marker() in ("D", "s")]

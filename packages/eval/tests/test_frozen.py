@@ -14,9 +14,9 @@ from blended.data import InputError, Mixture
 from blended.data.corpora.blemore import SPACE
 from blended.eval.calibration import CALIBRATIONS
 from blended.eval.decisions import DECISIONS, OF_STATES, FitOptions
-from blended.eval.decisions.frozen import freeze, thaw
 from blended.eval.decisions.multinomial import Multinomial, fit_multinomial
 from blended.eval.evidence import Evidence
+from blended.eval.frozen import freeze, thaw
 from blended.eval.protocol import Protocol, fit_decision, normalised, people_of
 
 NUM_CLIPS = 72

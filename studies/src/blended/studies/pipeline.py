@@ -26,8 +26,8 @@ from blended.data.store import Identity
 from blended.encoders.identity import code_version
 from blended.encoders.table import encoder_config
 from blended.eval.calibration import fit_temperature
-from blended.eval.decisions.frozen import freeze, thaw
 from blended.eval.estimate import Estimate
+from blended.eval.frozen import freeze, thaw
 from blended.eval.protocol import FittedDecision, normalised
 from blended.studies.corpus_params import with_name
 from blended.studies.identity import Commit

@@ -148,7 +148,7 @@ class Standings:
         """The headline of every run with its interval."""
         from blended.eval.figures.forest import forest_figure
 
-        return forest_figure(self)
+        return forest_figure(self.runs, self.baselines, {run.name for run in self.tied})
 
     def between(self, first: str, second: str) -> Comparison:
         """First minus second; KeyError if the pair is not in the family."""

@@ -1,13 +1,12 @@
 """All runs in order, with their intervals: what is better, and by how little."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from blended.eval.comparison import Standings
 from blended.eval.figures.style import (
     INK,
     LOOKS,
@@ -29,18 +28,20 @@ LINE_INCHES = 0.235
 
 
 def forest_figure(
-    standings: Standings,
+    runs: Sequence[RunRecord],
+    baselines: Sequence[RunRecord],
+    tied: Collection[str],
     *,
     ceilings: Mapping[str, float] | None = None,
     width_inches: float = WIDE_INCHES,
 ) -> Figure:
     """Cross-fold headline, such as the score, of every run with its 95 % interval, the highest at the top.
 
-    Filled: the top, or not to be told apart from it; hollow: below it by more than noise. Lines: the
-    best trivial baseline, and `ceilings` (label -> score) such as that of an oracle.
+    Runs and baselines come by falling headline; `tied` names those that cannot be told apart from the top.
+    Filled: the top and these; hollow: below it by more than noise. Lines: the best trivial baseline, and
+    `ceilings` (label -> score) such as that of an oracle.
     """
-    runs = standings.runs
-    lines = {record.name: record.score for record in standings.baselines[:1]}
+    lines = {record.name: record.score for record in baselines[:1]}
     lines |= dict(ceilings or {})
     narrow = is_narrow(width_inches)
     # On a telephone the name stands above its mark; on a desk, beside it.
@@ -49,7 +50,6 @@ def forest_figure(
         figure = new_figure(width_inches, height)
         axes = figure.subplots()
         open_frame(axes)
-        tied = {run.name for run in standings.tied}
         for row, run in enumerate(runs):
             _mark(axes, len(runs) - 1 - row, run, filled=row == 0 or run.name in tied)
         axes.set_ylim(-0.7, len(runs) - (0.15 if narrow else 0.4))
@@ -59,7 +59,7 @@ def forest_figure(
         _reference_lines(axes, lines, narrow)
         _names(axes, runs, narrow)
         axes.set_xlabel(f"cross-fold {TASKS[runs[0].task].headline.words} with 95 % interval")
-        _legend(figure, standings)
+        _legend(figure, {run.modality for run in runs}, hollow=len(tied) + 1 < len(runs))
     return figure
 
 
@@ -105,7 +105,7 @@ def _reference_lines(axes: Axes, lines: Mapping[str, float], narrow: bool) -> No
         note.set_in_layout(False)
 
 
-def _names(axes: Axes, runs: tuple[RunRecord, ...], narrow: bool) -> None:
+def _names(axes: Axes, runs: Sequence[RunRecord], narrow: bool) -> None:
     names = [run.name for run in reversed(runs)]
     if not narrow:
         axes.set_yticks(range(len(names)), names)
@@ -120,17 +120,17 @@ def _names(axes: Axes, runs: tuple[RunRecord, ...], narrow: bool) -> None:
                       zorder=5)  # fmt: skip
 
 
-def _legend(figure: Figure, standings: Standings) -> None:
-    kinds = [kind for kind in ("multimodal", *standings.unimodal) if standings.best_of(kind)]
+def _legend(figure: Figure, modalities: set[str], *, hollow: bool) -> None:
+    kinds = sorted(modalities, key=lambda kind: (kind != "multimodal", kind))
     handles = [
         Line2D([], [], color=look.colour, marker=look.marker, markersize=5, linewidth=1.4,
                label=kind if kind == "multimodal" else f"{kind} only")
         for kind, look in ((kind, LOOKS.get(kind, OTHER)) for kind in kinds)
     ]  # fmt: skip
-    if len(standings.tied) + 1 < len(standings.runs):
-        hollow = Line2D([], [], color=MUTED, marker="o", markerfacecolor=PAPER, markersize=5, linewidth=0)
-        hollow.set_label("hollow: below the top")
-        handles.append(hollow)
+    if hollow:
+        below = Line2D([], [], color=MUTED, marker="o", markerfacecolor=PAPER, markersize=5, linewidth=0)
+        below.set_label("hollow: below the top")
+        handles.append(below)
     figure.legend(
         handles=handles,
         loc="outside upper left",

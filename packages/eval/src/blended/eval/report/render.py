@@ -216,11 +216,15 @@ def _first(curves: Mapping[str, Sequence[EnrolmentPoint]], table: Standings) -> 
 
 def _figures(made: Contents) -> dict[str, Draw]:
     """Name -> a function of the width."""
+    standing = made.standings
+    tied = {run.name for run in standing.tied}
     ceilings = made.report.ceilings.items()
     scores = {f"oracle, {tables.ceiling_label(seen)}": float(values["score"]) for seen, values in ceilings}
     highest = dict(sorted(scores.items(), key=lambda item: item[1])[-1:])
     return {
-        "forest": lambda width: forest_figure(made.standings, ceilings=highest, width_inches=width),
+        "forest": lambda width: forest_figure(
+            standing.runs, standing.baselines, tied, ceilings=highest, width_inches=width
+        ),
         **figures_of(made.top),
         **weight_figures(made.weighted.weights),
     }
