@@ -18,6 +18,7 @@ from blended.encoders import VideoStream, encoder_config, extract, identity_of, 
 from blended.encoders.device import one_thread
 from blended.encoders.faces import FaceCrop, FaceStream, pictures, stream
 from blended.encoders.faces.stream import cut_square, face_track
+from blended.encoders.identity import code_version
 from blended.encoders.one_file import decode, encode, wanted_by
 from toys.clips import write_clip
 

@@ -1,7 +1,7 @@
 """The door for scripts and notebooks: a folder with params.yaml, its corpora, features and runs.
 
->>> from blended.studies import Project
->>> project = Project("where/params.yaml/is")
+>>> from blended.studies import Project                                                # doctest: +SKIP
+>>> project = Project("where/params.yaml/is")                                          # doctest: +SKIP
 >>> project.features("prosody").values.shape                                           # doctest: +SKIP
 >>> run = project.train("early-all-actor")                                             # doctest: +SKIP
 >>> run.evaluation.table()                                                             # doctest: +SKIP

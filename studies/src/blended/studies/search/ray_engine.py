@@ -6,14 +6,18 @@ pooled features are mapped, once per machine (`mapped_memory`). The working fold
 that all machines see.
 """
 
+import io
 import json
 import logging
 import os
+import sys
+import threading
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from filelock import FileLock, Timeout
 
@@ -86,12 +90,29 @@ def run(
         with FileLock(place.folder / "driver.lock", timeout=0):
             connect(options)
             search = _search(study, plan, finished)
-            _drive(search, place, _trainable(plan, place, options, make), log)
+            with redirect_stdout(_WithoutRaylets(sys.stdout)):
+                _drive(search, place, _trainable(plan, place, options, make), log)
     except Timeout as error:
         raise InputError(
             f"another process drives study {place.name!r} on Ray: watch it with `blended study status "
             f"{place.name}`; a second driver would start every trial twice"
         ) from error
+
+
+class _WithoutRaylets(io.TextIOBase):
+    """A screen without what Ray prints of a node that died: its whole state, from a thread of its own, which
+    no option of Ray silences. That the node was lost is said by the scheduler."""
+
+    def __init__(self, screen: TextIO) -> None:
+        self.screen = screen
+
+    def write(self, text: str, /) -> int:
+        if threading.current_thread().name != "ray_listen_error_messages":
+            self.screen.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        self.screen.flush()
 
 
 def connect(options: RayOptions) -> None:
