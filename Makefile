@@ -61,7 +61,7 @@ ui: install
 	blended ui
 
 notebook: install
-	jupyter execute --inplace docs/notebook.ipynb
+	TQDM_DISABLE=1 jupyter execute --inplace docs/notebook.ipynb
 
 lock: $(BIN)/uv
 	$(BIN)/uv pip compile --universal --generate-hashes --no-header --no-annotate --quiet \

@@ -16,7 +16,7 @@ def test_the_notebook_runs_in_a_project(project: Path) -> None:
     NotebookClient(notebook, timeout=500, resources={"metadata": {"path": str(project / "docs")}}).execute()
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     shown = [output for cell in cells for output in cell.outputs if output.output_type == "execute_result"]
-    assert sum("image/png" in output.data for output in shown) == 5, "every figure is a picture"
+    assert sum("image/png" in output.data for output in shown) == 4, "every figure is a picture"
     text = "\n".join(output.data.get("text/plain", "") for output in shown)
     assert "notebook-motion" in text and "below the top" in text and "clip" in text
 

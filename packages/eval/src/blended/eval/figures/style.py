@@ -84,11 +84,14 @@ STYLE: dict[str, object] = {
 DOTS_PER_INCH = 160
 
 
+NOTEBOOK_DOTS_PER_INCH = 100
+
+
 class NotebookFigure(Figure):
     """A figure that a notebook shows, whether or not anybody has imported pyplot."""
 
     def _repr_png_(self) -> bytes:
-        return png(self)
+        return png(self, dots_per_inch=NOTEBOOK_DOTS_PER_INCH)
 
 
 @contextmanager
