@@ -1,6 +1,7 @@
 """Intervals over actors against plain loops, textbook t-tests, and known truths."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -130,6 +131,16 @@ def test_one_actor_in_all_has_no_interval() -> None:
     assert found.minus(score_spread(compared, actors, folds)).p_values == (1.0, 1.0, 1.0)
     assert str(found.estimates[0]).endswith(" (no interval)")
     assert found.basis.sentence == "no intervals: one actor says nothing about others"
+
+
+def test_a_measure_that_is_no_number_has_no_interval_and_tells_nothing_apart() -> None:
+    """As of a correlation with what never changes; before, its interval was [0, 0] and its p 0."""
+    compared, actors, folds = toy(4, (3, 4))
+    found = score_spread(compared, actors, folds)
+    broken = replace(found, values=np.array([np.nan, *found.values[1:]]))
+    assert broken.estimates[0].ends is None and broken.estimates[1:] == found.estimates[1:]
+    assert broken.minus(found).p_values == (1.0, *found.minus(found).p_values[1:])
+    assert replace(found, parts=np.full_like(found.parts, np.nan)).estimates[0].ends is None
 
 
 def test_blends_of_one_actor_have_no_interval_beside_measures_that_do() -> None:

@@ -72,13 +72,13 @@ class Spread:
 
     @property
     def estimates(self) -> tuple[Estimate, ...]:
-        """Every value with its 95 % interval; none where fewer than two actors count."""
+        """Every value with its 95 % interval; none where fewer than two actors count, or a value is none."""
         return tuple(Estimate(row.value, *(self._ends(row) or (None, None))) for row in self._rows())
 
     @property
     def p_values(self) -> tuple[float, ...]:
-        """Two-sided, that a value is 0; 1 where fewer than two actors count."""
-        return tuple(_p(row) if row.count > 1 else 1.0 for row in self._rows())
+        """Two-sided, that a value is 0; 1 where nothing can be said, as of fewer than two actors."""
+        return tuple(_p(row) if row.tells else 1.0 for row in self._rows())
 
     def minus(self, other: "Spread") -> "Spread":
         """The difference to another system's answers for the same clips."""
@@ -93,7 +93,7 @@ class Spread:
 
     def _ends(self, row: "_Row") -> tuple[float, float] | None:
         value, low, high = row.value, row.low, row.high
-        if row.count < 2:
+        if not row.tells:
             return None
         if row.error < ROUNDING:
             # All alike, which says little of others: were more people than these unlike them, and be it as
@@ -119,6 +119,11 @@ class _Row:
     low: float
     """That it can be; so for high."""
     high: float
+
+    @property
+    def tells(self) -> bool:
+        """Whether anything can be said of others from it."""
+        return self.count > 1 and math.isfinite(self.value) and math.isfinite(self.error)
 
 
 def _p(row: _Row) -> float:
