@@ -3,6 +3,7 @@
 B clips, T and S steps of the asking and of the other stream, Q queries, V levels, W width.
 """
 
+import math
 from collections.abc import Mapping
 from itertools import permutations
 
@@ -19,6 +20,7 @@ from blended.fusion.modules.streams import (
     make_streams,
     mean_and_spread,
     mean_over_time,
+    times,
 )
 from blended.fusion.network import Batch, Between, FusionModule, Outputs
 
@@ -61,6 +63,8 @@ class M2FNetFusion(FusionModule):
         weaker = next(name for name in tokens if name != STRONGER)
         keys, keys_valid = at_times(tokens[weaker], valid[weaker], self.rates[weaker], seconds[STRONGER])
         x = tokens[STRONGER]
+        # Values are A's: where A has ended there is nothing to take, however long B and the batch are.
+        keys_valid = keys_valid & valid[STRONGER]
         for attend, merge, norm in zip(self.attend, self.merge, self.norms, strict=True):
             answer = attend(x, keys, keys_valid, values_BSW=x)
             x = norm(merge(torch.cat([answer, x], dim=-1)))
@@ -223,12 +227,9 @@ class JointStream(FusionModule):
 
     def forward(self, batch: Batch, uniform: Tensor | None = None) -> Outputs:
         """`z`: the mean of the six summaries after attention, then the six as they were."""
-        tokens, valid, seconds = embedded(self.streams, batch, uniform)
-        first, second = tokens
-        beside, beside_valid = at_times(tokens[second], valid[second], self.rates[second], seconds[first])
+        tokens, valid, _ = embedded(self.streams, batch, uniform)
         pooled = {name: mean_and_spread(x, valid[name]) for name, x in tokens.items()}
-        tokens[JOINT] = self.join(torch.cat([tokens[first], beside], dim=-1))
-        valid[JOINT] = valid[first] | beside_valid
+        tokens[JOINT], valid[JOINT] = self._joined(tokens, valid)
         summaries = torch.stack(
             [
                 summarise(mean_and_spread(attend(tokens[a], tokens[b], valid[b]), valid[a]))
@@ -243,3 +244,18 @@ class JointStream(FusionModule):
             x = forward(x + attend(normed, normed, everywhere))
         parts = torch.stack([self.project[name](given) for name, given in pooled.items()])
         return {"z": torch.cat([x.mean(dim=-2), summaries.flatten(-2)], dim=-1), "parts": parts}
+
+    def _joined(
+        self, tokens: Mapping[str, Tensor], valid: Mapping[str, Tensor]
+    ) -> tuple[Float[Tensor, "B _ W"], Bool[Tensor, "B _"]]:
+        """Both streams at the steps of the first, which go on for as long as either of a clip's streams."""
+        first, second = tokens
+        num_steps = tokens[first].shape[-2]
+        reach = math.ceil(tokens[second].shape[-2] * self.rates[first] / self.rates[second])
+        more = max(0, reach - num_steps)
+        own = functional.pad(tokens[first], (0, 0, 0, more))
+        own_valid = functional.pad(valid[first], (0, more))
+        at = times(num_steps + more, self.rates[first], own.device)
+        beside, beside_valid = at_times(tokens[second], valid[second], self.rates[second], at)
+        beside = beside * beside_valid.unsqueeze(-1)
+        return self.join(torch.cat([own, beside], dim=-1)), own_valid | beside_valid
