@@ -61,6 +61,26 @@ def test_a_clip_without_anything_still_gets_a_distribution(name: str) -> None:
         np.testing.assert_allclose(nothing[rows], nothing[rows][:1].repeat(20, axis=0), atol=1e-6)
 
 
+@pytest.mark.parametrize("settings", [{}, {"standardise": "actor"}, {"pca": {"components": 2}}])
+@pytest.mark.parametrize("name", OF_FEATURES)
+def test_what_is_missing_counts_as_average_whatever_the_average_is(name: str, settings: dict) -> None:
+    """An encoder of mean 300 that 16 clips lack, beside another of its modality: filled with zeros before it
+    was standardised, these clips were 300 spreads away, and its mean and spread were not its own."""
+    gone = np.zeros(90, dtype=bool)
+    gone[np.arange(0, 80, 5)] = True
+    plain = toy_inputs(per_fold=20, missing={"nothing": gone})
+    there = torch.from_numpy(~gone)[:, None]
+    of_steps = plain.sequences["nothing"]
+    moved = replace(
+        plain,
+        features={**plain.features, "nothing": plain.features["nothing"] + 300 * there},
+        sequences={**plain.sequences, "nothing": replace(of_steps, values_FD=of_steps.values_FD + 300)},
+    )
+    config = toy_config(name, CONFIG, features=("ear", "eye", "nothing"), **settings)
+    near, far = (fit(config, given, 0, QUIET).out_of_fold for given in (plain, moved))
+    np.testing.assert_allclose(far, near, atol=0.02)
+
+
 @pytest.mark.parametrize("name", OF_FEATURES)
 def test_shuffling_what_knows_costs_and_shuffling_noise_does_not(name: str) -> None:
     given = toy_inputs(space=SINGLE_SPACE, noise=0.5, per_fold=20)

@@ -109,7 +109,7 @@ def test_another_rate_is_the_mean_of_what_falls_together(
         np.testing.assert_allclose(values[:, 0], expected, rtol=1e-6)
 
 
-def test_side_by_side_repeats_the_last_step_and_leaves_zeros_for_what_is_missing() -> None:
+def test_side_by_side_repeats_the_last_step_and_leaves_gaps_for_what_is_missing() -> None:
     first, second = pack(clips(), 2.0, "cpu"), pack([*clips(2, 1)[1:], clips(2, 1)[0]], 2.0, "cpu")
     joined = unpacked(side_by_side([first, second]))
     for clip, (one, other) in enumerate(zip(unpacked(first), unpacked(second), strict=True)):
@@ -117,6 +117,8 @@ def test_side_by_side_repeats_the_last_step_and_leaves_zeros_for_what_is_missing
         for step, values in enumerate(joined[clip]):
             for columns, part in ((slice(0, 3), one), (slice(3, 5), other)):
                 expected = (
-                    part[min(step, len(part) - 1)] if len(part) else np.zeros(columns.stop - columns.start)
+                    part[min(step, len(part) - 1)]
+                    if len(part)
+                    else np.full(columns.stop - columns.start, np.nan)
                 )
                 np.testing.assert_array_equal(values[columns], expected)

@@ -55,13 +55,20 @@ class Standardiser:
                 part.sub_(self.mean_MD[model]).div_(self.spread_MD[model])
 
 
-def fit_standardiser(x_ND: Float[Tensor, "N D"], parts: Sequence[Tensor]) -> Standardiser:
-    """Mean and standard deviation over the rows of every training part."""
+def fit_standardiser(
+    x_ND: Float[Tensor, "N D"], parts: Sequence[Tensor], *, gaps: bool = False
+) -> Standardiser:
+    """Mean and standard deviation over the rows of every training part; with `gaps`, over those of each
+    column that are not NaN."""
     means: list[Tensor] = []
     spreads: list[Tensor] = []
     for rows in parts:
         x = x_ND[rows]
-        spread, mean = torch.std_mean(x, dim=0, correction=0)
+        if gaps:
+            mean = x.nanmean(dim=0).nan_to_num_()
+            spread = (x - mean).square_().nanmean(dim=0).nan_to_num_().sqrt_()
+        else:
+            spread, mean = torch.std_mean(x, dim=0, correction=0)
         means.append(mean)
         spreads.append(torch.where(spread > SMALLEST_SPREAD, spread, 1.0))
     return Standardiser(torch.stack(means), torch.stack(spreads))
@@ -97,14 +104,24 @@ def fit_components(x_ND: Float[Tensor, "N D"], config: PCAConfig) -> Float[Tenso
 
 
 def rotated(
-    x_ND: Float[Tensor, "N D"], standardise: Standardiser, parts: Sequence[Tensor], pca: PCAConfig
+    x_ND: Float[Tensor, "N D"],
+    standardise: Standardiser,
+    parts: Sequence[Tensor],
+    pca: PCAConfig,
+    *,
+    gaps: bool = False,
 ) -> tuple[Float[Tensor, "M D R"], Float[Tensor, "M N R"]]:
-    """Components per model, cut to the smallest rank among them, and all clips in their coordinates."""
+    """Components per model, cut to the smallest rank among them, and all clips in their coordinates.
+
+    With `gaps`, what is NaN counts as the mean.
+    """
     components: list[Tensor] = []
     coordinates: list[Tensor] = []
     for model, rows in enumerate(parts):
         mean, spread = standardise.mean_MD[model], standardise.spread_MD[model]
         z_ND = (x_ND - mean) / spread
+        if gaps:
+            z_ND.nan_to_num_(nan=0.0)
         components.append(fit_components(z_ND[rows], pca))
         coordinates.append(z_ND @ components[-1])
     width = min(part.shape[1] for part in components)

@@ -30,6 +30,9 @@ class Sequences:
     """Steps per clip; 0 for a clip without these features."""
     rate_hz: float
     """Steps per second."""
+    gaps: bool = False
+    """Whether clips lack one of several encoders: its columns are NaN there, and count as average once they
+    are standardised."""
 
     @property
     def clip_of_step(self) -> Int[Tensor, "F"]:
@@ -99,6 +102,8 @@ class SequenceSource:
             # In place: each fresh copy of a batch of wide features costs as much as what is computed.
             x_ABTD = self._shuffled(name, _steps(sequences.values_FD, places), sequences, rows_AB, steps_T)
             self.standardisers[name].in_place(x_ABTD.flatten(1, 2), models)
+            if sequences.gaps:
+                x_ABTD.nan_to_num_(nan=0.0)
             if name in self.components:
                 x_ABTD = torch.einsum("abtd,adr->abtr", x_ABTD, self.components[name][models])
         return x_ABTD.mul_(valid_ABT.unsqueeze(-1)), valid_ABT
@@ -174,9 +179,10 @@ def sequence_source(
             wanted = torch.zeros(len(given.lengths_N), dtype=torch.bool, device=clip_of_step.device)
             wanted[torch.as_tensor(job.rows, device=clip_of_step.device)] = True
             parts.append(wanted[clip_of_step].nonzero().squeeze(1))
-        standardisers[name] = fit_standardiser(given.values_FD, parts)
+        values, gaps = given.values_FD, given.gaps
+        standardisers[name] = fit_standardiser(values, parts, gaps=gaps)
         if pca is not None:
-            components[name], prepared[name] = rotated(given.values_FD, standardisers[name], parts, pca)
+            components[name], prepared[name] = rotated(values, standardisers[name], parts, pca, gaps=gaps)
     max_steps = {name: max(1, round(max_seconds * given.rate_hz)) for name, given in sequences.items()}
     return SequenceSource(sequences, standardisers, components, prepared, max_steps, blocks)
 
@@ -227,8 +233,10 @@ def resampled(sequences: Sequences, to_hz: float) -> Sequences:
 
 def side_by_side(parts: Sequence[Sequences]) -> Sequences:
     """Columns of several at one rate; a clip lasts as long as its longest part, whose last step the others
-    repeat. A clip without one part has zeros there.
+    repeat. A clip without one part has gaps there: a zero would be a value, far from the mean of features
+    that are never near zero.
     """
+    gaps = uneven(parts)
     lengths = torch.stack([part.lengths_N for part in parts]).amax(dim=0)
     starts = lengths.cumsum(0) - lengths
     clip_of_step = torch.repeat_interleave(torch.arange(len(lengths), device=lengths.device), lengths)
@@ -240,5 +248,11 @@ def side_by_side(parts: Sequence[Sequences]) -> Sequences:
         own = part.lengths_N[clip_of_step]
         places = part.starts_N[clip_of_step] + torch.minimum(within, (own - 1).clamp(min=0))
         values = part.values_FD[places.clamp(max=len(part.values_FD) - 1)]
-        columns.append(values * (own > 0).unsqueeze(1))
-    return Sequences(torch.cat(columns, dim=1), starts, lengths, parts[0].rate_hz)
+        columns.append(values.masked_fill((own == 0).unsqueeze(1), torch.nan))
+    return Sequences(torch.cat(columns, dim=1), starts, lengths, parts[0].rate_hz, gaps)
+
+
+def uneven(parts: Sequence[Sequences]) -> bool:
+    """Whether some clips have some of the parts and lack others."""
+    there = torch.stack([part.lengths_N > 0 for part in parts])
+    return bool((there.any(dim=0) & ~there.all(dim=0)).any())

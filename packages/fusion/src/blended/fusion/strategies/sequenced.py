@@ -12,7 +12,7 @@ from blended.data import InputError
 from blended.fusion.config import TrainingConfig
 from blended.fusion.network import Network
 from blended.fusion.preprocessing import Standardiser, standardise_per_actor
-from blended.fusion.sequences import Sequences, SequenceSource, resampled, side_by_side
+from blended.fusion.sequences import Sequences, SequenceSource, resampled, side_by_side, uneven
 from blended.fusion.strategy import Applied, NewClips, Standardise, State, said, trained_from
 
 
@@ -41,8 +41,15 @@ def streams_of(
         names = [name for name in how.features if modality_of[name] == modality]
         rate = how.rate_hz or min(sequences[name].rate_hz for name in names)
         parts = [resampled(sequences[name], float(rate)) for name in names]
+        by_part = how.standardise == "actor" and uneven(parts)
+        if by_part:
+            # Each over the clips that have it: a person's mean must know of no gap.
+            parts = [
+                replace(one, values_FD=standardise_per_actor(one.values_FD, actors, one.clip_of_step))
+                for one in parts
+            ]
         stream = side_by_side(parts)
-        if how.standardise == "actor":
+        if how.standardise == "actor" and not by_part:
             values_FD = standardise_per_actor(stream.values_FD, actors, stream.clip_of_step)
             stream = replace(stream, values_FD=values_FD)
         streams[modality] = stream
@@ -125,6 +132,8 @@ def sequence_distance(source: SequenceSource, modality: str) -> Float[np.ndarray
     """Per clip, the root mean square of its standardised steps; about 1 for clips as in training."""
     sequences, standardise = source.sequences[modality], source.standardisers[modality]
     z_MFD = standardise(sequences.values_FD.expand(len(standardise.mean_MD), -1, -1))
+    if sequences.gaps:
+        z_MFD.nan_to_num_(nan=0.0)
     square_F = z_MFD.square().mean(dim=(0, 2))
     total = square_F.new_zeros(len(sequences.lengths_N)).index_add_(0, sequences.clip_of_step, square_F)
     return (total / sequences.lengths_N.clamp(min=1)).sqrt().double().cpu().numpy()
