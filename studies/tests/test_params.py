@@ -100,6 +100,16 @@ def test_labels_decide_how_is_decided_where_nothing_is_named(task: Task, decisio
             "changes nothing under 'thresholds'",
         ),
         (
+            ("features: [logmel]}", "features: [logmel, logmel]}"),
+            "'logmel' is named twice and would count twice",
+        ),
+        (("learning_rate: 1.0e-4", "learning_rate: -0.01"), "learning rates are above 0"),
+        (("learning_rate: 1.0e-4", "learning_rate: []"), "learning rates are above 0"),
+        (
+            ("name: cross-attention\n", "name: cross-attention\n      heads: 5\n"),
+            "cannot be shared out among 5 heads",
+        ),
+        (
             ("{name: set-ratio}", "{name: bayes, enrol_clips: 8}"),
             "recipes.audio-actor.decision: --enrol-clips 8 says what an actor is normalised from",
         ),

@@ -1,13 +1,30 @@
 """How networks are trained; part of every strategy's config."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from blended.fusion.network import ScoresKind
 from blended.fusion.objective import LossConfig
 
 Positive = Field(gt=0)
+
+
+def _above_zero(rates: float | tuple[float, ...]) -> float | tuple[float, ...]:
+    given = rates if isinstance(rates, tuple) else (rates,)
+    if not given or not all(rate > 0 for rate in given):
+        raise ValueError("learning rates are above 0: below it models are trained away from their labels")
+    return rates
+
+
+def _once(names: tuple[str, ...]) -> tuple[str, ...]:
+    if repeated := [name for name in names if names.count(name) > 1]:
+        raise ValueError(f"{repeated[0]!r} is named twice and would count twice: name it once")
+    return names
+
+
+FeatureNames = Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_once)]
+"""Encoders, or layers of them such as `wavlm-large@6-12`, each once."""
 
 
 class TrainingConfig(BaseModel):
@@ -21,7 +38,7 @@ class TrainingConfig(BaseModel):
     """What the head gives: a column per emotion, or a set of emotions and then the ratio of that pair."""
     loss: LossConfig = LossConfig()
 
-    learning_rate: float | tuple[float, ...] = 3e-4
+    learning_rate: Annotated[float | tuple[float, ...], AfterValidator(_above_zero)] = 3e-4
     """Several are trained side by side, and the inner fold chooses among them."""
     weight_decay: float = Field(default=1.0, ge=0)
     """Decoupled (AdamW), per step times the learning rate; of matrices, not of biases and norms."""

@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping
 from typing import Literal, cast
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from blended.data import InputError, LabelSpace
-from blended.fusion.config import TrainingConfig
+from blended.fusion.config import FeatureNames, TrainingConfig
 from blended.fusion.inputs import Inputs
 from blended.fusion.modules.bidirectional import Bidirectional
 from blended.fusion.modules.published import AVCANet, JointStream, M2FNetFusion
@@ -43,7 +43,7 @@ class CrossAttentionConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Literal["cross-attention"] = "cross-attention"
-    features: tuple[str, ...] = Field(min_length=1)
+    features: FeatureNames
     """Encoders; those of one modality stand side by side in one stream."""
     standardise: Standardise = "training"
     kind: Kind = "bidirectional"
@@ -59,6 +59,14 @@ class CrossAttentionConfig(BaseModel):
     training: TrainingConfig = TrainingConfig(
         learning_rate=1e-3, weight_decay=0.05, batch_size=64, max_epochs=40, dropout=0.4, clip_norm=1.0
     )
+
+    @model_validator(mode="after")
+    def _heads_fit(self) -> "CrossAttentionConfig":
+        if self.width % self.heads:
+            raise ValueError(
+                f"width {self.width} cannot be shared out among {self.heads} heads: give a multiple of them"
+            )
+        return self
 
 
 def fit_cross_attention(config: CrossAttentionConfig, inputs: Inputs, seed: int, run: Surroundings) -> Fused:

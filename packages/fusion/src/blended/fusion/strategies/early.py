@@ -5,9 +5,9 @@ With one encoder this is the plain Linear, MLP-256 or MLP-512 of the BLEMORE bas
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
-from blended.fusion.config import TrainingConfig
+from blended.fusion.config import FeatureNames, TrainingConfig
 from blended.fusion.inputs import Inputs
 from blended.fusion.nested import train_nested
 from blended.fusion.preprocessing import PCAConfig
@@ -28,7 +28,7 @@ class EarlyConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Literal["early"] = "early"
-    features: tuple[str, ...] = Field(min_length=1)
+    features: FeatureNames
     """Encoders, in the order of concatenation."""
     standardise: Standardise = "training"
     pca: PCAConfig | None = None

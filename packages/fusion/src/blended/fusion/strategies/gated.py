@@ -10,7 +10,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from blended.fusion.config import TrainingConfig
+from blended.fusion.config import FeatureNames, TrainingConfig
 from blended.fusion.inputs import Inputs
 from blended.fusion.nested import train_nested
 from blended.fusion.network import Batch, FusionModule, Outputs, dropped
@@ -75,7 +75,7 @@ class GatedConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Literal["gated"] = "gated"
-    features: tuple[str, ...] = Field(min_length=1)
+    features: FeatureNames
     """Encoders, weighed by a gate."""
     standardise: Standardise = "training"
     pca: PCAConfig | None = None

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from blended.fusion.combining import Combiner, Kind, fit_combiner, read_combiner
-from blended.fusion.config import TrainingConfig
+from blended.fusion.config import FeatureNames, TrainingConfig
 from blended.fusion.inputs import Inputs
 from blended.fusion.nested import Nested, Predicted, train_nested
 from blended.fusion.plan import inner_fold
@@ -33,7 +33,7 @@ class LateConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Literal["late"] = "late"
-    features: tuple[str, ...] = Field(min_length=1)
+    features: FeatureNames
     """Encoders; each gets a model of its own."""
     standardise: Standardise = "training"
     pca: PCAConfig | None = None

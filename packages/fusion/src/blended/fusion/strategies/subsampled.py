@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from blended.data import InputError, LabelSpace
-from blended.fusion.config import TrainingConfig
+from blended.fusion.config import FeatureNames, TrainingConfig
 from blended.fusion.inputs import Inputs
 from blended.fusion.modules.streams import StreamShape
 from blended.fusion.nested import train_nested
@@ -52,7 +52,7 @@ class SubsampledConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Literal["subsampled"] = "subsampled"
-    features: tuple[str, ...] = Field(min_length=1)
+    features: FeatureNames
     """Encoders, side by side."""
     standardise: Standardise = "training"
     stretch_seconds: float | int = Field(default=0.64, gt=0)
