@@ -41,7 +41,7 @@ MAX_FAILURES = 3
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
-    "RAY_TQDM_PATCH_PRINT": "0",  # Ray replaces `print` at any moment otherwise, and nobody can pickle it then.
+    "RAY_TQDM_PATCH_PRINT": "0",  # Or Ray replaces `print` at any moment, which nobody can pickle then.
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # Pages of its own state where a node dies; we say so in a sentence.
     "TUNE_GLOBAL_CHECKPOINT_S": "5",  # How often the driver saves what it needs to be restored.
 }
