@@ -5,9 +5,13 @@ Equal identities mean equal numbers, so whatever is stored under one is used aga
 
 import hashlib
 import json
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from ruamel.yaml import YAML
 
 from blended.data.code_versions import Chosen, Sources, code_version
 from blended.data.index import Index
@@ -19,10 +23,6 @@ from blended.fusion.strategies import FUSIONS
 
 if TYPE_CHECKING:
     from blended.studies.trial import TrialConfig
-import subprocess
-from pathlib import Path
-
-from ruamel.yaml import YAML
 
 SAID = (
     "blended.data.code_versions",

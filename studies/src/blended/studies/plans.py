@@ -9,7 +9,7 @@ which runs are of other code, settings or data than are here now.
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,15 +17,13 @@ from typing import TYPE_CHECKING
 from blended.data import InputError
 from blended.data.atomic import write_text
 from blended.data.code_versions import Chosen, code_version
+from blended.data.errors import some
 from blended.studies.corpus_params import FeatureParams, with_name
 from blended.studies.folders import Folders
+from blended.studies.run_files import read_record
 
 if TYPE_CHECKING:
     from blended.studies.params import Params
-from collections.abc import Sequence
-
-from blended.data.errors import some
-from blended.studies.run_files import read_record
 
 RENDERED = ("blended.data.demo.render:render",)
 IMPORTED = ("blended.data.importing:import_corpus",)

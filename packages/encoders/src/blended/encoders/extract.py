@@ -1,4 +1,5 @@
-"""Where jobs run: in this process, in worker processes of this machine, or wherever a caller has them run.
+"""The extraction loop: the shards of a store that are not there yet are jobs, which run in this process, in
+worker processes of this machine, or wherever a caller has them run.
 
 A CPU engine gives every worker one thread: only so do bytes not depend on the number of cores.
 `benchmarks/extraction.py` measures what is lost beside the bare networks, run in the same way.

@@ -1,4 +1,4 @@
-"""Doing work in threads before its result is needed."""
+"""Shards as jobs: what of a corpus is encoded at once, decoded in threads before it is needed, written."""
 
 import functools
 import math

@@ -1,4 +1,4 @@
-"""How much disk features will take, before anything is computed."""
+"""All encoders by name, and what their features will take on disk, before anything is computed."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
