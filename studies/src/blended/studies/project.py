@@ -44,8 +44,9 @@ class Project:
     """The folder of params.yaml; where there is none, every encoder has its usual settings."""
     device: str = "cpu"
     """Where networks run: cpu, cuda, cuda:1, ..."""
-    workers: int = os.cpu_count() or 1
-    """Processes that render, measure and encode."""
+    workers: int = 1
+    """Processes that render, measure and encode. More than one read a script again from its top: what it does
+    must then stand under `if __name__ == "__main__":`; a notebook needs nothing."""
     log: Callable[[str], None] = LOGGER.info
 
     def __post_init__(self) -> None:
@@ -177,7 +178,7 @@ class Project:
         from blended.studies.progress import clips_progress
 
         quiet_libraries()
-        name = run if isinstance(run, str) else str(self.folders.run(run.config.corpus, run.recipe))
+        name = run if isinstance(run, str) else str(run.folder)
         predictor = open_predictor(pipeline_folder(name, self.folders), device=self.device)
         enrolment = enrolled(
             predictor.pipeline.record, predictor.features, None if enrol_from is None else Path(enrol_from)
